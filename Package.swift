@@ -1,0 +1,103 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Every target is compiled with the same strict settings; see CONTRIBUTING.md.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: name + "Tests",
+        dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+        swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "Martlet", targets: ["Machine"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // Row C: headers and system libraries.
+        .target(name: "CHost"),
+        .target(name: "CEngine"),
+        .systemLibrary(
+            name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        // Row 1.
+        room("Vocabulary"),
+        room("HostIO", ["CHost", "Vocabulary"]),
+        room("GuestMemory", ["CHost", "Vocabulary"]),
+        // Row 2.
+        room("VirtualCPU", ["CEngine", "Vocabulary", "GuestMemory"]),
+        // Row 3.
+        room("X86", ["Vocabulary"]),
+        room("SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        room("Interrupts", ["Vocabulary", "VirtualCPU"]),
+        room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
+        room("Bus", ["Vocabulary"]),
+        // Row 4.
+        room("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
+        room(
+            "KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
+        // Row 5.
+        room(
+            "Boot",
+            ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        // Row 6.
+        room(
+            "Machine",
+            [
+                "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU",
+                "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt", "Boot",
+            ]),
+        // Row 7.
+        room(
+            "CLICommands",
+            ["CHost", "Vocabulary", "HostIO", "VirtualCPU", "X86", "Boot", "Machine", argumentParser]),
+        .executableTarget(
+            name: "martlet", dependencies: ["CLICommands", argumentParser], swiftSettings: strict),
+        // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86", "Interrupts",
+                "Clocks", "Bus",
+            ],
+            path: "Tests/TestSupport",
+            swiftSettings: strict),
+        tests("GuestMemory", ["Vocabulary"]),
+        tests("HostIO", ["Vocabulary"]),
+        tests("X86", ["Vocabulary"]),
+        tests("SoftwareCPU", ["CEngine", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests("Interrupts", ["Vocabulary", "VirtualCPU"]),
+        tests("Clocks", ["Vocabulary"]),
+        tests("Bus", ["Vocabulary"]),
+        tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
+        tests("KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU"]),
+        tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests("Machine", ["Vocabulary", "VirtualCPU", "Boot", "LegacyDevices"]),
+        tests("CLICommands", ["Machine", "Boot"]),
+        .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+    ]
+)

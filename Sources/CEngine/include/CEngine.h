@@ -1,0 +1,7 @@
+// The state that the interpreter, the translator and translated code address by offset.
+#ifndef MARTLET_CENGINE_H
+#define MARTLET_CENGINE_H
+
+#include "CPUState.h"
+
+#endif

@@ -1,0 +1,210 @@
+// The architectural and run-time state of one virtual processor of the software engine.
+#ifndef MARTLET_CPUSTATE_H
+#define MARTLET_CPUSTATE_H
+
+#include <stdint.h>
+
+struct CPUState;
+struct DecodedInstruction;
+
+/// The code of one decoded instruction. Returns the instruction to run next, or NULL to leave the
+/// run loop; `CPUState.leaveReason` then says why.
+typedef const struct DecodedInstruction *_Nullable (*InstructionHandler)(
+    struct CPUState *_Nonnull cpu, const struct DecodedInstruction *_Nonnull instruction);
+
+/// One instruction, lowered: 40 bytes, operands resolved to byte offsets into `CPUState`.
+///
+/// `handler` comes first so that one load and one jump run it. Another vCPU may replace `handler`
+/// (when the bytes it was made from change), so it is read with one aligned load.
+typedef struct DecodedInstruction {
+    InstructionHandler _Nonnull handler;
+    /// Immediate, or branch displacement, or form-specific data.
+    uint64_t immediate;
+    /// Displacement of the memory operand, sign extended.
+    int64_t displacement;
+    /// Direct branches: the instruction to continue with once linked. Others: form-specific.
+    const struct DecodedInstruction *_Nullable target;
+    /// Byte offsets into CPUState of the register operands.
+    uint16_t destination;
+    uint16_t source;
+    /// Byte offsets of base, index and segment base; absent ones point at `CPUState.zero`.
+    uint16_t base;
+    uint16_t index;
+    uint16_t segmentBase;
+    /// Bytes from the start of the linear page to the first byte of the instruction.
+    uint16_t pageOffset;
+    /// 1, 2, 4 or 8 as a shift count.
+    uint8_t scaleShift;
+    /// Length in bytes, 1 to 15.
+    uint8_t length;
+    /// `InstructionFlags` bits.
+    uint8_t flags;
+    /// Form-specific: third operand, small immediate, condition.
+    uint8_t auxiliary;
+} DecodedInstruction;
+
+enum {
+    /// The effective address needs more than base + index * scale + displacement + segment base:
+    /// a 16- or 32-bit address size or a segment with a base, limit or rights to check.
+    INSTRUCTION_SLOW_ADDRESS = 1 << 0,
+    /// LOCK prefix.
+    INSTRUCTION_LOCKED = 1 << 1,
+    /// Effective address size: 16 bits, 32 bits; neither: 64 bits.
+    INSTRUCTION_ADDRESS16 = 1 << 2,
+    INSTRUCTION_ADDRESS32 = 1 << 3,
+    /// Bits 4 to 6: the segment register of the memory operand, 0 ES, 1 CS, 2 SS, 3 DS, 4 FS, 5 GS.
+    INSTRUCTION_SEGMENT_SHIFT = 4,
+};
+
+/// A segment register with its hidden part.
+typedef struct SegmentRegister {
+    uint64_t base;
+    /// In bytes, granularity applied.
+    uint32_t limit;
+    uint16_t selector;
+    /// Bits 8-15 and 20-23 of the descriptor's second word, shifted right by 8: type 3:0, S 4,
+    /// DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15. Bit 16 is not there: an unusable segment has P = 0.
+    uint16_t attributes;
+} SegmentRegister;
+
+/// One entry of the data TLB. A tag is the linear page address with the translation context in its
+/// low 12 bits; a tag that can never match is all ones.
+typedef struct TLBEntry {
+    uint64_t readTag;
+    uint64_t writeTag;
+    /// Host address minus linear address.
+    uint64_t addend;
+    /// Guest physical page address, with attribute bits of the entry in the low 12.
+    uint64_t physical;
+} TLBEntry;
+
+/// A 128-bit vector register.
+typedef struct __attribute__((aligned(16))) Vector128 {
+    uint64_t low;
+    uint64_t high;
+} Vector128;
+
+/// An 80-bit x87 register in a 16-byte slot, significand first.
+typedef struct __attribute__((aligned(16))) X87Register {
+    uint64_t significand;
+    uint16_t signExponent;
+    uint16_t reserved[3];
+} X87Register;
+
+enum {
+    TLB_ENTRY_COUNT = 512,
+    JUMP_CACHE_ENTRY_COUNT = 4096,
+    MMIO_REPLAY_COUNT = 16,
+};
+
+/// Looks a linear instruction address up: the first instruction of its block.
+typedef struct JumpCacheEntry {
+    /// The linear address, and the translation and mode context it was made in.
+    uint64_t address;
+    uint64_t context;
+    const DecodedInstruction *_Nullable instruction;
+    uint64_t reserved;
+} JumpCacheEntry;
+
+typedef struct CPUState {
+    /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
+    uint64_t gpr[16];
+    /// Always zero: where absent base and index registers point.
+    uint64_t zero;
+    /// Linear address of the page that the running block lies in.
+    uint64_t codePage;
+    /// Arithmetic flags in the layout of LAHF and SETO: AH = SF ZF 0 AF 0 PF 1 CF, AL = OF.
+    uint64_t statusFlags;
+    /// Where the TLB tag of lower- and upper-half addresses gets its low bits.
+    uint64_t tlbContext[2];
+    /// Instructions left to run before the engine comes back.
+    int64_t budget;
+    /// The first instruction (the header) of the running block.
+    const DecodedInstruction *_Nullable block;
+    /// Points to the atomic word of `PendingEvents`.
+    const uint32_t *_Nonnull pendingWord;
+
+    /// Instruction pointer (not linear address); up to date only outside the run loop.
+    uint64_t rip;
+    /// RFLAGS without the arithmetic flags: TF, IF, DF, IOPL, NT, RF, VM, AC, VIF, VIP, ID, bit 1.
+    uint64_t systemFlags;
+    /// +1 or -1: direction of string instructions.
+    int64_t direction;
+
+    /// Why the run loop was left: `LeaveReason` in Swift, 0 none.
+    uint32_t leaveReason;
+    /// The exception to deliver, its error code, and whether it has one.
+    uint8_t faultVector;
+    uint8_t faultHasErrorCode;
+    uint16_t faultErrorCode;
+    uint64_t faultAddress;
+    /// What the exit carries: port, address, width, value.
+    uint64_t exitAddress;
+    uint64_t exitValue;
+    uint32_t exitWidth;
+    /// Interrupts stay off for one instruction after STI or a load of SS.
+    uint32_t interruptShadow;
+
+    SegmentRegister segments[6];
+    SegmentRegister localDescriptorTable;
+    SegmentRegister taskRegister;
+    uint64_t gdtBase;
+    uint64_t idtBase;
+    uint32_t gdtLimit;
+    uint32_t idtLimit;
+
+    uint64_t cr0;
+    uint64_t cr2;
+    uint64_t cr3;
+    uint64_t cr4;
+    uint64_t efer;
+    uint64_t dr[8];
+    uint64_t xcr0;
+    uint64_t xss;
+    /// 0 to 3, from SS.DPL.
+    uint32_t currentPrivilegeLevel;
+    /// The decoder's mode and everything else a block depends on.
+    uint32_t blockMode;
+
+    uint64_t star, lstar, cstar, syscallMask, kernelGSBase;
+    uint64_t sysenterCS, sysenterESP, sysenterEIP;
+    uint64_t pat, tscAux, miscEnable, mtrrDefaultType;
+    uint64_t fixedMTRR[11];
+    uint64_t variableMTRR[16];
+    /// Guest TSC = host TSC scaled + offset; see the Clocks room.
+    uint64_t tscOffset;
+    uint64_t tscAdjust;
+
+    /// SSE. `xmm` is 16 registers; the upper halves of YMM will follow them.
+    Vector128 xmm[16];
+    uint32_t mxcsr;
+    /// x87: `st[i]` is physical register i, not ST(i).
+    uint16_t x87Control;
+    uint16_t x87Status;
+    /// Tag word as in FXSAVE: bit i set when physical register i is not empty.
+    uint8_t x87Tags;
+    uint8_t x87Reserved;
+    uint16_t x87Opcode;
+    uint64_t x87InstructionPointer;
+    uint64_t x87DataPointer;
+    uint16_t x87InstructionSelector;
+    uint16_t x87DataSelector;
+    X87Register st[8];
+
+    /// Data of an access that needed the slow path.
+    Vector128 scratch[8];
+    /// Values of MMIO and port reads the machine has answered for the instruction that is run again.
+    uint64_t replayValues[MMIO_REPLAY_COUNT];
+    uint32_t replayCount;
+    uint32_t replayCursor;
+
+    uint64_t tlbMisses;
+    uint64_t blockLookups;
+    /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.
+    void *_Nullable context;
+
+    TLBEntry tlb[TLB_ENTRY_COUNT];
+    JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
+} CPUState;
+
+#endif

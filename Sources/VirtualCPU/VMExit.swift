@@ -1,0 +1,34 @@
+public import Vocabulary
+
+/// Why an engine gave control back. A value: it holds no reference and costs no allocation.
+public enum VMExit: Sendable, Equatable {
+    /// `IN`: answer with `complete(read:)`, then run again.
+    case portRead(port: PortNumber, width: Int)
+    /// `OUT`, already taken off the guest: carry it out, then run again.
+    case portWrite(port: PortNumber, width: Int, value: UInt32)
+    /// A load from an address without RAM: answer with `complete(read:)`, then run again.
+    case mmioRead(address: GuestPhysicalAddress, width: Int)
+    /// A store to an address without RAM: carry it out, then run again.
+    case mmioWrite(address: GuestPhysicalAddress, width: Int, value: UInt64)
+    /// `RDMSR` of a register the engine does not own: answer with `complete(msr:)`.
+    case msrRead(index: UInt32)
+    /// `WRMSR` to a register the engine does not own: answer with `complete(msrWrite:)`.
+    case msrWrite(index: UInt32, value: UInt64)
+    /// `MOV` to CR8: the task-priority register of the local APIC. Reads are `taskPriorityRead`.
+    case taskPriorityWrite(UInt8)
+    case taskPriorityRead
+    /// `VMCALL` or `VMMCALL`: arguments are in the registers; answer with `complete(hypercall:)`.
+    case hypercall
+    /// `HLT`: wait for an interrupt, or for ever if interrupts are off.
+    case halt
+    /// A pause loop was seen.
+    case pause
+    /// `PendingEvents` asks for something and the guest can take it now.
+    case eventsPending
+    /// The instruction budget is used up.
+    case budgetSpent
+    /// Triple fault.
+    case shutdown
+    /// The access needs a page that is absent; run again when it is there.
+    case pageAbsent(GuestPhysicalAddress)
+}

@@ -1,0 +1,7 @@
+import CLICommands
+
+@main
+struct Martlet {
+    static func main() {
+    }
+}
