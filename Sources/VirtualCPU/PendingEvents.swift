@@ -23,7 +23,8 @@ public final class PendingEvents: Sendable {
     }
 
     /// The word itself, in memory of its own so that an engine may poll it through a pointer.
-    public let word: UnsafeMutablePointer<Atomic<UInt32>>
+    // SAFETY: the pointer never changes and what it points at is atomic.
+    public nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt32>>
 
     public init() {
         // SAFETY: initialised here, once, and freed in deinit; everyone who polls it keeps `self` alive.
