@@ -1,5 +1,3 @@
-public import Vocabulary
-
 /// The width of one access on the bus, in bytes: 1, 2, 4 or 8.
 public typealias AccessWidth = Int
 

@@ -4,7 +4,7 @@ public import Synchronization
 ///
 /// Owner: the machine, one per vCPU, alive as long as it. Any thread may raise; only the vCPU's own
 /// worker takes.
-public final class PendingEvents: Sendable {
+@safe public final class PendingEvents: Sendable {
     /// The bits of the word.
     public struct Events: OptionSet, Sendable {
         public var rawValue: UInt32
