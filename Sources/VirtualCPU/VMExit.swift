@@ -12,7 +12,7 @@ public enum VMExit: Sendable, Equatable {
     case mmioWrite(address: GuestPhysicalAddress, width: Int, value: UInt64)
     /// `RDMSR` of a register the engine does not own: answer with `complete(msr:)`.
     case msrRead(index: UInt32)
-    /// `WRMSR` to a register the engine does not own: answer with `complete(msrWrite:)`.
+    /// `WRMSR` to a register the engine does not own: answer with `completeMSRWrite()` or `completeMSRFault()`.
     case msrWrite(index: UInt32, value: UInt64)
     /// `MOV` to CR8: the task-priority register of the local APIC. Reads are `taskPriorityRead`.
     case taskPriorityWrite(UInt8)
