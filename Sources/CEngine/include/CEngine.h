@@ -3,5 +3,9 @@
 #define MARTLET_CENGINE_H
 
 #include "CPUState.h"
+#include "VectorFloat.h"
+#include "VectorImmediate.h"
+#include "VectorInteger.h"
+#include "VectorScalar.h"
 
 #endif
