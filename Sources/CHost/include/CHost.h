@@ -2,25 +2,26 @@
 #ifndef MARTLET_CHOST_H
 #define MARTLET_CHOST_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// No _GNU_SOURCE here: Swift's module of the C library is built without it, and a type that the two
+// spell differently (fd_set) makes the import fail. What is behind it goes through syscall(2).
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "HostProbe.h"
 
 /// The reason the last host call of this thread failed.
 static inline int chost_errno(void) { return errno; }
 
 /// An anonymous file that lives in memory. memfd_create(2) is behind _GNU_SOURCE.
 static inline int chost_memfd_create(const char *name, unsigned int flags) {
-    return memfd_create(name, flags);
+    return (int)syscall(SYS_memfd_create, name, flags);
 }
 
 /// The host's time-stamp counter.
-static inline uint64_t chost_rdtsc(void) { return __rdtsc(); }
+static inline uint64_t chost_rdtsc(void) { return __builtin_ia32_rdtsc(); }
 
 #endif

@@ -1,0 +1,89 @@
+import ArgumentParser
+import Foundation
+import Vocabulary
+
+/// `--memory 512M`: a number of bytes with an optional K, M, G or T.
+struct MemorySize: ExpressibleByArgument, Equatable {
+    var byteCount: UInt64
+
+    init(byteCount: UInt64) { self.byteCount = byteCount }
+
+    init?(argument: String) {
+        var digits = Substring(argument.uppercased())
+        if digits.hasSuffix("IB") { digits.removeLast(2) } else if digits.hasSuffix("B") {
+            digits.removeLast()
+        }
+        var shift: UInt64 = 20
+        if let last = digits.last, !last.isNumber {
+            switch last {
+            case "K": shift = 10
+            case "M": shift = 20
+            case "G": shift = 30
+            case "T": shift = 40
+            default: return nil
+            }
+            digits.removeLast()
+        }
+        guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }),
+            let number = UInt64(digits)
+        else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
+        guard !overflow, bytes > 0 else { return nil }
+        byteCount = bytes
+    }
+
+    var defaultValueDescription: String { "\(byteCount >> 20)M" }
+}
+
+/// `--console`: where the kernel's log goes.
+enum ConsoleChoice: ExpressibleByArgument, Equatable {
+    case stdio
+    case file(String)
+    case none
+
+    init?(argument: String) {
+        switch argument {
+        case "stdio": self = .stdio
+        case "none": self = .none
+        default:
+            guard argument.hasPrefix("file:"), argument.count > 5 else { return nil }
+            self = .file(String(argument.dropFirst(5)))
+        }
+    }
+}
+
+/// `--file HOST:GUEST`.
+struct FileMapping: ExpressibleByArgument, Equatable {
+    var hostPath: String
+    var guestPath: String
+
+    init?(argument: String) {
+        guard let colon = argument.lastIndex(of: ":") else { return nil }
+        hostPath = String(argument[..<colon])
+        guestPath = String(argument[argument.index(after: colon)...])
+        guard !hostPath.isEmpty, guestPath.hasPrefix("/") else { return nil }
+    }
+}
+
+/// `--platform`: which paravirtual interface the guest finds.
+enum PlatformChoice: String, ExpressibleByArgument, CaseIterable {
+    case kvm, xen, none
+}
+
+/// `--engine`: what runs the guest's instructions.
+enum EngineChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto, interpreter, translator, kvm
+}
+
+/// `--kernel`: a stock kernel by name, or a file.
+enum KernelChoice: ExpressibleByArgument, Equatable {
+    case stock(String)
+    case file(String)
+
+    static let stockNames = ["debian", "debian-cloud", "debian-rt"]
+
+    init?(argument: String) {
+        guard !argument.isEmpty else { return nil }
+        self = Self.stockNames.contains(argument) ? .stock(argument) : .file(argument)
+    }
+}
