@@ -24,11 +24,9 @@ public protocol CPUEngine: AnyObject {
     func complete(hypercall result: UInt64)
 
     /// The guest would take an external interrupt before its next instruction: IF is set, no
-    /// interrupt shadow, no event in delivery.
+    /// interrupt shadow, no event in delivery. While it is false and `PendingEvents.interrupt` is
+    /// set, the engine runs on and comes back with `.eventsPending` as soon as it becomes true.
     var canTakeInterrupt: Bool { get }
-    /// Asks the engine to come back with `.eventsPending` as soon as `canTakeInterrupt` becomes
-    /// true. Cleared by that exit and by `inject(interrupt:)`.
-    func requestInterruptWindow()
     /// Delivers an external interrupt before the next instruction. Only while `canTakeInterrupt`.
     func inject(interrupt vector: UInt8)
     /// Delivers an NMI before the next instruction, or when the running NMI handler returns.

@@ -29,6 +29,8 @@ public enum VMExit: Sendable, Equatable {
     case budgetSpent
     /// Triple fault.
     case shutdown
+    /// The next instruction lies at an address without RAM: nothing can be run there.
+    case fetchOutsideMemory(GuestPhysicalAddress)
     /// The access needs a page that is absent; run again when it is there.
     case pageAbsent(GuestPhysicalAddress)
 }
