@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "Futex.h"
 #include "HostProbe.h"
 
 /// The reason the last host call of this thread failed.

@@ -1,0 +1,34 @@
+import VirtualCPU
+import Vocabulary
+
+/// What an INIT or start-up IPI asks of a vCPU.
+enum StartUpRequest: Equatable, Sendable {
+    case initialize
+    case startUp(vector: UInt8)
+}
+
+/// What the runner of one vCPU asks of the machine: the buses, the registers outside the engine and
+/// the vCPU's local APIC. The machine's own is `MachineSurroundings`; tests have a scripted one.
+///
+/// Called on the vCPU's thread only.
+protocol VCPUSurroundings: AnyObject {
+    func readPort(_ port: PortNumber, width: Int) -> UInt64
+    func writePort(_ port: PortNumber, width: Int, value: UInt32)
+    func readMemory(at address: GuestPhysicalAddress, width: Int) -> UInt64
+    func writeMemory(at address: GuestPhysicalAddress, width: Int, value: UInt64)
+
+    /// Nil: nobody has this register, the guest gets #GP.
+    func readMSR(_ index: UInt32) -> UInt64?
+    /// False: nobody has this register, or it refuses the value.
+    func writeMSR(_ index: UInt32, value: UInt64) -> Bool
+    /// CR8.
+    var taskPriority: UInt8 { get set }
+    /// RAX of the answer; the arguments are in the engine's registers.
+    func hypercall(_ engine: any CPUEngine) -> UInt64
+
+    /// The vector to deliver now, taken off the local APIC's request register; nil if none is
+    /// deliverable.
+    func acknowledgeInterrupt() -> UInt8?
+    /// The INIT and start-up requests since the last call, oldest first.
+    func takeStartUpRequests() -> [StartUpRequest]
+}

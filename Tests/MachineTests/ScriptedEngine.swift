@@ -1,0 +1,62 @@
+import VirtualCPU
+import Vocabulary
+
+@testable import Machine
+
+/// An engine that returns exits from a list and writes down what is done to it.
+final class ScriptedEngine: CPUEngine {
+    /// What `run` returns next; when it is empty, `.budgetSpent` for ever.
+    var script: [VMExit]
+    var calls: [String] = []
+    var interruptsEnabled = true
+    /// Called at each `run` with the number of runs so far.
+    var onRun: ((Int) -> Void)?
+    private var runs = 0
+
+    init(_ script: [VMExit]) { self.script = script }
+
+    func run(budget: Int) -> VMExit {
+        runs += 1
+        calls.append("run")
+        onRun?(runs)
+        return script.isEmpty ? .budgetSpent : script.removeFirst()
+    }
+
+    func complete(read value: UInt64) { calls.append("read \(value)") }
+    func complete(msr value: UInt64) { calls.append("msr \(value)") }
+    func completeMSRWrite() { calls.append("msrWrite") }
+    func completeMSRFault() { calls.append("msrFault") }
+    func complete(hypercall result: UInt64) { calls.append("hypercall \(result)") }
+    var canTakeInterrupt: Bool { interruptsEnabled }
+    func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
+    func injectNonMaskableInterrupt() { calls.append("nmi") }
+    var state = ArchitecturalState()
+    var statistics = EngineStatistics()
+    func reset() { calls.append("reset") }
+    func startUp(vector: UInt8) { calls.append("startUp \(vector)") }
+}
+
+/// A machine of two ports, one memory word and one MSR.
+final class ScriptedSurroundings: VCPUSurroundings {
+    var writes: [String] = []
+    var interrupts: [UInt8] = []
+    var startUps: [StartUpRequest] = []
+    var taskPriority: UInt8 = 3
+
+    func readPort(_ port: PortNumber, width: Int) -> UInt64 { UInt64(port.rawValue) + 1 }
+    func writePort(_ port: PortNumber, width: Int, value: UInt32) {
+        writes.append("port \(port.rawValue) \(width) \(value)")
+    }
+    func readMemory(at address: GuestPhysicalAddress, width: Int) -> UInt64 { address.rawValue + 2 }
+    func writeMemory(at address: GuestPhysicalAddress, width: Int, value: UInt64) {
+        writes.append("memory \(address.rawValue) \(width) \(value)")
+    }
+    func readMSR(_ index: UInt32) -> UInt64? { index == 0x1b ? 77 : nil }
+    func writeMSR(_ index: UInt32, value: UInt64) -> Bool { index == 0x1b }
+    func hypercall(_ engine: any CPUEngine) -> UInt64 { 5 }
+    func acknowledgeInterrupt() -> UInt8? { interrupts.isEmpty ? nil : interrupts.removeFirst() }
+    func takeStartUpRequests() -> [StartUpRequest] {
+        defer { startUps = [] }
+        return startUps
+    }
+}
