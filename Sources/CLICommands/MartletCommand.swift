@@ -54,9 +54,7 @@ public enum MartletProgram {
             print(MartletCommand.fullMessage(for: error))
             return 0
         }
-        let message = oneLine(MartletCommand.message(for: error))
-        let stop = message.hasSuffix(".") ? message.dropLast() : message[...]
-        return fail("\(stop); see 'martlet run --help'")
+        return fail(MartletCommand.message(for: error))
     }
 
     /// One line on standard error, whatever the message looked like.

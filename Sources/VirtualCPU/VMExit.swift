@@ -34,3 +34,18 @@ public enum VMExit: Sendable, Equatable {
     /// The access needs a page that is absent; run again when it is there.
     case pageAbsent(GuestPhysicalAddress)
 }
+
+/// The four registers of a CPUID leaf.
+public struct CPUIDResult: Sendable, Equatable {
+    public var eax: UInt32
+    public var ebx: UInt32
+    public var ecx: UInt32
+    public var edx: UInt32
+
+    public init(eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0) {
+        self.eax = eax
+        self.ebx = ebx
+        self.ecx = ecx
+        self.edx = edx
+    }
+}

@@ -7,5 +7,6 @@
 #include "VectorImmediate.h"
 #include "VectorInteger.h"
 #include "VectorScalar.h"
+#include "EngineAtomics.h"
 
 #endif

@@ -117,6 +117,12 @@ typedef struct CPUState {
     uint64_t statusFlags;
     /// Where the TLB tag of lower- and upper-half addresses gets its low bits.
     uint64_t tlbContext[2];
+    /// What a jump cache entry's context must equal, for lower- and upper-half targets.
+    uint64_t jumpContext[2];
+    /// The bits of the pending word the guest can take now.
+    uint32_t pendingMask;
+    /// The engine runs one instruction at a time: trap flag, breakpoints, replay of an exit.
+    uint32_t stepping;
     /// Instructions left to run before the engine comes back.
     int64_t budget;
     /// The first instruction (the header) of the running block.
@@ -206,5 +212,21 @@ typedef struct CPUState {
     TLBEntry tlb[TLB_ENTRY_COUNT];
     JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
 } CPUState;
+
+/// Offsets that Swift needs as compile-time constants.
+enum {
+    CPU_OFFSET_ZERO = __builtin_offsetof(CPUState, zero),
+    CPU_OFFSET_CODE_PAGE = __builtin_offsetof(CPUState, codePage),
+    CPU_OFFSET_TLB_CONTEXT = __builtin_offsetof(CPUState, tlbContext),
+    CPU_OFFSET_JUMP_CONTEXT = __builtin_offsetof(CPUState, jumpContext),
+    CPU_OFFSET_SEGMENTS = __builtin_offsetof(CPUState, segments),
+    CPU_OFFSET_DR = __builtin_offsetof(CPUState, dr),
+    CPU_OFFSET_XMM = __builtin_offsetof(CPUState, xmm),
+    CPU_OFFSET_ST = __builtin_offsetof(CPUState, st),
+    CPU_OFFSET_SCRATCH = __builtin_offsetof(CPUState, scratch),
+    CPU_OFFSET_REPLAY_VALUES = __builtin_offsetof(CPUState, replayValues),
+    CPU_OFFSET_TLB = __builtin_offsetof(CPUState, tlb),
+    CPU_OFFSET_JUMP_CACHE = __builtin_offsetof(CPUState, jumpCache),
+};
 
 #endif

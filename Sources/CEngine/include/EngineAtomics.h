@@ -1,0 +1,28 @@
+// Atomic access to words of guest memory that the engine itself reads and changes.
+#ifndef MARTLET_ENGINE_ATOMICS_H
+#define MARTLET_ENGINE_ATOMICS_H
+
+#include <stdint.h>
+
+static inline uint64_t cengine_load64(const uint64_t *_Nonnull address) {
+    return __atomic_load_n(address, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t cengine_load32(const uint32_t *_Nonnull address) {
+    return __atomic_load_n(address, __ATOMIC_ACQUIRE);
+}
+
+/// The value seen: `expected` when the exchange took place.
+static inline uint64_t cengine_compare_exchange64(uint64_t *_Nonnull address, uint64_t expected,
+                                                  uint64_t desired) {
+    __atomic_compare_exchange_n(address, &expected, desired, 0, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    return expected;
+}
+
+/// The old value.
+static inline uint32_t cengine_or32(uint32_t *_Nonnull address, uint32_t bits) {
+    return __atomic_fetch_or(address, bits, __ATOMIC_ACQ_REL);
+}
+
+#endif

@@ -1,0 +1,243 @@
+internal import CEngine
+
+// Near transfers. `op.immediate` of a direct branch is its displacement from the next instruction.
+
+/// Wraps an instruction pointer to the code and operand size. `op.auxiliary` is the operand size.
+@inline(__always)
+private func wrap(_ cpu: CPU, _ op: Op, _ rip: UInt64) -> UInt64 {
+    if unsafe _fastPath(cpu.isLongCode) { return rip }
+    return unsafe op.pointee.auxiliary == 2 ? rip & 0xffff : rip & 0xffff_ffff
+}
+
+@inline(__always)
+private func relativeTarget(_ cpu: CPU, _ op: Op) -> UInt64 {
+    unsafe wrap(cpu, op, cpu.nextInstructionPointer(of: op) &+ op.pointee.immediate)
+}
+
+@inline(__always)
+func takeBranch(_ cpu: CPU, _ op: Op) -> Next {
+    if let target = unsafe op.pointee.target { return unsafe target }
+    return unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+}
+
+/// Jcc falls through to the block's end instruction behind it.
+enum ConditionalBranch {
+    static let handlers: [InstructionHandler] = unsafe [
+        { cpu, op in
+            unsafe condition0(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition1(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition2(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition3(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition4(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition5(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition6(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition7(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition8(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition9(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition10(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition11(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition12(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition13(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition14(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+        { cpu, op in
+            unsafe condition15(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+        },
+    ]
+}
+
+enum NearTransfer {
+    static let jumpRelative: InstructionHandler = { cpu, op in unsafe takeBranch(cpu, op) }
+
+    static let callRelative64: InstructionHandler = { cpu, op in
+        let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+        if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length))
+        {
+            return nil
+        }
+        unsafe cpu.setGPR(GPR.rsp, rsp)
+        return unsafe takeBranch(cpu, op)
+    }
+
+    static let callRelativeLegacy: InstructionHandler = { cpu, op in
+        if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
+        return unsafe takeBranch(cpu, op)
+    }
+
+    static let jumpRegister64: InstructionHandler = { cpu, op in
+        unsafe branch(cpu, op, to: cpu.read(op.pointee.source, as: UInt64.self))
+    }
+
+    static let jumpMemory64: InstructionHandler = { cpu, op in
+        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+            return nil
+        }
+        return unsafe branch(cpu, op, to: target)
+    }
+
+    static let callRegister64: InstructionHandler = { cpu, op in
+        unsafe callLong(cpu, op, cpu.read(op.pointee.source, as: UInt64.self))
+    }
+
+    static let callMemory64: InstructionHandler = { cpu, op in
+        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+            return nil
+        }
+        return unsafe callLong(cpu, op, target)
+    }
+
+    static let jumpLegacy: InstructionHandler = { cpu, op in
+        guard let target = unsafe legacyTarget(cpu, op) else { return nil }
+        return unsafe branch(cpu, op, to: target)
+    }
+
+    static let callLegacy: InstructionHandler = { cpu, op in
+        guard let target = unsafe legacyTarget(cpu, op) else { return nil }
+        if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
+        return unsafe branch(cpu, op, to: target)
+    }
+
+    static let return64: InstructionHandler = { cpu, op in
+        let rsp = unsafe cpu.gpr(GPR.rsp)
+        guard let target = unsafe loadStack(cpu, op, rsp, as: UInt64.self) else { return nil }
+        if _slowPath(!isCanonical(target)) {
+            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+        }
+        unsafe cpu.setGPR(GPR.rsp, rsp &+ 8 &+ op.pointee.immediate)
+        return unsafe jump(cpu, to: target)
+    }
+
+    static let returnLegacy: InstructionHandler = { cpu, op in
+        let rsp = unsafe cpu.gpr(GPR.rsp)
+        guard let target = unsafe popLegacy(cpu, op, 0) else { return nil }
+        if unsafe target > UInt64(cpu.segment(Segment.cs).limit) {
+            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+        }
+        unsafe setStackPointer(cpu, rsp &+ UInt64(op.pointee.auxiliary) &+ op.pointee.immediate)
+        return unsafe jump(cpu, to: target)
+    }
+
+    /// LOOP, LOOPE, LOOPNE, JCXZ: `scaleShift` says which, `destination` is the count's width.
+    static let loop: InstructionHandler = { cpu, op in
+        let mask: UInt64 =
+            switch unsafe op.pointee.destination {
+            case 8: .max
+            case 4: 0xffff_ffff
+            default: 0xffff
+            }
+        let count = unsafe cpu.gpr(GPR.rcx)
+        if unsafe op.pointee.scaleShift == 3 {
+            return unsafe count & mask == 0 ? takeBranch(cpu, op) : op + 1
+        }
+        let next = (count &- 1) & mask
+        switch unsafe op.pointee.destination {
+        case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
+        default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
+        }
+        let zero = unsafe cpu.pointee.statusFlags & 0x4000 != 0
+        let taken =
+            switch unsafe op.pointee.scaleShift {
+            case 1: next != 0 && zero
+            case 2: next != 0 && !zero
+            default: next != 0
+            }
+        return unsafe taken ? takeBranch(cpu, op) : op + 1
+    }
+}
+
+@inline(__always)
+func isCanonical(_ address: UInt64) -> Bool {
+    let top = Int64(bitPattern: address) &>> 47
+    return top == 0 || top == -1
+}
+
+/// Near indirect branch with the checks of the target.
+@inline(__always)
+private func branch(_ cpu: CPU, _ op: Op, to target: UInt64) -> Next {
+    if unsafe _fastPath(cpu.isLongCode) {
+        if _slowPath(!isCanonical(target)) {
+            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+        }
+    } else if unsafe target > UInt64(cpu.segment(Segment.cs).limit) {
+        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    }
+    return unsafe jump(cpu, to: target)
+}
+
+@inline(__always)
+private func callLong(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Next {
+    if _slowPath(!isCanonical(target)) {
+        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    }
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length)) {
+        return nil
+    }
+    unsafe cpu.setGPR(GPR.rsp, rsp)
+    return unsafe jump(cpu, to: target)
+}
+
+/// Target of an indirect near branch with 16- or 32-bit operand.
+private func legacyTarget(_ cpu: CPU, _ op: Op) -> UInt64? {
+    let wide = unsafe op.pointee.auxiliary == 4
+    if unsafe op.pointee.source != Layout.zero {
+        let value = unsafe cpu.read(op.pointee.source, as: UInt64.self)
+        return wide ? value & 0xffff_ffff : value & 0xffff
+    }
+    let address = unsafe effectiveAddress(cpu, op)
+    if wide { return unsafe load(cpu, op, address, as: UInt32.self).map { UInt64($0) } }
+    return unsafe load(cpu, op, address, as: UInt16.self).map { UInt64($0) }
+}
+
+/// Pushes with operand size `op.auxiliary` of 2 or 4 (8 in 64-bit code).
+func pushLegacy(_ cpu: CPU, _ op: Op, _ value: UInt64) -> Bool {
+    let size = unsafe UInt64(op.pointee.auxiliary)
+    let pointer = unsafe cpu.gpr(GPR.rsp) &- size
+    let address = unsafe stackAddress(cpu, pointer)
+    let done =
+        switch size {
+        case 8: unsafe storeStack(cpu, op, address, value)
+        case 4: unsafe storeStack(cpu, op, address, UInt32(truncatingIfNeeded: value))
+        default: unsafe storeStack(cpu, op, address, UInt16(truncatingIfNeeded: value))
+        }
+    if done { unsafe setStackPointer(cpu, pointer) }
+    return done
+}
+
+/// Reads `displacement` bytes above the stack pointer with operand size `op.auxiliary`.
+func popLegacy(_ cpu: CPU, _ op: Op, _ displacement: UInt64) -> UInt64? {
+    let address = unsafe stackAddress(cpu, cpu.gpr(GPR.rsp) &+ displacement)
+    switch unsafe op.pointee.auxiliary {
+    case 8: return unsafe loadStack(cpu, op, address, as: UInt64.self)
+    case 4: return unsafe loadStack(cpu, op, address, as: UInt32.self).map { UInt64($0) }
+    default: return unsafe loadStack(cpu, op, address, as: UInt16.self).map { UInt64($0) }
+    }
+}

@@ -1,0 +1,90 @@
+internal import CEngine
+internal import GuestMemory
+internal import VirtualCPU
+internal import Vocabulary
+
+/// Everything of an engine that is not hot. Reached through `CPUState.context` on slow paths.
+///
+/// Owner: `SoftwareEngine`, which outlives every use; one worker at a time.
+@safe
+final class EngineContext {
+    let memory: GuestMemory
+    let hostBase: UnsafeMutableRawPointer
+    let events: PendingEvents
+    /// CPUID leaves as the machine offers them.
+    let cpuid: @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
+    let code: CodeArena
+    /// The exit that `run` returns when the leave reason is `exit`.
+    var pendingExit: VMExit = .budgetSpent
+    /// What to do with the answer: see `SoftwareEngine.complete`.
+    var exitAwaits: ExitAnswer = .nothing
+    /// The instruction of the last exit has not finished yet.
+    var awaitsAnswer: Bool {
+        if case .nothing = exitAwaits { false } else { true }
+    }
+    /// Translation contexts handed out so far; see TLB.swift.
+    var contexts = TranslationContexts()
+    var nonMaskableInterruptsBlocked = false
+    /// The last exit has been answered and its instruction is to run again.
+    var answered = false
+    /// Delivery between two runs ended in shutdown.
+    var triple = false
+    /// RPL of the selector that LAR, LSL, VERR or VERW looks at.
+    var inspectedPrivilege: UInt32 = 0
+    /// Length of the hypercall instruction that left: RIP moves past it with the answer.
+    var instructionLength: UInt64 = 0
+    /// Retired instructions up to the last entry to the run loop.
+    var retired: UInt64 = 0
+    var statistics = EngineStatistics()
+
+    /// The instruction TLB: direct mapped, tagged like the data TLB.
+    var fetchEntries = [FetchEntry](
+        repeating: FetchEntry(tag: .max, physical: 0), count: Int(fetchEntryCount))
+    static let fetchEntryCount: UInt64 = 256
+
+    init(
+        memory: GuestMemory, events: PendingEvents,
+        cpuid: @escaping @Sendable (UInt32, UInt32) -> CPUIDResult
+    ) {
+        self.memory = memory
+        unsafe self.hostBase = unsafe memory.hostBase
+        self.events = events
+        self.cpuid = cpuid
+        self.code = CodeArena()
+    }
+}
+
+/// One entry of the instruction TLB.
+struct FetchEntry {
+    var tag: UInt64
+    var physical: UInt64
+}
+
+/// What the engine does with the machine's answer to an exit.
+enum ExitAnswer {
+    case nothing
+    /// The value joins the replay list and the instruction runs again.
+    case replay
+    /// A store or OUT was carried out: an empty entry joins the replay list.
+    case replayWrite
+    case modelSpecificRegister
+    case taskPriority(register: UInt16)
+    case hypercall
+}
+
+@inline(__always)
+func context(_ cpu: CPU) -> EngineContext {
+    // SAFETY: `context` is set once when the engine is made, and the engine keeps the object alive.
+    unsafe Unmanaged<EngineContext>.fromOpaque(cpu.pointee.context.unsafelyUnwrapped)
+        .takeUnretainedValue()
+}
+
+/// Records an exit at `op` and leaves the run loop; `op` runs again afterwards.
+func leave(_ cpu: CPU, _ op: Op, with exit: VMExit, awaiting answer: ExitAnswer) -> Next {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    let engine = unsafe context(cpu)
+    engine.pendingExit = exit
+    engine.exitAwaits = answer
+    unsafe cpu.pointee.leaveReason = LeaveReason.exit
+    return nil
+}

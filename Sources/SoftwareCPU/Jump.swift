@@ -1,0 +1,156 @@
+internal import CEngine
+internal import VirtualCPU
+
+/// Continues at instruction pointer `rip`, which is within the code segment's size already.
+@inline(__always)
+func jump(_ cpu: CPU, to rip: UInt64) -> Next {
+    let linear = unsafe cpu.isLongCode ? rip : (rip &+ cpu.csBase) & 0xffff_ffff
+    let entry = unsafe jumpCacheEntry(cpu, linear)
+    let jumpContext = unsafe (cpu.bytes + CPUOffsets.jumpContext).load(
+        fromByteOffset: Int(truncatingIfNeeded: linear &>> 63) &* 8, as: UInt64.self)
+    if unsafe _fastPath(entry.pointee.address == linear && entry.pointee.context == jumpContext) {
+        unsafe cpu.pointee.codePage = linear & ~0xfff
+        return unsafe entry.pointee.instruction
+    }
+    unsafe cpu.pointee.rip = rip
+    return unsafe lookUpBlock(cpu)
+}
+
+/// Jump cache entries of one page are neighbours, so that INVLPG finds them.
+@inline(__always)
+func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCacheEntry> {
+    let page = (linear &>> 12) & 63
+    let within = (linear ^ (linear &>> 6)) & 63
+    let slot = Int(truncatingIfNeeded: (page &<< 6) | within)
+    return unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(to: JumpCacheEntry.self)
+        + slot
+}
+
+/// The first time a direct branch is taken: remembers the target in the instruction if it lies in
+/// the same page, where it is the same physical page whenever this instruction runs.
+@inline(never)
+func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
+    let page = unsafe cpu.pointee.codePage
+    let engine = unsafe context(cpu)
+    let linkable = unsafe cpu.pointee.stepping == 0 && !engine.code.isTransient(op)
+    let flushes = engine.code.flushCount
+    guard let target = unsafe jump(cpu, to: rip) else { return nil }
+    if linkable, unsafe cpu.pointee.codePage == page, unsafe !engine.code.isTransient(target),
+        engine.code.flushCount == flushes
+    {
+        unsafe UnsafeMutablePointer(mutating: op).pointee.target = unsafe target
+    }
+    return unsafe target
+}
+
+/// Finds or makes the block at `rip`. Nil: the fetch faulted.
+@inline(never)
+func lookUpBlock(_ cpu: CPU) -> Next {
+    let engine = unsafe context(cpu)
+    unsafe cpu.pointee.blockLookups &+= 1
+    if unsafe cpu.pointee.stepping != 0 { return unsafe step(cpu, engine) }
+    guard let (linear, physical) = unsafe fetchAddress(cpu, engine) else { return nil }
+    let mode = unsafe cpu.pointee.blockMode
+    unsafe cpu.pointee.codePage = linear & ~0xfff
+    var header = unsafe engine.code.find(physical, mode: mode)
+    if unsafe header == nil {
+        guard let built = unsafe buildBlock(cpu, engine, linear: linear, physical: physical) else {
+            // The first instruction crosses into the next page.
+            return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+        }
+        unsafe header = unsafe built
+    }
+    let entry = unsafe jumpCacheEntry(cpu, linear)
+    unsafe entry.pointee.address = linear
+    unsafe entry.pointee.context =
+        unsafe linear &>> 63 != 0 ? cpu.pointee.jumpContext.1 : cpu.pointee.jumpContext.0
+    unsafe entry.pointee.instruction = unsafe UnsafePointer(header)
+    return unsafe UnsafePointer(header)
+}
+
+/// Linear and physical address of the next instruction. Nil: fault recorded.
+private func fetchAddress(_ cpu: CPU, _ engine: EngineContext) -> (UInt64, UInt64)? {
+    let rip = unsafe cpu.pointee.rip
+    var linear = rip
+    if unsafe !cpu.isLongCode {
+        let code = unsafe cpu.segment(Segment.cs)
+        if rip > UInt64(code.limit) {
+            unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+            return nil
+        }
+        linear = (rip &+ code.base) & 0xffff_ffff
+    } else if Int64(bitPattern: rip) &>> 47 != 0, Int64(bitPattern: rip) &>> 47 != -1 {
+        unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+        return nil
+    }
+    guard let physical = unsafe translateFetch(cpu, engine, linear) else { return nil }
+    return (linear, physical)
+}
+
+/// The physical address of an instruction byte. Nil: fault recorded.
+func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UInt64? {
+    let upper = linear &>> 63 != 0
+    let tag =
+        unsafe (linear & ~0xfff)
+        | ((upper ? cpu.pointee.tlbContext.1 : cpu.pointee.tlbContext.0) & ~1)
+    let slot = Int(truncatingIfNeeded: (linear &>> 12) & (EngineContext.fetchEntryCount &- 1))
+    if engine.fetchEntries[slot].tag == tag {
+        return engine.fetchEntries[slot].physical | (linear & 0xfff)
+    }
+    let mode = unsafe cpu.pointee.tlbContext.0 & AccessMode.user
+    switch unsafe walk(cpu, linear, .execute, mode: mode) {
+    case .fault(let code):
+        unsafe cpu.pointee.faultAddress = linear
+        unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)
+        return nil
+    case .present(let translation):
+        if upper, !translation.global { engine.contexts.upperHasPrivate = true }
+        if translation.large {
+            engine.contexts.largePageRegions |= 1 &<< ((linear &>> 21) & 63)
+        }
+        engine.fetchEntries[slot] = FetchEntry(tag: tag, physical: translation.physical)
+        return translation.physical | (linear & 0xfff)
+    }
+}
+
+/// One instruction at a time: trap flag, and instructions that run again after an exit.
+private func step(_ cpu: CPU, _ engine: EngineContext) -> Next {
+    if unsafe cpu.pointee.stepping & Stepping.armed != 0 {
+        // The one instruction is done.
+        unsafe cpu.pointee.stepping &= ~(Stepping.armed | Stepping.replay)
+        unsafe cpu.pointee.replayCount = 0
+        unsafe cpu.pointee.replayCursor = 0
+        if unsafe cpu.pointee.stepping & Stepping.trap != 0 {
+            unsafe setDebugStatus(cpu, singleStep)
+            if unsafe cpu.pointee.systemFlags & Flags.trap == 0 {
+                unsafe cpu.pointee.stepping &= ~Stepping.trap
+            }
+            unsafe refreshContexts(cpu)
+            return unsafe recordFault(cpu, vector: Vector.debug, errorCode: nil)
+        }
+        unsafe refreshContexts(cpu)
+        unsafe cpu.pointee.leaveReason = LeaveReason.resume
+        return nil
+    }
+    guard let (linear, physical) = unsafe fetchAddress(cpu, engine) else { return nil }
+    unsafe cpu.pointee.stepping |= Stepping.armed
+    return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+}
+
+/// Bits of `CPUState.stepping`.
+enum Stepping {
+    /// EFLAGS.TF was set before the instruction.
+    static let trap: UInt32 = 1
+    /// The instruction runs again with the machine's answers.
+    static let replay: UInt32 = 2
+    /// The next look-up is the end of the one instruction.
+    static let armed: UInt32 = 4
+}
+
+private let singleStep: UInt64 = 1 << 14
+
+func setDebugStatus(_ cpu: CPU, _ bits: UInt64) {
+    let dr6 =
+        unsafe (cpu.bytes + CPUOffsets.debugRegisters).assumingMemoryBound(to: UInt64.self) + 6
+    unsafe dr6.pointee |= bits
+}

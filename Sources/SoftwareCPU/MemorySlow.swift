@@ -1,0 +1,361 @@
+internal import CEngine
+internal import GuestMemory
+internal import VirtualCPU
+internal import Vocabulary
+
+// The part of guest memory access that is not a TLB hit: segments, page walks, accesses that cross
+// a page, pages that hold code, devices.
+
+/// Effective addresses with 16- or 32-bit arithmetic, or with a segment base outside 64-bit code.
+@inline(never)
+func slowEffectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
+    let offset = unsafe effectiveOffset(cpu, op)
+    let linear = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    return unsafe cpu.isLongCode ? linear : linear & 0xffff_ffff
+}
+
+/// The offset within the segment: what LEA computes.
+@inline(__always)
+func effectiveOffset(_ cpu: CPU, _ op: Op) -> UInt64 {
+    let sum =
+        unsafe cpu.read(op.pointee.base, as: UInt64.self)
+        &+ (cpu.read(op.pointee.index, as: UInt64.self) &<< UInt64(op.pointee.scaleShift))
+        &+ UInt64(bitPattern: op.pointee.displacement)
+    let flags = unsafe Int(op.pointee.flags)
+    if flags & INSTRUCTION_ADDRESS32 != 0 { return sum & 0xffff_ffff }
+    if flags & INSTRUCTION_ADDRESS16 != 0 { return sum & 0xffff }
+    return sum
+}
+
+/// The mode that explicit data accesses are made with now.
+@inline(__always)
+func accessMode(_ cpu: CPU) -> UInt64 { unsafe cpu.pointee.tlbContext.0 & 3 }
+
+/// Where one page-bounded piece of an access leads.
+@safe
+private enum Piece {
+    case memory(UnsafeMutableRawPointer)
+    case device(UInt64)
+    case fault
+}
+
+/// Translates one access that stays within a page and fills the TLB entry for it.
+private func translate(
+    _ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64, stack: Bool
+) -> Piece {
+    if unsafe cpu.pointee.efer & EFER.lma != 0, !isCanonical(address) {
+        unsafe recordFault(
+            cpu, vector: stack ? Vector.stackFault : Vector.generalProtection, errorCode: 0)
+        return .fault
+    }
+    unsafe cpu.pointee.tlbMisses &+= 1
+    switch unsafe walk(cpu, address, access, mode: mode) {
+    case .fault(let code):
+        unsafe cpu.pointee.faultAddress = address
+        unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)
+        return .fault
+    case .present(let translation):
+        let engine = unsafe context(cpu)
+        let physical = translation.physical
+        if !engine.memory.contains(physical, 4096) {
+            return .device(physical | (address & 0xfff))
+        }
+        unsafe fillEntry(cpu, engine, address, translation, mode: mode)
+        return unsafe .memory(
+            engine.hostBase + Int(truncatingIfNeeded: physical | (address & 0xfff)))
+    }
+}
+
+private func fillEntry(
+    _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ translation: Translation, mode: UInt64
+) {
+    let upper = address &>> 63 != 0
+    if upper, !translation.global { engine.contexts.upperHasPrivate = true }
+    if translation.large {
+        engine.contexts.largePageRegions |= 1 &<< ((address &>> 21) & 63)
+    }
+    let slot = upper ? engine.contexts.upperSlot : engine.contexts.lowerSlot
+    let page = address & ~0xfff
+    let tag = page | (slot &<< 2) | mode
+    let entry = unsafe tlbEntry(cpu, address)
+    unsafe entry.pointee.readTag = tag
+    let hasCode = engine.memory.pageHoldsCode(translation.physical)
+    unsafe entry.pointee.writeTag =
+        translation.writable && translation.dirty && !hasCode ? tag : .max
+    unsafe entry.pointee.addend =
+        unsafe UInt64(UInt(bitPattern: engine.hostBase)) &+ translation.physical &- page
+    unsafe entry.pointee.physical = translation.physical
+}
+
+/// Outside 64-bit code: the segment's limit and rights. True if the access is allowed.
+private func segmentAllows(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, write: Bool, stack: Bool
+) -> Bool {
+    if unsafe cpu.isLongCode || cpu.pointee.blockMode & BlockMode.flat != 0, !stack { return true }
+    if unsafe cpu.isLongCode { return true }
+    let number =
+        unsafe stack
+        ? Segment.ss
+        : (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7
+    let segment = unsafe cpu.segment(number)
+    if segmentPermits(segment, (address &- segment.base) & 0xffff_ffff, byteCount, write: write) {
+        return true
+    }
+    let vector = number == Segment.ss ? Vector.stackFault : Vector.generalProtection
+    unsafe recordFault(cpu, vector: vector, errorCode: 0)
+    return false
+}
+
+/// Limit and type of a data access (SDM volume 3, 5.3 and 5.5).
+func segmentPermits(
+    _ segment: SegmentRegister, _ offset: UInt64, _ byteCount: Int, write: Bool
+) -> Bool {
+    let type = segment.attributes & 0xf
+    if segment.attributes & 0x80 == 0 { return false }
+    let isCode = type & 8 != 0
+    if write, isCode || type & 2 == 0 { return false }
+    if !write, isCode, type & 2 == 0 { return false }
+    let last = offset &+ UInt64(truncatingIfNeeded: byteCount &- 1)
+    if !isCode, type & 4 != 0 {
+        let top: UInt64 = segment.attributes & 0x4000 != 0 ? 0xffff_ffff : 0xffff
+        return offset > UInt64(segment.limit) && last <= top
+    }
+    return last <= UInt64(segment.limit)
+}
+
+/// Where the next replayed value is, or nil after the exit has been recorded.
+private func replay(_ cpu: CPU, _ op: Op, or exit: VMExit, _ answer: ExitAnswer) -> UInt64? {
+    let cursor = unsafe cpu.pointee.replayCursor
+    if unsafe cursor < cpu.pointee.replayCount, cursor < UInt32(MMIO_REPLAY_COUNT) {
+        unsafe cpu.pointee.replayCursor = cursor &+ 1
+        return unsafe (cpu.bytes + CPUOffsets.replayValues).load(
+            fromByteOffset: Int(cursor) &* 8, as: UInt64.self)
+    }
+    _ = unsafe leave(cpu, op, with: exit, awaiting: answer)
+    return nil
+}
+
+/// Reads a device register, in pieces of 1, 2, 4 or 8 bytes, into `destination`.
+private func readDevice(
+    _ cpu: CPU, _ op: Op, _ physical: UInt64, _ byteCount: Int,
+    into destination: UnsafeMutableRawPointer
+) -> Bool {
+    var done = 0
+    while done < byteCount {
+        let width = pieceWidth(physical &+ UInt64(done), byteCount &- done)
+        let address = GuestPhysicalAddress(physical &+ UInt64(done))
+        guard
+            let value = unsafe replay(
+                cpu, op, or: .mmioRead(address: address, width: width), .replay)
+        else { return false }
+        unsafe withUnsafeBytes(of: value) {
+            unsafe (destination + done).copyMemory(
+                from: $0.baseAddress.unsafelyUnwrapped, byteCount: width)
+        }
+        done &+= width
+    }
+    return true
+}
+
+private func writeDevice(
+    _ cpu: CPU, _ op: Op, _ physical: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int
+) -> Bool {
+    var done = 0
+    while done < byteCount {
+        let width = pieceWidth(physical &+ UInt64(done), byteCount &- done)
+        var value: UInt64 = 0
+        unsafe withUnsafeMutableBytes(of: &value) {
+            unsafe $0.baseAddress.unsafelyUnwrapped.copyMemory(
+                from: source + done, byteCount: width)
+        }
+        let address = GuestPhysicalAddress(physical &+ UInt64(done))
+        guard
+            unsafe replay(
+                cpu, op, or: .mmioWrite(address: address, width: width, value: value), .replayWrite)
+                != nil
+        else { return false }
+        done &+= width
+    }
+    return true
+}
+
+private func pieceWidth(_ address: UInt64, _ rest: Int) -> Int {
+    for width in [8, 4, 2] where rest >= width && address & UInt64(width &- 1) == 0 {
+        return width
+    }
+    return 1
+}
+
+@inline(never)
+func slowLoad(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: false, stack: false) { return nil }
+    return unsafe loadPieces(cpu, op, address, byteCount, mode: accessMode(cpu), stack: false)
+}
+
+@inline(never)
+func slowLoadStack(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: false, stack: true) { return nil }
+    return unsafe loadPieces(cpu, op, address, byteCount, mode: accessMode(cpu), stack: true)
+}
+
+private func loadPieces(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, mode: UInt64, stack: Bool
+) -> UnsafeRawPointer? {
+    let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
+    let scratch = unsafe cpu.bytes + CPUOffsets.scratch
+    if byteCount <= room {
+        switch unsafe translate(cpu, address, .read, mode: mode, stack: stack) {
+        case .fault: return nil
+        case .memory(let pointer): return UnsafeRawPointer(pointer)
+        case .device(let physical):
+            return unsafe readDevice(cpu, op, physical, byteCount, into: scratch)
+                ? UnsafeRawPointer(scratch) : nil
+        }
+    }
+    let second = unsafe linearNextPage(cpu, address)
+    let firstPiece = unsafe translate(cpu, address, .read, mode: mode, stack: stack)
+    if case .fault = firstPiece { return nil }
+    let secondPiece = unsafe translate(cpu, second, .read, mode: mode, stack: stack)
+    if case .fault = secondPiece { return nil }
+    if unsafe !gather(cpu, op, firstPiece, room, into: scratch) { return nil }
+    if unsafe !gather(cpu, op, secondPiece, byteCount &- room, into: scratch + room) { return nil }
+    return UnsafeRawPointer(scratch)
+}
+
+private func linearNextPage(_ cpu: CPU, _ address: UInt64) -> UInt64 {
+    let next = (address & ~0xfff) &+ 0x1000
+    return unsafe cpu.isLongCode ? next : next & 0xffff_ffff
+}
+
+private func gather(
+    _ cpu: CPU, _ op: Op, _ piece: Piece, _ byteCount: Int,
+    into destination: UnsafeMutableRawPointer
+) -> Bool {
+    switch piece {
+    case .fault: return false
+    case .memory(let pointer):
+        unsafe destination.copyMemory(from: pointer, byteCount: byteCount)
+        return true
+    case .device(let physical):
+        return unsafe readDevice(cpu, op, physical, byteCount, into: destination)
+    }
+}
+
+private func scatter(
+    _ cpu: CPU, _ op: Op, _ piece: Piece, _ source: UnsafeRawPointer, _ byteCount: Int
+) -> Bool {
+    switch piece {
+    case .fault: return false
+    case .memory(let pointer):
+        unsafe noteStore(cpu, pointer)
+        unsafe pointer.copyMemory(from: source, byteCount: byteCount)
+        return true
+    case .device(let physical):
+        return unsafe writeDevice(cpu, op, physical, source, byteCount)
+    }
+}
+
+/// A store outside the fast path: decoded instructions made from the page are void.
+private func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
+    let engine = unsafe context(cpu)
+    let physical =
+        unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
+    if engine.memory.pageHoldsCode(physical) {
+        engine.code.invalidate(page: physical, engine.memory)
+    }
+}
+
+@inline(never)
+func slowStoreInteger(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ byteCount: Int
+) -> Bool {
+    unsafe withUnsafeBytes(of: value) {
+        unsafe slowStore(cpu, op, address, $0.baseAddress.unsafelyUnwrapped, byteCount)
+    }
+}
+
+@inline(never)
+func slowStoreStack(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ byteCount: Int
+) -> Bool {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: true) { return false }
+    return unsafe withUnsafeBytes(of: value) {
+        unsafe storePieces(
+            cpu, op, address, $0.baseAddress.unsafelyUnwrapped, byteCount, mode: accessMode(cpu),
+            stack: true)
+    }
+}
+
+@inline(never)
+func slowStore(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int
+) -> Bool {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) {
+        return false
+    }
+    return unsafe storePieces(
+        cpu, op, address, source, byteCount, mode: accessMode(cpu), stack: false)
+}
+
+private func storePieces(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int,
+    mode: UInt64, stack: Bool
+) -> Bool {
+    let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
+    let first = unsafe translate(cpu, address, .write, mode: mode, stack: stack)
+    if case .fault = first { return false }
+    if byteCount <= room { return unsafe scatter(cpu, op, first, source, byteCount) }
+    let second = unsafe translate(
+        cpu, linearNextPage(cpu, address), .write, mode: mode, stack: stack)
+    if case .fault = second { return false }
+    return unsafe scatter(cpu, op, first, source, room)
+        && scatter(cpu, op, second, source + room, byteCount &- room)
+}
+
+@inline(never)
+func slowModifyPointer(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int
+) -> UnsafeMutableRawPointer? {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    unsafe cpu.pointee.leaveReason = LeaveReason.none
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) { return nil }
+    let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
+    switch unsafe translate(cpu, address, .write, mode: accessMode(cpu), stack: false) {
+    case .fault: return nil
+    case .device: return nil
+    case .memory(let pointer):
+        if byteCount > room {
+            // The second page has to be writable too, before anything is read or written.
+            _ = unsafe translate(
+                cpu, linearNextPage(cpu, address), .write, mode: accessMode(cpu), stack: false)
+            return nil
+        }
+        unsafe noteStore(cpu, pointer)
+        return unsafe pointer
+    }
+}
+
+// MARK: Accesses that no instruction names: descriptor tables, task state, interrupt frames.
+
+/// Implicit supervisor read of up to 16 bytes.
+func readSystem<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, _ address: UInt64, as type: T.Type)
+    -> T?
+{
+    unsafe loadPieces(
+        cpu, op, address, MemoryLayout<T>.size, mode: AccessMode.supervisorToUser, stack: false)?
+        .loadUnaligned(as: T.self)
+}
+
+/// Implicit supervisor write.
+func writeSystem<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, _ address: UInt64, _ value: T) -> Bool
+{
+    unsafe withUnsafeBytes(of: value) {
+        unsafe storePieces(
+            cpu, op, address, $0.baseAddress.unsafelyUnwrapped, MemoryLayout<T>.size,
+            mode: AccessMode.supervisorToUser, stack: false)
+    }
+}

@@ -1,0 +1,235 @@
+internal import CEngine
+internal import CHost
+public import GuestMemory
+public import VirtualCPU
+internal import Vocabulary
+
+/// The CPU engine in software: decoded blocks of interpreted instructions.
+///
+/// Owner: the runner of one vCPU; all members on that vCPU's worker only, except that
+/// `PendingEvents` may be raised by anyone. Frees its state when it goes.
+@safe
+public final class SoftwareEngine: CPUEngine {
+    // Owner: this object. Allocated in init, freed in deinit; touched by the vCPU's worker only.
+    private let cpu: CPU
+    private let engine: EngineContext
+    private var interruptWindowWanted = false
+    private var nonMaskableInterruptPending = false
+    /// The exit of `run` was answered by `completeMSRFault`.
+    private var failed = false
+
+    /// - Parameters:
+    ///   - memory: the guest's RAM, shared by all its engines.
+    ///   - events: what others ask of this vCPU.
+    ///   - tscOffset: added to the host's time-stamp counter.
+    ///   - cpuid: the machine's CPUID leaves; bits that mirror processor state are filled in here.
+    public init(
+        memory: GuestMemory, events: PendingEvents, tscOffset: UInt64 = 0,
+        cpuid: @escaping @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
+    ) {
+        unsafe cpu = CPU.allocate(capacity: 1)
+        unsafe cpu.withMemoryRebound(to: UInt8.self, capacity: MemoryLayout<CPUState>.size) {
+            unsafe $0.initialize(repeating: 0, count: MemoryLayout<CPUState>.size)
+        }
+        engine = EngineContext(memory: memory, events: events, cpuid: cpuid)
+        // SAFETY: `engine` lives as long as `self`, and so does the state that points at it.
+        unsafe cpu.pointee.context = unsafe Unmanaged.passUnretained(engine).toOpaque()
+        unsafe cpu.pointee.pendingWord = unsafe UnsafeRawPointer(events.word).assumingMemoryBound(
+            to: UInt32.self)
+        unsafe cpu.pointee.tscOffset = tscOffset
+        reset()
+    }
+
+    deinit { unsafe cpu.deallocate() }
+
+    public func reset() { state = ArchitecturalState() }
+
+    public func startUp(vector: UInt8) {
+        var start = ArchitecturalState()
+        start.modelSpecific.tsc = unsafe guestTSC(cpu)
+        start.cs.selector = UInt16(vector) &<< 8
+        start.cs.base = UInt64(vector) &<< 12
+        start.rip = 0
+        state = start
+    }
+
+    // MARK: Running
+
+    public func run(budget: Int) -> VMExit {
+        let wanted = Int64(max(1, budget))
+        unsafe cpu.pointee.budget = wanted
+        unsafe vectorStateLoad(cpu)
+        let exit = runLoop()
+        unsafe vectorStateSync(cpu)
+        unsafe engine.retired &+= UInt64(bitPattern: wanted &- cpu.pointee.budget)
+        unsafe cpu.pointee.budget = 0
+        return exit
+    }
+
+    private func runLoop() -> VMExit {
+        if engine.triple { return .shutdown }
+        if case .replayWrite = engine.exitAwaits { answer(0) }
+        if engine.answered {
+            engine.answered = false
+            // The instruction of the last exit runs again, alone, with the answers.
+            unsafe cpu.pointee.stepping =
+                unsafe cpu.pointee.stepping & Stepping.trap | Stepping.replay
+            unsafe cpu.pointee.replayCursor = 0
+            unsafe refreshContexts(cpu)
+        }
+        if nonMaskableInterruptPending, !engine.nonMaskableInterruptsBlocked,
+            unsafe cpu.pointee.replayCount == 0
+        {
+            nonMaskableInterruptPending = false
+            engine.nonMaskableInterruptsBlocked = true
+            let event = Event(
+                vector: Vector.nonMaskableInterrupt, kind: .external, errorCode: nil)
+            if unsafe !deliverInterrupt(cpu, event) { return .shutdown }
+        }
+        while true {
+            unsafe cpu.pointee.leaveReason = LeaveReason.none
+            var last = unsafe UnsafePointer(engine.code.transient)
+            unsafe cpu.pointee.block = unsafe last
+            if var op = unsafe lookUpBlock(cpu) {
+                unsafe last = unsafe op
+                while let next = unsafe op.pointee.handler(cpu, op) {
+                    unsafe op = unsafe next
+                    unsafe last = unsafe next
+                }
+            }
+            switch unsafe cpu.pointee.leaveReason {
+            case LeaveReason.fault:
+                unsafe refundBudget(last)
+                engine.statistics.exceptionsDelivered &+= 1
+                if unsafe !deliverRecordedFault(cpu) { return .shutdown }
+                if unsafe cpu.pointee.budget <= 0 { return .budgetSpent }
+            case LeaveReason.exit:
+                unsafe refundBudget(last)
+                return engine.pendingExit
+            case LeaveReason.poll:
+                if let exit = poll() { return exit }
+            default:
+                if unsafe cpu.pointee.budget <= 0 { return .budgetSpent }
+                if interruptWindowWanted, canTakeInterrupt {
+                    interruptWindowWanted = false
+                    return .eventsPending
+                }
+            }
+        }
+    }
+
+    /// A block header saw a spent budget or a pending event.
+    private func poll() -> VMExit? {
+        let header = unsafe cpu.pointee.block.unsafelyUnwrapped
+        let pending = engine.events.current
+        if unsafe cpu.pointee.interruptShadow != 0 {
+            // One more instruction before anybody looks.
+            unsafe cpu.pointee.interruptShadow = 0
+            if pending.subtracting(.interrupt).isEmpty {
+                unsafe cpu.pointee.stepping |= Stepping.replay
+                unsafe refreshContexts(cpu)
+                return nil
+            }
+        }
+        let takeable = unsafe pending.rawValue & cpu.pointee.pendingMask
+        if takeable != 0 {
+            interruptWindowWanted = false
+            return .eventsPending
+        }
+        unsafe cpu.pointee.budget &-= Int64(bitPattern: header.pointee.immediate)
+        if unsafe cpu.pointee.budget < 0 {
+            unsafe cpu.pointee.budget = 0
+            return .budgetSpent
+        }
+        return nil
+    }
+
+    /// Gives back what the block's header took for instructions that did not run.
+    private func refundBudget(_ last: Op) {
+        guard let header = unsafe cpu.pointee.block, unsafe last > header else { return }
+        let ran = unsafe Int64(last - header) &- 1
+        let paid = unsafe Int64(bitPattern: header.pointee.immediate)
+        if ran >= 0, ran < paid { unsafe cpu.pointee.budget &+= paid &- ran }
+    }
+
+    // MARK: Answers
+
+    public func complete(read value: UInt64) { answer(value) }
+
+    public func complete(msr value: UInt64) {
+        if case .modelSpecificRegister = engine.exitAwaits {
+            unsafe cpu.setGPR(GPR.rax, value & 0xffff_ffff)
+            unsafe cpu.setGPR(GPR.rdx, value &>> 32)
+            advance(2)
+        } else {
+            answer(value)
+        }
+    }
+
+    public func completeMSRWrite() { advance(2) }
+
+    public func completeMSRFault() {
+        engine.exitAwaits = .nothing
+        unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+        engine.triple = unsafe !deliverRecordedFault(cpu)
+    }
+
+    public func complete(hypercall result: UInt64) {
+        unsafe cpu.setGPR(GPR.rax, result)
+        advance(engine.instructionLength)
+    }
+
+    private func answer(_ value: UInt64) {
+        let count = unsafe Int(cpu.pointee.replayCount)
+        if count < Int(MMIO_REPLAY_COUNT) {
+            unsafe (cpu.bytes + CPUOffsets.replayValues)
+                .storeBytes(of: value, toByteOffset: count &* 8, as: UInt64.self)
+            unsafe cpu.pointee.replayCount &+= 1
+        }
+        engine.exitAwaits = .nothing
+        engine.answered = true
+    }
+
+    private func advance(_ byteCount: UInt64) {
+        engine.exitAwaits = .nothing
+        unsafe cpu.pointee.rip = unsafe cpu.pointee.rip &+ byteCount
+        engine.retired &+= 1
+    }
+
+    // MARK: Interrupts
+
+    public var canTakeInterrupt: Bool {
+        unsafe cpu.pointee.systemFlags & Flags.interrupt != 0 && cpu.pointee.interruptShadow == 0
+            && cpu.pointee.replayCount == 0 && !engine.answered && !engine.awaitsAnswer
+    }
+
+    public func requestInterruptWindow() { interruptWindowWanted = true }
+
+    public func inject(interrupt vector: UInt8) {
+        interruptWindowWanted = false
+        engine.statistics.interruptsDelivered &+= 1
+        engine.triple = unsafe !deliverInterrupt(
+            cpu, Event(vector: vector, kind: .external, errorCode: nil))
+    }
+
+    public func injectNonMaskableInterrupt() { nonMaskableInterruptPending = true }
+
+    // MARK: State
+
+    public var statistics: EngineStatistics {
+        var result = engine.statistics
+        result.instructionsRetired = engine.retired
+        result.tlbMisses = unsafe cpu.pointee.tlbMisses
+        // Every other instruction or so touches memory; hits are not counted one by one.
+        result.tlbHits = engine.retired / 2
+        result.blocksDecoded = engine.code.blockCount
+        result.blocksInvalidated = engine.code.invalidationCount
+        result.blockLookups = unsafe cpu.pointee.blockLookups
+        return result
+    }
+
+    public var state: ArchitecturalState {
+        get { unsafe readState(cpu, engine) }
+        set { unsafe writeState(cpu, engine, newValue) }
+    }
+}
