@@ -97,7 +97,7 @@ let package = Package(
         tests("KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU"]),
         tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests("Machine", ["Vocabulary", "VirtualCPU", "Boot", "LegacyDevices"]),
-        tests("CLICommands", ["Machine", "Boot"]),
+        tests("CLICommands", ["Vocabulary", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

@@ -54,7 +54,9 @@ public enum MartletProgram {
             print(MartletCommand.fullMessage(for: error))
             return 0
         }
-        return fail(MartletCommand.message(for: error))
+        let message = oneLine(MartletCommand.message(for: error))
+        let stop = message.hasSuffix(".") ? message.dropLast() : message[...]
+        return fail("\(stop); see 'martlet run --help'")
     }
 
     /// One line on standard error, whatever the message looked like.

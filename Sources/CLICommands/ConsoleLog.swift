@@ -1,0 +1,61 @@
+import Glibc
+import Synchronization
+import Vocabulary
+
+/// Where the bytes of the kernel's console go: a stream, a file, or memory of which the end is kept.
+///
+/// Any thread.
+final class ConsoleLog: Sendable {
+    private let kept = Mutex<[UInt8]>([])
+    private let capacity: Int
+    /// The stream or file, or -1.
+    private let descriptor: Int32
+    private let closesDescriptor: Bool
+
+    /// - Parameters:
+    ///   - choice: what `--console` says, or nil for a log kept in memory.
+    ///   - capacity: how many of the last bytes are kept in every case.
+    init(_ choice: ConsoleChoice?, capacity: Int = 64 << 10) throws {
+        self.capacity = capacity
+        switch choice {
+        case nil, .some(.none):
+            descriptor = -1
+            closesDescriptor = false
+        case .some(.stdio):
+            descriptor = STDERR_FILENO
+            closesDescriptor = false
+        case .some(.file(let path)):
+            let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            guard file >= 0 else {
+                throw XError(
+                    .hostCall,
+                    "cannot write the console to \(path): \(errnoText()); choose another file")
+            }
+            descriptor = file
+            closesDescriptor = true
+        }
+    }
+
+    deinit {
+        if closesDescriptor { close(descriptor) }
+    }
+
+    func append(_ bytes: [UInt8]) {
+        if descriptor >= 0 { DescriptorOutput.write(bytes, to: descriptor) }
+        kept.withLock { kept in
+            kept.append(contentsOf: bytes)
+            if kept.count > capacity * 2 { kept.removeFirst(kept.count - capacity) }
+        }
+    }
+
+    /// The last lines of the log as text.
+    func tail(lines count: Int) -> String {
+        let bytes = kept.withLock { $0 }
+        let text = String(decoding: bytes, as: UTF8.self)
+        let lines = text.split(omittingEmptySubsequences: true) { $0.isNewline }
+        return lines.suffix(count).joined(separator: "\n")
+    }
+
+    /// The whole of what is kept.
+    var text: String { String(decoding: kept.withLock { $0 }, as: UTF8.self) }
+}

@@ -1,0 +1,107 @@
+import ArgumentParser
+import Foundation
+import Machine
+import Vocabulary
+
+/// `martlet run`.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Boots a Linux kernel and runs a command in it, or a shell.",
+        usage: "martlet run [options] [-- COMMAND ARG...]")
+
+    @Option(
+        help: ArgumentHelp(
+            "The kernel: debian, debian-cloud, debian-rt, or a bzImage or ELF file.",
+            valueName: "name|path"))
+    var kernel = KernelChoice.stock("debian")
+
+    @Option(help: ArgumentHelp("An initramfs to use as it is.", valueName: "path"))
+    var initrd: String?
+
+    @Option(help: ArgumentHelp("More words for the kernel's command line.", valueName: "string"))
+    var append: String?
+
+    @Option(help: ArgumentHelp("Virtual processors.", valueName: "n"))
+    var cpus = 1
+
+    @Option(help: ArgumentHelp("Guest memory, e.g. 512M or 2G.", valueName: "size"))
+    var memory = MemorySize(byteCount: 512 << 20)
+
+    @Option(
+        help: ArgumentHelp("The paravirtual interface: kvm, xen, none.", valueName: "name"))
+    var platform = PlatformChoice.kvm
+
+    @Option(
+        help: ArgumentHelp(
+            "What runs the guest: auto, interpreter, translator, kvm.", valueName: "name"))
+    var engine = EngineChoice.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Puts a host file or folder tree into the guest; repeatable.",
+            valueName: "host:guest"))
+    var file: [FileMapping] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the kernel's log goes: stdio, file:PATH, none.", valueName: "where"))
+    var console: ConsoleChoice?
+
+    @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Flag(help: "Prints statistics as JSON on standard error at the end.")
+    var stats = false
+
+    @Flag(help: "Prints no progress.")
+    var quiet = false
+
+    @Argument(
+        parsing: .postTerminator,
+        help: ArgumentHelp("The command to run in the guest.", valueName: "command"))
+    var command: [String] = []
+
+    /// Refuses what this version does not have, with what to do instead.
+    func checkAvailability() throws {
+        switch engine {
+        case .auto, .interpreter: break
+        case .translator:
+            throw XError(
+                .unsupported,
+                "the engine 'translator' is not there yet: use --engine interpreter or auto")
+        case .kvm:
+            throw XError(
+                .unsupported,
+                "the engine 'kvm' is not there yet: use --engine interpreter or auto")
+        }
+        if platform == .xen {
+            throw XError(
+                .unsupported, "the platform 'xen' is not there yet: use --platform kvm or none")
+        }
+        if let timeout, !(timeout > 0 && timeout < 1e9) {
+            throw XError(
+                .invalidArgument, "--timeout \(timeout): give a number of seconds above 0")
+        }
+        guard cpus >= 1 else {
+            throw XError(.invalidArgument, "--cpus \(cpus): give 1 or more")
+        }
+    }
+
+    /// The machine's configuration as far as the options alone decide it.
+    func baseConfiguration() throws -> MachineConfiguration {
+        try checkAvailability()
+        var configuration = MachineConfiguration()
+        configuration.processorCount = cpus
+        configuration.memoryByteCount = memory.byteCount
+        configuration.platform = platform == .none ? .none : .kvm
+        if let append { configuration.commandLine += " " + append }
+        try configuration.validate()
+        return configuration
+    }
+
+    func run() throws {
+        let status = try GuestRun(self).run()
+        if status != 0 { throw ExitCode(status) }
+    }
+}

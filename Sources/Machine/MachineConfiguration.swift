@@ -1,0 +1,62 @@
+import Vocabulary
+
+/// What a machine is made of. A value: two machines of equal configuration are built alike.
+public struct MachineConfiguration: Sendable {
+    /// Which paravirtual interface the guest finds. Linux takes one at a boot.
+    public enum Platform: String, Sendable, CaseIterable {
+        case kvm, none
+    }
+
+    /// What runs the guest's instructions.
+    public enum Engine: String, Sendable, CaseIterable {
+        case interpreter
+    }
+
+    /// Virtual processors, 1 to 1 for now.
+    public var processorCount = 1
+    /// Guest RAM in bytes, a multiple of 4096, 16 MiB to 2 TiB.
+    public var memoryByteCount: UInt64 = 512 << 20
+    public var platform = Platform.kvm
+    public var engine = Engine.interpreter
+    /// The bytes of a bzImage or an ELF vmlinux.
+    public var kernel: [UInt8] = []
+    /// The bytes of the initramfs; empty for none.
+    public var initialRAMDisk: [UInt8] = []
+    /// The kernel's command line, at most 2047 bytes.
+    public var commandLine = MachineConfiguration.defaultCommandLine
+
+    /// Console on the first UART; no clever timer or port tests that need hardware we do not have.
+    public static let defaultCommandLine =
+        "console=ttyS0 8250.nr_uarts=4 reboot=k panic=-1 random.trust_cpu=on"
+
+    public init() {}
+
+    /// The smallest and largest memory of a guest, in bytes.
+    public static let memoryByteCountRange: ClosedRange<UInt64> = 32 << 20...2 << 40
+
+    /// Throws what is wrong with the values, for a person to read.
+    public func validate() throws {
+        guard processorCount == 1 else {
+            throw XError(
+                .unsupported,
+                "\(processorCount) vCPUs: this version runs one; leave --cpus out or give 1")
+        }
+        guard Self.memoryByteCountRange.contains(memoryByteCount) else {
+            throw XError(
+                .invalidArgument,
+                "memory of \(memoryByteCount >> 20) MiB: give between "
+                    + "\(Self.memoryByteCountRange.lowerBound >> 20)M and "
+                    + "\(Self.memoryByteCountRange.upperBound >> 40)T with --memory")
+        }
+        guard memoryByteCount.isMultiple(of: 4096) else {
+            throw XError(
+                .invalidArgument, "memory of \(memoryByteCount) bytes is not a multiple of 4096")
+        }
+        guard commandLine.utf8.count < 2048 else {
+            throw XError(
+                .invalidArgument,
+                "the kernel's command line has \(commandLine.utf8.count) bytes, Linux takes 2047: "
+                    + "shorten --append")
+        }
+    }
+}

@@ -1,0 +1,24 @@
+public import Vocabulary
+
+/// Where RAM and devices lie in the guest's physical address space.
+///
+/// RAM fills the space from 0 to the hole below 4 GiB and goes on at 4 GiB. The hole holds the I/O
+/// APIC, the local APICs and whatever devices have memory.
+public struct MachineMemoryMap: Sendable, Equatable {
+    /// First byte of the hole: 3 GiB.
+    public static let holeStart: UInt64 = 3 << 30
+    /// First byte after the hole.
+    public static let holeEnd: UInt64 = 4 << 30
+    public static let ioAPIC = GuestPhysicalAddress(0xfec0_0000)
+    public static let localAPIC = GuestPhysicalAddress(0xfee0_0000)
+
+    /// Bytes of RAM from address 0.
+    public var lowByteCount: UInt64
+    /// Bytes of RAM from 4 GiB.
+    public var highByteCount: UInt64
+
+    public init(memoryByteCount: UInt64) {
+        lowByteCount = min(memoryByteCount, Self.holeStart)
+        highByteCount = memoryByteCount - lowByteCount
+    }
+}

@@ -1,0 +1,52 @@
+public import VirtualCPU
+
+/// What a machine counted, as `martlet run --stats` prints it.
+public struct MachineStatistics: Codable, Sendable, Equatable {
+    public var instructionsRetired: UInt64 = 0
+    /// From the start of the first vCPU to now or to the end, in seconds.
+    public var seconds: Double = 0
+    /// CPU time of the vCPU threads, in seconds.
+    public var processorSeconds: Double = 0
+    /// Millions of instructions per second of CPU time.
+    public var mips: Double = 0
+    /// Exits by kind; kinds that never happened are absent.
+    public var exits: [String: UInt64] = [:]
+    public var tlbHits: UInt64 = 0
+    public var tlbMisses: UInt64 = 0
+    /// Hits per access, 0 to 1.
+    public var tlbHitRate: Double = 0
+    /// From start to the first instruction of the guest's first program, in seconds; absent if it
+    /// was not seen.
+    public var secondsToFirstUserInstruction: Double?
+    /// Peak resident memory of this process, in bytes.
+    public var peakMemoryByteCount: UInt64 = 0
+    public var engine = EngineStatistics()
+
+    public init() {}
+
+    mutating func add(_ report: VCPURunner.Report) {
+        instructionsRetired &+= report.engine.instructionsRetired
+        tlbHits &+= report.engine.tlbHits
+        tlbMisses &+= report.engine.tlbMisses
+        engine.add(report.engine)
+        for (kind, count) in report.exits where count > 0 {
+            exits[kind.rawValue, default: 0] &+= count
+        }
+        let accesses = tlbHits &+ tlbMisses
+        tlbHitRate = accesses == 0 ? 0 : Double(tlbHits) / Double(accesses)
+    }
+}
+
+extension EngineStatistics {
+    mutating func add(_ other: EngineStatistics) {
+        instructionsRetired &+= other.instructionsRetired
+        tlbMisses &+= other.tlbMisses
+        tlbHits &+= other.tlbHits
+        tlbFlushes &+= other.tlbFlushes
+        blocksDecoded &+= other.blocksDecoded
+        blocksInvalidated &+= other.blocksInvalidated
+        blockLookups &+= other.blockLookups
+        exceptionsDelivered &+= other.exceptionsDelivered
+        interruptsDelivered &+= other.interruptsDelivered
+    }
+}

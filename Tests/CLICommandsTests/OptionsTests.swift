@@ -1,0 +1,86 @@
+import ArgumentParser
+import Testing
+import Vocabulary
+
+@testable import CLICommands
+
+@Suite struct OptionsTests {
+    @Test(arguments: [
+        ("512M", 512 << 20), ("1", 1 << 20), ("2G", 2 << 30), ("64k", 64 << 10), ("1T", 1 << 40),
+        ("3GiB", 3 << 30), ("3GB", 3 << 30),
+    ] as [(String, UInt64)])
+    func memorySizes(text: String, bytes: UInt64) {
+        #expect(MemorySize(argument: text)?.byteCount == bytes)
+    }
+
+    @Test(arguments: ["", "M", "-1M", "1X", "1.5G", "99999999999999999999", "999999999999T", "0"])
+    func wrongMemorySizes(text: String) {
+        #expect(MemorySize(argument: text) == nil)
+    }
+
+    @Test func consoleChoices() {
+        #expect(ConsoleChoice(argument: "stdio") == .stdio)
+        #expect(ConsoleChoice(argument: "none") == ConsoleChoice.none)
+        #expect(ConsoleChoice(argument: "file:/x/y:z") == .file("/x/y:z"))
+        #expect(ConsoleChoice(argument: "file:") == nil)
+        #expect(ConsoleChoice(argument: "tty") == nil)
+    }
+
+    @Test func fileMappings() {
+        let mapping = FileMapping(argument: "/a:b:/guest")
+        #expect(mapping?.hostPath == "/a:b")
+        #expect(mapping?.guestPath == "/guest")
+        #expect(FileMapping(argument: "/a") == nil)
+        #expect(FileMapping(argument: "/a:relative") == nil)
+        #expect(FileMapping(argument: ":/guest") == nil)
+    }
+
+    @Test func everythingAfterTheTerminatorIsTheCommand() throws {
+        let command = try MartletCommand.parseAsRoot([
+            "run", "--memory", "1G", "--stats", "--", "ls", "--stats", "-l",
+        ])
+        let run = try #require(command as? RunCommand)
+        #expect(run.command == ["ls", "--stats", "-l"])
+        #expect(run.stats)
+        #expect(run.memory.byteCount == 1 << 30)
+    }
+
+    /// Martlet's own failures are 125, whoever finds them.
+    @Test(arguments: [
+        ["run", "--memory", "lots"], ["run", "--no-such-option"], ["run", "--engine", "magic"],
+        ["run", "--engine", "kvm"], ["run", "--engine", "translator"], ["run", "--platform", "xen"],
+        ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
+        ["run", "--timeout", "-1"], ["fly"], ["pull", "windows"],
+    ])
+    func failuresAreOneHundredTwentyFive(arguments: [String]) {
+        do {
+            var command = try MartletCommand.parseAsRoot(arguments)
+            try command.run()
+            Issue.record("accepted")
+        } catch {
+            #expect(MartletProgram.report(error) == 125)
+        }
+    }
+
+    @Test func theGuestsStatusIsPassedOn() {
+        #expect(MartletProgram.report(ExitCode(7)) == 7)
+    }
+
+    @Test func messagesAreOneLine() {
+        #expect(MartletProgram.oneLine("a\n  b\n\nc ") == "a b c")
+    }
+
+    @Test func theEscapeKeyEndsWhatIsTyped() {
+        let (typed, leaves) = EscapeKey.split([1, 2, 0x1d, 3][...])
+        #expect(Array(typed) == [1, 2])
+        #expect(leaves)
+        #expect(!EscapeKey.split([0x5d][...]).leaves)
+    }
+
+    @Test func theConsoleKeepsItsEnd() throws {
+        let log = try ConsoleLog(nil, capacity: 100)
+        for number in 0..<200 { log.append(Array("line \(number)\r\n".utf8)) }
+        #expect(log.tail(lines: 2) == "line 198\nline 199")
+        #expect(log.text.utf8.count <= 200)
+    }
+}
