@@ -49,7 +49,8 @@ extension Doctor {
         return DoctorFinding(
             subject: "host processor", verdict: .broken,
             detail: "\(processor.brand): without \(processor.missing.joined(separator: ", "))",
-            remedy: "use a host of 2010 or later, or give this virtual machine the CPU model 'host'")
+            remedy: "use a host of 2010 or later, or give this virtual machine the CPU model 'host'"
+        )
     }
 
     /// Maps a memfd readable and executable, and runs `mov eax, 42; ret` from it.
@@ -58,7 +59,8 @@ extension Doctor {
             DoctorFinding(
                 subject: "executable memory", verdict: .degraded,
                 detail: "\(what): \(errnoText())",
-                remedy: "only the interpreter works here; allow it in the host's seccomp or SELinux")
+                remedy: "only the interpreter works here; allow it in the host's seccomp or SELinux"
+            )
         }
         let descriptor = unsafe chost_memfd_create("martlet-doctor", 0)
         guard descriptor >= 0 else { return refused("memfd_create is refused") }
@@ -89,7 +91,8 @@ extension Doctor {
         }
         return DoctorFinding(
             subject: "user namespaces", verdict: .degraded,
-            detail: "refused", remedy:
+            detail: "refused",
+            remedy:
                 "nothing needs them yet; 'sysctl kernel.unprivileged_userns_clone=1' allows them")
     }
 
@@ -102,7 +105,8 @@ extension Doctor {
         let available = availableMemory() >> 20
         if available >= 768 {
             return DoctorFinding(
-                subject: "memory", verdict: .good, detail: "\(available) MiB available", remedy: nil)
+                subject: "memory", verdict: .good, detail: "\(available) MiB available", remedy: nil
+            )
         }
         return DoctorFinding(
             subject: "memory", verdict: .degraded, detail: "\(available) MiB available",

@@ -106,7 +106,8 @@ extension Doctor {
         case .refused(let reason):
             return DoctorFinding(
                 subject: "KVM", verdict: .degraded, detail: "/dev/kvm is refused: \(reason)",
-                remedy: "'usermod -aG kvm $USER' and log in again; until then the interpreter works")
+                remedy: "'usermod -aG kvm $USER' and log in again; until then the interpreter works"
+            )
         case .unfit(let reason):
             return DoctorFinding(
                 subject: "KVM", verdict: .degraded, detail: "/dev/kvm is there, but \(reason)",

@@ -17,7 +17,8 @@ struct PullCommand: ParsableCommand {
         guard KernelChoice.stockNames.contains(name) else {
             throw XError(
                 .invalidArgument,
-                "no kernel is named '\(name)': give \(KernelChoice.stockNames.joined(separator: ", "))")
+                "no kernel is named '\(name)': give \(KernelChoice.stockNames.joined(separator: ", "))"
+            )
         }
     }
 }

@@ -10,7 +10,9 @@ struct MemorySize: ExpressibleByArgument, Equatable {
 
     init?(argument: String) {
         var digits = Substring(argument.uppercased())
-        if digits.hasSuffix("IB") { digits.removeLast(2) } else if digits.hasSuffix("B") {
+        if digits.hasSuffix("IB") {
+            digits.removeLast(2)
+        } else if digits.hasSuffix("B") {
             digits.removeLast()
         }
         var shift: UInt64 = 20
@@ -85,5 +87,12 @@ enum KernelChoice: ExpressibleByArgument, Equatable {
     init?(argument: String) {
         guard !argument.isEmpty else { return nil }
         self = Self.stockNames.contains(argument) ? .stock(argument) : .file(argument)
+    }
+
+    var defaultValueDescription: String {
+        switch self {
+        case .stock(let name): name
+        case .file(let path): path
+        }
     }
 }

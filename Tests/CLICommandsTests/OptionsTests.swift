@@ -5,10 +5,12 @@ import Vocabulary
 @testable import CLICommands
 
 @Suite struct OptionsTests {
-    @Test(arguments: [
-        ("512M", 512 << 20), ("1", 1 << 20), ("2G", 2 << 30), ("64k", 64 << 10), ("1T", 1 << 40),
-        ("3GiB", 3 << 30), ("3GB", 3 << 30),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("512M", 512 << 20), ("1", 1 << 20), ("2G", 2 << 30), ("64k", 64 << 10),
+            ("1T", 1 << 40),
+            ("3GiB", 3 << 30), ("3GB", 3 << 30),
+        ] as [(String, UInt64)])
     func memorySizes(text: String, bytes: UInt64) {
         #expect(MemorySize(argument: text)?.byteCount == bytes)
     }
@@ -48,7 +50,8 @@ import Vocabulary
     /// Martlet's own failures are 125, whoever finds them.
     @Test(arguments: [
         ["run", "--memory", "lots"], ["run", "--no-such-option"], ["run", "--engine", "magic"],
-        ["run", "--engine", "kvm"], ["run", "--engine", "translator"], ["run", "--platform", "xen"],
+        ["run", "--engine", "kvm"], ["run", "--engine", "translator"],
+        ["run", "--platform", "xen"],
         ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
         ["run", "--timeout", "-1"], ["fly"], ["pull", "windows"],
     ])
