@@ -1,8 +1,6 @@
 internal import CEngine
 import VirtualCPU
 
-func vectorStateLoad(_ c: CPU) {}
-func vectorStateSync(_ c: CPU) {}
 func condition0(flags: UInt64) -> Bool { flags & 1 != 0 }
 func condition1(flags: UInt64) -> Bool { flags & 1 == 0 }
 func condition2(flags: UInt64) -> Bool { flags & 0x100 != 0 }

@@ -195,6 +195,8 @@ typedef struct CPUState {
     uint64_t x87DataPointer;
     uint16_t x87InstructionSelector;
     uint16_t x87DataSelector;
+    /// The host's own MXCSR while guest code runs with the guest's.
+    uint32_t hostMXCSR;
     X87Register st[8];
 
     /// Data of an access that needed the slow path.

@@ -57,6 +57,13 @@ typedef struct VectorBytes4 { uint8_t bytes[4]; } VectorBytes4;
                          " %%xmm1, %%xmm0\n\tmovq %%xmm0, %0"                                      \
                          : "+m"(VECTOR_D8) : "m"(VECTOR_S8) : "xmm0", "xmm1");                     \
     }
+/// mm <- mm op mm/m32
+#define VECTOR_MMX32(name)                                                                         \
+    VECTOR_INLINE void vector_mmx_##name(VECTOR_OPERANDS) {                                        \
+        __asm__ volatile("movd %1, %%xmm1\n\tmovq %0, %%xmm0\n\t" #name                            \
+                         " %%xmm1, %%xmm0\n\tmovq %%xmm0, %0"                                      \
+                         : "+m"(VECTOR_D8) : "m"(VECTOR_S4) : "xmm0", "xmm1");                     \
+    }
 /// mm <- mm op mm/m64 where the result's low half comes from the destination, the high half from
 /// the source: both are joined in one XMM register
 #define VECTOR_MMX_JOINED(name)                                                                    \
@@ -166,9 +173,12 @@ VECTOR_BOTH_JOINED(packsswb)
 VECTOR_BOTH_JOINED(packssdw)
 VECTOR_BOTH_JOINED(packuswb)
 VECTOR_XMM(packusdw)
-VECTOR_BOTH(punpcklbw)
-VECTOR_BOTH(punpcklwd)
-VECTOR_BOTH(punpckldq)
+VECTOR_XMM(punpcklbw)
+VECTOR_MMX32(punpcklbw)
+VECTOR_XMM(punpcklwd)
+VECTOR_MMX32(punpcklwd)
+VECTOR_XMM(punpckldq)
+VECTOR_MMX32(punpckldq)
 VECTOR_XMM(punpcklqdq)
 VECTOR_XMM(punpckhbw)
 VECTOR_XMM(punpckhwd)

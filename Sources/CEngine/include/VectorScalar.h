@@ -16,4 +16,7 @@ VECTOR_CRC32(16, "w %1, %k0", uint16_t)
 VECTOR_CRC32(32, "l %1, %k0", uint32_t)
 VECTOR_CRC32(64, "q %1, %0", uint64_t)
 
+/// MFENCE, for the ordering between the host threads that run virtual processors.
+VECTOR_INLINE void vector_fence(void) { __asm__ volatile("mfence" : : : "memory"); }
+
 #endif

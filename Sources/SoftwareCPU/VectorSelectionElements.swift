@@ -1,0 +1,162 @@
+internal import CEngine
+
+// Handlers of single elements, shifts by an immediate, masks and string comparisons.
+
+extension VectorLowering {
+    /// Insertion, extraction, sign masks, blends under XMM0.
+    static func element(
+        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+    ) -> InstructionHandler? {
+        let isMemory = instruction.second.isMemory
+        switch instruction.mnemonic {
+        case .pinsrb, .pinsrw, .pinsrd, .pinsrq:
+            return unsafe insertion(instruction, &op)
+        case .pextrb, .pextrw, .pextrd, .pextrq, .extractps:
+            return unsafe extraction(instruction, &op)
+        case .insertps:
+            return isMemory
+                ? { unsafe insertElementLoaded($0, $1) } : { unsafe insertElement($0, $1) }
+        case .pmovmskb:
+            return instruction.second.isMMX
+                ? { unsafe mmxRead($0, $1) { unsafe signsToGeneral($0, $1, vector_mmx_pmovmskb) } }
+                : { unsafe signsToGeneral($0, $1, vector_pmovmskb) }
+        case .movmskps:
+            return { unsafe signsToGeneral($0, $1, vector_movmskps) }
+        case .movmskpd:
+            return { unsafe signsToGeneral($0, $1, vector_movmskpd) }
+        case .pblendvb:
+            return isMemory
+                ? { unsafe blendUnderMaskMemory($0, $1, vector_pblendvb) }
+                : { unsafe blendUnderMask($0, $1, vectorSource($0, $1), vector_pblendvb) }
+        case .blendvps:
+            return isMemory
+                ? { unsafe blendUnderMaskMemory($0, $1, vector_blendvps) }
+                : { unsafe blendUnderMask($0, $1, vectorSource($0, $1), vector_blendvps) }
+        case .blendvpd:
+            return isMemory
+                ? { unsafe blendUnderMaskMemory($0, $1, vector_blendvpd) }
+                : { unsafe blendUnderMask($0, $1, vectorSource($0, $1), vector_blendvpd) }
+        default:
+            return nil
+        }
+    }
+
+    /// The element that the immediate names, as bytes from the start of the register.
+    private static func elementOffset(_ immediate: UInt8, byteCount: UInt16) -> UInt16 {
+        (UInt16(immediate) &* byteCount) & 15
+    }
+
+    private static func insertion(
+        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+    ) -> InstructionHandler? {
+        let isMemory = instruction.second.isMemory
+        let immediate = instruction.immediate
+        switch instruction.mnemonic {
+        case .pinsrb:
+            unsafe op.destination &+= elementOffset(immediate, byteCount: 1)
+            return isMemory
+                ? { unsafe insertLoaded($0, $1, as: UInt8.self) }
+                : { unsafe mergeRegister($0, $1, as: UInt8.self) }
+        case .pinsrw where instruction.first.isMMX:
+            return isMemory ? unsafe insertMMXLoaded : unsafe insertMMXRegister
+        case .pinsrw:
+            unsafe op.destination &+= elementOffset(immediate, byteCount: 2)
+            return isMemory
+                ? { unsafe insertLoaded($0, $1, as: UInt16.self) }
+                : { unsafe mergeRegister($0, $1, as: UInt16.self) }
+        case .pinsrq,
+            .pinsrd where instruction.wide:
+            unsafe op.destination &+= elementOffset(immediate, byteCount: 8)
+            return isMemory
+                ? { unsafe insertLoaded($0, $1, as: UInt64.self) }
+                : { unsafe mergeRegister($0, $1, as: UInt64.self) }
+        default:
+            unsafe op.destination &+= elementOffset(immediate, byteCount: 4)
+            return isMemory
+                ? { unsafe insertLoaded($0, $1, as: UInt32.self) }
+                : { unsafe mergeRegister($0, $1, as: UInt32.self) }
+        }
+    }
+
+    private static let insertMMXRegister: InstructionHandler = { cpu, op in
+        if unsafe mmxPending(cpu, op) { return nil }
+        return unsafe mmxInsert(cpu, op, vectorSource(cpu, op).load(as: UInt16.self))
+    }
+
+    private static let insertMMXLoaded: InstructionHandler = { cpu, op in
+        if unsafe mmxPending(cpu, op) { return nil }
+        guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt16.self) else {
+            return nil
+        }
+        return unsafe mmxInsert(cpu, op, value)
+    }
+
+    private static func extraction(
+        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+    ) -> InstructionHandler? {
+        let toMemory = instruction.first.isMemory
+        let immediate = instruction.immediate
+        switch instruction.mnemonic {
+        case .pextrb:
+            unsafe op.source &+= elementOffset(immediate, byteCount: 1)
+            return toMemory
+                ? { unsafe storeLow($0, $1, as: UInt8.self) }
+                : { unsafe registerToGeneral($0, $1, as: UInt8.self) }
+        case .pextrw where instruction.second.isMMX:
+            unsafe op.source &+= elementOffset(immediate & 3, byteCount: 2)
+            return { unsafe mmxRead($0, $1) { unsafe registerToGeneral($0, $1, as: UInt16.self) } }
+        case .pextrw:
+            unsafe op.source &+= elementOffset(immediate, byteCount: 2)
+            return toMemory
+                ? { unsafe storeLow($0, $1, as: UInt16.self) }
+                : { unsafe registerToGeneral($0, $1, as: UInt16.self) }
+        case .pextrq,
+            .pextrd where instruction.wide:
+            unsafe op.source &+= elementOffset(immediate, byteCount: 8)
+            return toMemory
+                ? { unsafe storeLow($0, $1, as: UInt64.self) }
+                : { unsafe registerToGeneral($0, $1, as: UInt64.self) }
+        default:
+            unsafe op.source &+= elementOffset(immediate, byteCount: 4)
+            return toMemory
+                ? { unsafe storeLow($0, $1, as: UInt32.self) }
+                : { unsafe registerToGeneral($0, $1, as: UInt32.self) }
+        }
+    }
+
+    /// Shifts by an immediate byte.
+    static func shift(_ instruction: VectorInstruction) -> InstructionHandler? {
+        instruction.first.isMMX ? unsafe shiftMMX(instruction) : unsafe shiftVector(instruction)
+    }
+
+    private static func shiftVector(_ instruction: VectorInstruction) -> InstructionHandler? {
+        guard instruction.first.isVector else { return nil }
+        switch instruction.mnemonic {
+        case .psllw: return { unsafe vectorShift($0, $1, vector_psllw_immediate) }
+        case .pslld: return { unsafe vectorShift($0, $1, vector_pslld_immediate) }
+        case .psllq: return { unsafe vectorShift($0, $1, vector_psllq_immediate) }
+        case .psrlw: return { unsafe vectorShift($0, $1, vector_psrlw_immediate) }
+        case .psrld: return { unsafe vectorShift($0, $1, vector_psrld_immediate) }
+        case .psrlq: return { unsafe vectorShift($0, $1, vector_psrlq_immediate) }
+        case .psraw: return { unsafe vectorShift($0, $1, vector_psraw_immediate) }
+        case .psrad: return { unsafe vectorShift($0, $1, vector_psrad_immediate) }
+        case .pslldq: return { unsafe vectorShift($0, $1, vector_pslldq_immediate) }
+        case .psrldq: return { unsafe vectorShift($0, $1, vector_psrldq_immediate) }
+        default: return nil
+        }
+    }
+
+    private static func shiftMMX(_ instruction: VectorInstruction) -> InstructionHandler? {
+        switch instruction.mnemonic {
+        case .psllw: return { unsafe mmxShift($0, $1, vector_mmx_psllw_immediate) }
+        case .pslld: return { unsafe mmxShift($0, $1, vector_mmx_pslld_immediate) }
+        case .psllq: return { unsafe mmxShift($0, $1, vector_mmx_psllq_immediate) }
+        case .psrlw: return { unsafe mmxShift($0, $1, vector_mmx_psrlw_immediate) }
+        case .psrld: return { unsafe mmxShift($0, $1, vector_mmx_psrld_immediate) }
+        case .psrlq: return { unsafe mmxShift($0, $1, vector_mmx_psrlq_immediate) }
+        case .psraw: return { unsafe mmxShift($0, $1, vector_mmx_psraw_immediate) }
+        case .psrad: return { unsafe mmxShift($0, $1, vector_mmx_psrad_immediate) }
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,138 @@
+internal import CEngine
+
+// Handlers of moves, by the kinds of their operands.
+
+extension VectorLowering {
+    /// Moves of whole registers, scalars and halves.
+    static func move(
+        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+    ) -> InstructionHandler? {
+        switch instruction.mnemonic {
+        case .movaps, .movapd, .movdqa, .movntdqa, .movntps, .movntpd, .movntdq:
+            return unsafe moveAligned(instruction)
+        case .movups, .movupd, .movdqu, .lddqu:
+            return unsafe moveUnaligned(instruction)
+        case .movss:
+            return unsafe moveScalarSingle(instruction)
+        case .movsd:
+            return unsafe moveScalarDouble(instruction)
+        case .movlps, .movlpd, .movhps, .movhpd, .movhlps, .movlhps:
+            return unsafe moveHalf(instruction, &op)
+        case .movd, .movq:
+            return instruction.touchesMMX
+                ? unsafe moveMMX(instruction) : unsafe moveGeneral(instruction)
+        case .movq2dq:
+            return { unsafe mmxRead($0, $1) { unsafe extendRegister($0, $1, as: UInt64.self) } }
+        case .movdq2q:
+            return { unsafe mmxMove($0, $1, as: UInt64.self) }
+        case .movntq:
+            return { unsafe mmxStore($0, $1, as: UInt64.self) }
+        case .movnti:
+            if case .general(_, byteCount: 8) = instruction.second {
+                return { unsafe storeLow($0, $1, as: UInt64.self) }
+            }
+            return { unsafe storeLow($0, $1, as: UInt32.self) }
+        case .maskmovq:
+            return { cpu, op in
+                if unsafe mmxPending(cpu, op) { return nil }
+                guard let next = unsafe storeMasked(cpu, op, 8) else { return nil }
+                unsafe mmxTransition(cpu)
+                return unsafe next
+            }
+        case .maskmovdqu:
+            return { unsafe storeMasked($0, $1, 16) }
+        default:
+            return nil
+        }
+    }
+
+    private static func moveAligned(_ instruction: VectorInstruction) -> InstructionHandler? {
+        if instruction.first.isMemory { return { unsafe storeVectorAligned($0, $1) } }
+        if instruction.second.isMemory { return { unsafe loadVectorAligned($0, $1) } }
+        return { unsafe moveRegister16($0, $1) }
+    }
+
+    private static func moveUnaligned(_ instruction: VectorInstruction) -> InstructionHandler? {
+        if instruction.first.isMemory { return { unsafe storeVector($0, $1) } }
+        if instruction.second.isMemory { return { unsafe loadVector($0, $1) } }
+        return { unsafe moveRegister16($0, $1) }
+    }
+
+    private static func moveScalarSingle(_ instruction: VectorInstruction) -> InstructionHandler? {
+        if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt32.self) } }
+        if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt32.self) } }
+        return { unsafe mergeRegister($0, $1, as: UInt32.self) }
+    }
+
+    private static func moveScalarDouble(_ instruction: VectorInstruction) -> InstructionHandler? {
+        // The string instruction of the same name has no vector operand.
+        guard instruction.touchesVector else { return nil }
+        if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
+        if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt64.self) } }
+        return { unsafe mergeRegister($0, $1, as: UInt64.self) }
+    }
+
+    private static func moveHalf(
+        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+    ) -> InstructionHandler? {
+        let toHigh: Bool
+        let fromHigh: Bool
+        switch instruction.mnemonic {
+        case .movhps, .movhpd: (toHigh, fromHigh) = (true, true)
+        case .movlhps: (toHigh, fromHigh) = (true, false)
+        case .movhlps: (toHigh, fromHigh) = (false, true)
+        default: (toHigh, fromHigh) = (false, false)
+        }
+        if instruction.first.isVector, toHigh { unsafe op.destination &+= 8 }
+        if instruction.second.isVector, fromHigh { unsafe op.source &+= 8 }
+        if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
+        if instruction.second.isMemory { return { unsafe loadHalf($0, $1) } }
+        return { unsafe mergeRegister($0, $1, as: UInt64.self) }
+    }
+
+    /// MOVD and MOVQ with an XMM register.
+    private static func moveGeneral(_ instruction: VectorInstruction) -> InstructionHandler? {
+        let wide = instruction.mnemonic == .movq || instruction.wide
+        if instruction.first.isMemory {
+            return wide
+                ? { unsafe storeLow($0, $1, as: UInt64.self) }
+                : { unsafe storeLow($0, $1, as: UInt32.self) }
+        }
+        if instruction.second.isMemory {
+            return wide
+                ? { unsafe loadExtended($0, $1, as: UInt64.self) }
+                : { unsafe loadExtended($0, $1, as: UInt32.self) }
+        }
+        if instruction.first.isVector {
+            return wide
+                ? { unsafe extendRegister($0, $1, as: UInt64.self) }
+                : { unsafe extendRegister($0, $1, as: UInt32.self) }
+        }
+        return wide
+            ? { unsafe registerToGeneral($0, $1, as: UInt64.self) }
+            : { unsafe registerToGeneral($0, $1, as: UInt32.self) }
+    }
+
+    /// MOVD and MOVQ with an MMX register.
+    private static func moveMMX(_ instruction: VectorInstruction) -> InstructionHandler? {
+        let wide = instruction.mnemonic == .movq || instruction.wide
+        if instruction.first.isMemory {
+            return wide
+                ? { unsafe mmxStore($0, $1, as: UInt64.self) }
+                : { unsafe mmxStore($0, $1, as: UInt32.self) }
+        }
+        if instruction.second.isMemory {
+            return wide
+                ? { unsafe mmxLoad($0, $1, as: UInt64.self) }
+                : { unsafe mmxLoad($0, $1, as: UInt32.self) }
+        }
+        if instruction.first.isMMX {
+            return wide
+                ? { unsafe mmxMove($0, $1, as: UInt64.self) }
+                : { unsafe mmxMove($0, $1, as: UInt32.self) }
+        }
+        return wide
+            ? { unsafe mmxRead($0, $1) { unsafe registerToGeneral($0, $1, as: UInt64.self) } }
+            : { unsafe mmxRead($0, $1) { unsafe registerToGeneral($0, $1, as: UInt32.self) } }
+    }
+}

@@ -1,0 +1,278 @@
+import CEngine
+import Glibc
+import Testing
+
+@testable import SoftwareCPU
+
+/// A processor state for one instruction, on the engine's side.
+@safe
+final class VectorBench {
+    let cpu: UnsafeMutablePointer<CPUState>
+    let op: UnsafeMutablePointer<DecodedInstruction>
+    /// A page of guest memory, linear address equal to host address.
+    let page: UnsafeMutableRawPointer
+
+    init() {
+        unsafe cpu = .allocate(capacity: 1)
+        unsafe UnsafeMutableRawPointer(cpu).initializeMemory(
+            as: UInt8.self, repeating: 0, count: MemoryLayout<CPUState>.size)
+        unsafe op = .allocate(capacity: 1)
+        unsafe op.initialize(
+            to: DecodedInstruction(
+                handler: { _, _ in nil }, immediate: 0, displacement: 0, target: nil,
+                destination: 0, source: 0, base: 0, index: 0, segmentBase: 0, pageOffset: 0,
+                scaleShift: 0, length: 4, flags: 0, auxiliary: 0))
+        unsafe page = .allocate(byteCount: 4096, alignment: 4096)
+        unsafe page.initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
+        let address = UInt64(UInt(bitPattern: unsafe page))
+        let entry = unsafe tlbEntry(cpu, address)
+        unsafe entry.pointee = TLBEntry(
+            readTag: address, writeTag: address, addend: 0, physical: 0)
+        unsafe cpu.pointee.blockMode = BlockMode.code64
+        unsafe cpu.pointee.cr4 = 1 << 9 | 1 << 10 | 1 << 18
+        unsafe cpu.pointee.xcr0 = 3
+        unsafe cpu.pointee.mxcsr = 0x1f80
+        unsafe cpu.pointee.x87Control = 0x37f
+    }
+
+    deinit {
+        unsafe cpu.deallocate()
+        unsafe op.deallocate()
+        unsafe page.deallocate()
+    }
+
+    /// Lowers and runs; true when the instruction completed.
+    func run(_ instruction: VectorInstruction, address: UInt64) -> Bool {
+        unsafe cpu.setGPR(GPR.rsi, address)
+        unsafe op.pointee.base = Layout.gpr(GPR.rsi)
+        unsafe op.pointee.index = Layout.zero
+        unsafe op.pointee.segmentBase = Layout.zero
+        var lowered = unsafe op.pointee
+        guard unsafe VectorLowering.lower(instruction, into: &lowered, availability: .available)
+        else {
+            Issue.record("\(instruction) is not lowered")
+            return false
+        }
+        unsafe op.pointee = lowered
+        unsafe cpu.pointee.leaveReason = LeaveReason.none
+        unsafe vectorStateLoad(cpu)
+        let next = unsafe op.pointee.handler(cpu, op)
+        unsafe vectorStateSync(cpu)
+        return unsafe next == UnsafePointer(op) + 1
+    }
+}
+
+/// Every instruction form against the host's processor.
+@Suite struct VectorOracleTests {
+    /// General-purpose registers of the state block, in its order.
+    static let order = [GPR.rax, GPR.rbx, GPR.rcx, GPR.rdx, GPR.rsi]
+
+    @Test func everyFormMatchesTheHost() {
+        let bench = VectorBench()
+        let native = NativeVectorUnit()
+        var random = SplitMix(state: 1)
+        for form in VectorForm.all {
+            for round in 0..<60 {
+                if !matches(form, round, bench, native, &random) { break }
+            }
+        }
+    }
+
+    private func matches(
+        _ form: VectorForm, _ round: Int, _ bench: VectorBench, _ native: NativeVectorUnit,
+        _ random: inout SplitMix
+    ) -> Bool {
+        guard var instruction = form.instruction else {
+            Issue.record("\(form.text): no such mnemonic")
+            return false
+        }
+        var bytes = form.bytes
+        if form.hasImmediate {
+            let immediate = UInt8(truncatingIfNeeded: random.next())
+            let kept = round < 20 ? immediate & 0x1f : immediate
+            bytes[bytes.count - 1] = kept
+            instruction.setImmediate(kept)
+        }
+        let state = UnsafeMutableRawPointer.allocate(
+            byteCount: NativeVectorUnit.stateByteCount, alignment: 64)
+        defer { unsafe state.deallocate() }
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
+        defer { unsafe memory.deallocate() }
+        unsafe randomize(form, state, memory, round, &random)
+        unsafe bench.page.copyMemory(from: memory, byteCount: 1024)
+        unsafe load(state, into: bench)
+
+        unsafe state.storeBytes(
+            of: UInt64(UInt(bitPattern: memory)), toByteOffset: 32, as: UInt64.self)
+        unsafe native.run(bytes, on: state)
+        let completed = bench.run(
+            instruction, address: UInt64(UInt(bitPattern: unsafe bench.page)))
+        let difference = completed ? unsafe compare(state, memory, bench, form) : "did not complete"
+        if let difference {
+            Issue.record("\(form.text), bytes \(bytes), round \(round): \(difference)")
+            return false
+        }
+        return true
+    }
+
+    /// Registers and memory: random bits, small numbers, floating-point values of every kind.
+    private func randomize(
+        _ form: VectorForm, _ state: UnsafeMutableRawPointer,
+        _ memory: UnsafeMutableRawPointer, _ round: Int, _ random: inout SplitMix
+    ) {
+        unsafe state.initializeMemory(
+            as: UInt8.self, repeating: 0, count: NativeVectorUnit.stateByteCount)
+        for offset in stride(from: 0, to: 32, by: 8) {
+            let value = round % 3 == 0 ? random.next() & 31 : random.next()
+            unsafe state.storeBytes(of: value, toByteOffset: offset, as: UInt64.self)
+        }
+        let flags = 0x202 | (random.next() & 0x8d5)
+        unsafe state.storeBytes(of: flags, toByteOffset: 40, as: UInt64.self)
+        unsafe state.storeBytes(of: 0x1f80, toByteOffset: 48, as: UInt32.self)
+        // The image: FCW masks everything, MXCSR masks everything, random rounding, DAZ and FTZ.
+        unsafe state.storeBytes(of: 0x37f, toByteOffset: 64, as: UInt16.self)
+        let status = UInt16(truncatingIfNeeded: random.next() & 0x7f00)
+        unsafe state.storeBytes(of: status, toByteOffset: 66, as: UInt16.self)
+        unsafe state.storeBytes(
+            of: UInt8(truncatingIfNeeded: random.next()), toByteOffset: 68, as: UInt8.self)
+        let control = UInt32(truncatingIfNeeded: 0x1f80 | (random.next() & 0xe07f))
+        unsafe state.storeBytes(of: control, toByteOffset: 88, as: UInt32.self)
+        for register in 0..<8 {
+            let slot = 64 + 32 + register * 16
+            unsafe state.storeBytes(of: random.next(), toByteOffset: slot, as: UInt64.self)
+            unsafe state.storeBytes(
+                of: UInt16(truncatingIfNeeded: random.next()), toByteOffset: slot + 8,
+                as: UInt16.self)
+        }
+        for register in 0..<16 {
+            let slot = 64 + 160 + register * 16
+            unsafe random.fill(state + slot, kind: Int(random.next() & 7))
+        }
+        for offset in stride(from: 0, to: 1024, by: 16) {
+            unsafe random.fill(memory + offset, kind: Int(random.next() & 7))
+        }
+        if form.text.hasPrefix("ldmxcsr") {
+            // No reserved bits, everything masked.
+            let word = unsafe memory.load(as: UInt32.self)
+            unsafe memory.storeBytes(of: word & 0xffff | 0x1f80, as: UInt32.self)
+        }
+    }
+
+    private func load(_ state: UnsafeMutableRawPointer, into bench: VectorBench) {
+        let cpu = unsafe bench.cpu
+        for (index, register) in Self.order.enumerated() {
+            unsafe cpu.setGPR(register, state.load(fromByteOffset: index * 8, as: UInt64.self))
+        }
+        let flags = unsafe state.load(fromByteOffset: 40, as: UInt64.self)
+        unsafe cpu.pointee.statusFlags = (flags & 0xd5 | 2) << 8 | (flags >> 11 & 1)
+        unsafe bench.op.pointee.auxiliary = 1
+        let form = unsafe SaveForm(cpu, bench.op)
+        unsafe decodeX87(cpu, form, from: state + 64)
+        unsafe cpu.pointee.mxcsr = state.load(fromByteOffset: 88, as: UInt32.self)
+        unsafe (cpu.bytes + Int(Layout.xmm)).copyMemory(from: state + 64 + 160, byteCount: 256)
+    }
+
+    private func compare(
+        _ state: UnsafeMutableRawPointer, _ memory: UnsafeMutableRawPointer, _ bench: VectorBench,
+        _ form: VectorForm
+    ) -> String? {
+        let cpu = unsafe bench.cpu
+        for (index, register) in Self.order.enumerated() where register != GPR.rsi {
+            let expected = unsafe state.load(fromByteOffset: index * 8, as: UInt64.self)
+            let found = unsafe cpu.gpr(register)
+            if found != expected { return "register \(register): \(found), host \(expected)" }
+        }
+        let flags = unsafe state.load(fromByteOffset: 40, as: UInt64.self)
+        let expectedFlags = (flags & 0xd5 | 2) << 8 | (flags >> 11 & 1)
+        let foundFlags = unsafe cpu.pointee.statusFlags
+        if foundFlags != expectedFlags { return "flags \(foundFlags), host \(expectedFlags)" }
+        let image = UnsafeMutableRawPointer.allocate(byteCount: 512, alignment: 16)
+        defer { unsafe image.deallocate() }
+        unsafe bench.op.pointee.auxiliary = 1
+        unsafe collectInto(image, cpu, bench.op)
+        if let offset = unsafe firstDifference(state + 64, image, form: form) {
+            return "state at \(offset) of the image"
+        }
+        let count = form.text.hasPrefix("fxsave") ? 416 : 1024
+        for offset in 0..<count where form.comparesMemory(at: offset) {
+            let found = unsafe bench.page.load(fromByteOffset: offset, as: UInt8.self)
+            let expected = unsafe memory.load(fromByteOffset: offset, as: UInt8.self)
+            if found != expected { return "memory at \(offset): \(found), host \(expected)" }
+        }
+        return nil
+    }
+
+    /// The image that FXSAVE64 would store, MXCSR as it is outside the run loop.
+    private func collectInto(
+        _ image: UnsafeMutableRawPointer, _ cpu: UnsafeMutablePointer<CPUState>,
+        _ op: UnsafeMutablePointer<DecodedInstruction>
+    ) {
+        unsafe vectorStateLoad(cpu)
+        unsafe encodeLegacyArea(cpu, SaveForm(cpu, op), into: image)
+        unsafe vectorStateSync(cpu)
+    }
+
+    /// FOP, FIP, FDP and MXCSR_MASK depend on the host's make; reserved bytes too.
+    private func firstDifference(
+        _ expected: UnsafeMutableRawPointer, _ found: UnsafeMutableRawPointer, form: VectorForm
+    ) -> Int? {
+        (0..<416).first { offset in
+            if (6..<24).contains(offset) || (28..<32).contains(offset) { return false }
+            if (32..<160).contains(offset), offset % 16 >= 10 { return false }
+            return unsafe expected.load(fromByteOffset: offset, as: UInt8.self)
+                != found.load(fromByteOffset: offset, as: UInt8.self)
+        }
+    }
+}
+
+/// A small reproducible generator.
+struct SplitMix {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+
+    private static let singles: [Float] = [
+        0, -0.0, 1, -1, 1.5, 3.25e9, -7.75e-3, .infinity, -.infinity, .nan, .signalingNaN,
+        .leastNonzeroMagnitude, .greatestFiniteMagnitude, .leastNormalMagnitude, 2_147_483_648,
+        Float.leastNormalMagnitude / 64,
+    ]
+    private static let doubles: [Double] = [
+        0, -0.0, 1, -1, 2.5, 1e300, -1e-300, .infinity, .nan, .signalingNaN,
+        .leastNonzeroMagnitude, .greatestFiniteMagnitude, .leastNormalMagnitude,
+        9_223_372_036_854_775_808, 4_294_967_296.5, .leastNormalMagnitude / 64,
+    ]
+
+    /// Sixteen bytes of one kind of content.
+    mutating func fill(_ target: UnsafeMutableRawPointer, kind: Int) {
+        switch kind {
+        case 0, 1:
+            for lane in 0..<4 {
+                let value = Self.singles[Int(next() & 15)]
+                unsafe target.storeBytes(of: value, toByteOffset: lane * 4, as: Float.self)
+            }
+        case 2, 3:
+            for lane in 0..<2 {
+                let value = Self.doubles[Int(next() & 15)]
+                unsafe target.storeBytes(of: value, toByteOffset: lane * 8, as: Double.self)
+            }
+        case 4:
+            // Small numbers: shift counts, string elements.
+            for lane in 0..<16 {
+                let value = UInt8(truncatingIfNeeded: next() & 3)
+                unsafe target.storeBytes(of: value, toByteOffset: lane, as: UInt8.self)
+            }
+        case 5:
+            unsafe target.storeBytes(of: next() & 63, as: UInt64.self)
+            unsafe target.storeBytes(of: 0, toByteOffset: 8, as: UInt64.self)
+        default:
+            unsafe target.storeBytes(of: next(), as: UInt64.self)
+            unsafe target.storeBytes(of: next(), toByteOffset: 8, as: UInt64.self)
+        }
+    }
+}
