@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/types.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "Futex.h"
+#include "HostAtomics.h"
 #include "HostProbe.h"
 
 /// The reason the last host call of this thread failed.
@@ -20,6 +22,16 @@ static inline int chost_errno(void) { return errno; }
 /// An anonymous file that lives in memory. memfd_create(2) is behind _GNU_SOURCE.
 static inline int chost_memfd_create(const char *name, unsigned int flags) {
     return (int)syscall(SYS_memfd_create, name, flags);
+}
+
+/// Closed on exec; the kernel's value, whose name is behind _GNU_SOURCE too.
+static const unsigned int chost_MFD_CLOEXEC = 1;
+
+/// Bytes of memory and swap that the host has in all; 0 if it does not say.
+static inline uint64_t chost_memory_total(void) {
+    struct sysinfo host;
+    if (sysinfo(&host) != 0) return 0;
+    return ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
 }
 
 /// The host's time-stamp counter.
