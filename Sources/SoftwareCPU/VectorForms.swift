@@ -47,12 +47,6 @@ func vectorUnaligned(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> UnsafeRawPointer
 // MARK: xmm <- xmm op xmm/m
 
 @inline(__always)
-func vectorRegister(_ cpu: CPU, _ op: Op, _ body: VectorBody) -> Next {
-    unsafe body(vectorDestination(cpu, op), vectorSource(cpu, op))
-    return unsafe op + 1
-}
-
-@inline(__always)
 func vectorMemory16(_ cpu: CPU, _ op: Op, _ body: VectorBody) -> Next {
     guard let source = unsafe vectorAligned(cpu, op) else { return nil }
     unsafe body(vectorDestination(cpu, op), source)
@@ -67,21 +61,9 @@ func vectorMemory(_ cpu: CPU, _ op: Op, _ byteCount: Int, _ body: VectorBody) ->
 }
 
 @inline(__always)
-func vectorImmediateRegister(_ cpu: CPU, _ op: Op, _ body: VectorImmediateBody) -> Next {
-    unsafe body(vectorDestination(cpu, op), vectorSource(cpu, op), UInt32(op.pointee.auxiliary))
-    return unsafe op + 1
-}
-
-@inline(__always)
 func vectorImmediateMemory16(_ cpu: CPU, _ op: Op, _ body: VectorImmediateBody) -> Next {
     guard let source = unsafe vectorAligned(cpu, op) else { return nil }
     unsafe body(vectorDestination(cpu, op), source, UInt32(op.pointee.auxiliary))
-    return unsafe op + 1
-}
-
-@inline(__always)
-func vectorShift(_ cpu: CPU, _ op: Op, _ body: VectorShiftBody) -> Next {
-    unsafe body(vectorDestination(cpu, op), UInt32(op.pointee.auxiliary))
     return unsafe op + 1
 }
 

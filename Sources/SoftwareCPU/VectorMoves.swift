@@ -4,23 +4,6 @@ internal import CEngine
 
 // MARK: Registers
 
-/// 16 bytes from register to register.
-@inline(__always)
-func moveRegister16(_ cpu: CPU, _ op: Op) -> Next {
-    let value = unsafe vectorSource(cpu, op).loadUnaligned(as: Vector128.self)
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: Vector128.self)
-    return unsafe op + 1
-}
-
-/// The low bytes of the destination change, the others stay: MOVSS, MOVSD, MOVHLPS between
-/// registers. Lowering adds 8 to `source` or `destination` for the high halves.
-@inline(__always)
-func mergeRegister<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    let value = unsafe vectorSource(cpu, op).loadUnaligned(as: T.self)
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: T.self)
-    return unsafe op + 1
-}
-
 /// A general-purpose or the low half of a vector register into an XMM register, zero extended.
 @inline(__always)
 func extendRegister<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {

@@ -56,25 +56,25 @@ extension VectorLowering {
             unsafe op.destination &+= elementOffset(immediate, byteCount: 1)
             return isMemory
                 ? { unsafe insertLoaded($0, $1, as: UInt8.self) }
-                : { unsafe mergeRegister($0, $1, as: UInt8.self) }
+                : unsafe vector_merge8_register
         case .pinsrw where instruction.first.isMMX:
             return isMemory ? unsafe insertMMXLoaded : unsafe insertMMXRegister
         case .pinsrw:
             unsafe op.destination &+= elementOffset(immediate, byteCount: 2)
             return isMemory
                 ? { unsafe insertLoaded($0, $1, as: UInt16.self) }
-                : { unsafe mergeRegister($0, $1, as: UInt16.self) }
+                : unsafe vector_merge16_register
         case .pinsrq,
             .pinsrd where instruction.wide:
             unsafe op.destination &+= elementOffset(immediate, byteCount: 8)
             return isMemory
                 ? { unsafe insertLoaded($0, $1, as: UInt64.self) }
-                : { unsafe mergeRegister($0, $1, as: UInt64.self) }
+                : unsafe vector_merge64_register
         default:
             unsafe op.destination &+= elementOffset(immediate, byteCount: 4)
             return isMemory
                 ? { unsafe insertLoaded($0, $1, as: UInt32.self) }
-                : { unsafe mergeRegister($0, $1, as: UInt32.self) }
+                : unsafe vector_merge32_register
         }
     }
 
@@ -101,7 +101,7 @@ extension VectorLowering {
             unsafe op.source &+= elementOffset(immediate, byteCount: 1)
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt8.self) }
-                : { unsafe registerToGeneral($0, $1, as: UInt8.self) }
+                : unsafe vector_to_general8_register
         case .pextrw where instruction.second.isMMX:
             unsafe op.source &+= elementOffset(immediate & 3, byteCount: 2)
             return { unsafe mmxRead($0, $1) { unsafe registerToGeneral($0, $1, as: UInt16.self) } }
@@ -109,18 +109,18 @@ extension VectorLowering {
             unsafe op.source &+= elementOffset(immediate, byteCount: 2)
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt16.self) }
-                : { unsafe registerToGeneral($0, $1, as: UInt16.self) }
+                : unsafe vector_to_general16_register
         case .pextrq,
             .pextrd where instruction.wide:
             unsafe op.source &+= elementOffset(immediate, byteCount: 8)
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt64.self) }
-                : { unsafe registerToGeneral($0, $1, as: UInt64.self) }
+                : unsafe vector_to_general64_register
         default:
             unsafe op.source &+= elementOffset(immediate, byteCount: 4)
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt32.self) }
-                : { unsafe registerToGeneral($0, $1, as: UInt32.self) }
+                : unsafe vector_to_general32_register
         }
     }
 
@@ -132,16 +132,16 @@ extension VectorLowering {
     private static func shiftVector(_ instruction: VectorInstruction) -> InstructionHandler? {
         guard instruction.first.isVector else { return nil }
         switch instruction.mnemonic {
-        case .psllw: return { unsafe vectorShift($0, $1, vector_psllw_immediate) }
-        case .pslld: return { unsafe vectorShift($0, $1, vector_pslld_immediate) }
-        case .psllq: return { unsafe vectorShift($0, $1, vector_psllq_immediate) }
-        case .psrlw: return { unsafe vectorShift($0, $1, vector_psrlw_immediate) }
-        case .psrld: return { unsafe vectorShift($0, $1, vector_psrld_immediate) }
-        case .psrlq: return { unsafe vectorShift($0, $1, vector_psrlq_immediate) }
-        case .psraw: return { unsafe vectorShift($0, $1, vector_psraw_immediate) }
-        case .psrad: return { unsafe vectorShift($0, $1, vector_psrad_immediate) }
-        case .pslldq: return { unsafe vectorShift($0, $1, vector_pslldq_immediate) }
-        case .psrldq: return { unsafe vectorShift($0, $1, vector_psrldq_immediate) }
+        case .psllw: return unsafe vector_psllw_register_immediate
+        case .pslld: return unsafe vector_pslld_register_immediate
+        case .psllq: return unsafe vector_psllq_register_immediate
+        case .psrlw: return unsafe vector_psrlw_register_immediate
+        case .psrld: return unsafe vector_psrld_register_immediate
+        case .psrlq: return unsafe vector_psrlq_register_immediate
+        case .psraw: return unsafe vector_psraw_register_immediate
+        case .psrad: return unsafe vector_psrad_register_immediate
+        case .pslldq: return unsafe vector_pslldq_register_immediate
+        case .psrldq: return unsafe vector_psrldq_register_immediate
         default: return nil
         }
     }

@@ -49,19 +49,19 @@ extension VectorLowering {
     private static func moveAligned(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeVectorAligned($0, $1) } }
         if instruction.second.isMemory { return { unsafe loadVectorAligned($0, $1) } }
-        return { unsafe moveRegister16($0, $1) }
+        return unsafe vector_move16_register
     }
 
     private static func moveUnaligned(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeVector($0, $1) } }
         if instruction.second.isMemory { return { unsafe loadVector($0, $1) } }
-        return { unsafe moveRegister16($0, $1) }
+        return unsafe vector_move16_register
     }
 
     private static func moveScalarSingle(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt32.self) } }
         if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt32.self) } }
-        return { unsafe mergeRegister($0, $1, as: UInt32.self) }
+        return unsafe vector_merge32_register
     }
 
     private static func moveScalarDouble(_ instruction: VectorInstruction) -> InstructionHandler? {
@@ -69,7 +69,7 @@ extension VectorLowering {
         guard instruction.touchesVector else { return nil }
         if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
         if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt64.self) } }
-        return { unsafe mergeRegister($0, $1, as: UInt64.self) }
+        return unsafe vector_merge64_register
     }
 
     private static func moveHalf(
@@ -87,7 +87,7 @@ extension VectorLowering {
         if instruction.second.isVector, fromHigh { unsafe op.source &+= 8 }
         if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
         if instruction.second.isMemory { return { unsafe loadHalf($0, $1) } }
-        return { unsafe mergeRegister($0, $1, as: UInt64.self) }
+        return unsafe vector_merge64_register
     }
 
     /// MOVD and MOVQ with an XMM register.
@@ -105,12 +105,12 @@ extension VectorLowering {
         }
         if instruction.first.isVector {
             return wide
-                ? { unsafe extendRegister($0, $1, as: UInt64.self) }
-                : { unsafe extendRegister($0, $1, as: UInt32.self) }
+                ? unsafe vector_extend64_register
+                : unsafe vector_extend32_register
         }
         return wide
-            ? { unsafe registerToGeneral($0, $1, as: UInt64.self) }
-            : { unsafe registerToGeneral($0, $1, as: UInt32.self) }
+            ? unsafe vector_to_general64_register
+            : unsafe vector_to_general32_register
     }
 
     /// MOVD and MOVQ with an MMX register.

@@ -8,63 +8,63 @@ extension VectorTable {
         switch mnemonic {
         case .pmovsxbw:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxbw) },
+                register: vector_pmovsxbw_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovsxbw) })
         case .pmovsxwd:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxwd) },
+                register: vector_pmovsxwd_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovsxwd) })
         case .pmovsxdq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxdq) },
+                register: vector_pmovsxdq_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovsxdq) })
         case .pmovzxbw:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxbw) },
+                register: vector_pmovzxbw_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovzxbw) })
         case .pmovzxwd:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxwd) },
+                register: vector_pmovzxwd_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovzxwd) })
         case .pmovzxdq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxdq) },
+                register: vector_pmovzxdq_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_pmovzxdq) })
         case .movddup:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_movddup) },
+                register: vector_movddup_register,
                 memory: { unsafe vectorMemory($0, $1, 8, vector_movddup) })
         case .pmovsxbd:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxbd) },
+                register: vector_pmovsxbd_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_pmovsxbd) })
         case .pmovsxwq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxwq) },
+                register: vector_pmovsxwq_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_pmovsxwq) })
         case .pmovzxbd:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxbd) },
+                register: vector_pmovzxbd_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_pmovzxbd) })
         case .pmovzxwq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxwq) },
+                register: vector_pmovzxwq_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_pmovzxwq) })
         case .rcpss:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_rcpss) },
+                register: vector_rcpss_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_rcpss) })
         case .rsqrtss:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_rsqrtss) },
+                register: vector_rsqrtss_register,
                 memory: { unsafe vectorMemory($0, $1, 4, vector_rsqrtss) })
         case .pmovsxbq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovsxbq) },
+                register: vector_pmovsxbq_register,
                 memory: { unsafe vectorMemory($0, $1, 2, vector_pmovsxbq) })
         case .pmovzxbq:
             return unsafe VectorRow(
-                register: { unsafe vectorRegister($0, $1, vector_pmovzxbq) },
+                register: vector_pmovzxbq_register,
                 memory: { unsafe vectorMemory($0, $1, 2, vector_pmovzxbq) })
         default:
             return nil
@@ -76,51 +76,51 @@ extension VectorTable {
         switch mnemonic {
         case .pshufd:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_pshufd) },
+                register: vector_pshufd_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_pshufd) })
         case .pshuflw:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_pshuflw) },
+                register: vector_pshuflw_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_pshuflw) })
         case .pshufhw:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_pshufhw) },
+                register: vector_pshufhw_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_pshufhw) })
         case .shufps:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_shufps) },
+                register: vector_shufps_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_shufps) })
         case .shufpd:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_shufpd) },
+                register: vector_shufpd_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_shufpd) })
         case .palignr:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_palignr) },
+                register: vector_palignr_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_palignr) })
         case .pblendw:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_pblendw) },
+                register: vector_pblendw_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_pblendw) })
         case .blendps:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_blendps) },
+                register: vector_blendps_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_blendps) })
         case .blendpd:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_blendpd) },
+                register: vector_blendpd_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_blendpd) })
         case .mpsadbw:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_mpsadbw) },
+                register: vector_mpsadbw_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_mpsadbw) })
         case .pclmulqdq:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_pclmulqdq) },
+                register: vector_pclmulqdq_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_pclmulqdq) })
         case .aeskeygenassist:
             return unsafe VectorRow(
-                register: { unsafe vectorImmediateRegister($0, $1, vector_aeskeygenassist) },
+                register: vector_aeskeygenassist_register,
                 memory: { unsafe vectorImmediateMemory16($0, $1, vector_aeskeygenassist) })
         default:
             return nil

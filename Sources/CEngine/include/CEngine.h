@@ -6,6 +6,7 @@
 #include "VectorFloat.h"
 #include "VectorImmediate.h"
 #include "VectorInteger.h"
+#include "VectorMoves.h"
 #include "VectorScalar.h"
 #include "EngineAtomics.h"
 

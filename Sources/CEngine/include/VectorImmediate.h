@@ -186,6 +186,40 @@ VECTOR_INLINE void vector_aeskeygenassist(VECTOR_IMMEDIATE_OPERANDS) {
     __builtin_memcpy(d, words, 16);
 }
 
+// Register forms.
+#define VECTOR_IMMEDIATE_HANDLER(name)                                                             \
+    VECTOR_HANDLER vector_##name##_register(VECTOR_HANDLER_ARGUMENTS) {                            \
+        vector_##name(VECTOR_DESTINATION, VECTOR_SOURCE, op->auxiliary);                           \
+        return op + 1;                                                                             \
+    }
+#define VECTOR_SHIFT_HANDLER(name)                                                                 \
+    VECTOR_HANDLER vector_##name##_register_immediate(VECTOR_HANDLER_ARGUMENTS) {                  \
+        vector_##name##_immediate(VECTOR_DESTINATION, op->auxiliary);                              \
+        return op + 1;                                                                             \
+    }
+VECTOR_IMMEDIATE_HANDLER(pshufd)
+VECTOR_IMMEDIATE_HANDLER(pshuflw)
+VECTOR_IMMEDIATE_HANDLER(pshufhw)
+VECTOR_IMMEDIATE_HANDLER(shufps)
+VECTOR_IMMEDIATE_HANDLER(shufpd)
+VECTOR_IMMEDIATE_HANDLER(palignr)
+VECTOR_IMMEDIATE_HANDLER(pblendw)
+VECTOR_IMMEDIATE_HANDLER(blendps)
+VECTOR_IMMEDIATE_HANDLER(blendpd)
+VECTOR_IMMEDIATE_HANDLER(mpsadbw)
+VECTOR_IMMEDIATE_HANDLER(pclmulqdq)
+VECTOR_IMMEDIATE_HANDLER(aeskeygenassist)
+VECTOR_SHIFT_HANDLER(psllw)
+VECTOR_SHIFT_HANDLER(pslld)
+VECTOR_SHIFT_HANDLER(psllq)
+VECTOR_SHIFT_HANDLER(psrlw)
+VECTOR_SHIFT_HANDLER(psrld)
+VECTOR_SHIFT_HANDLER(psrlq)
+VECTOR_SHIFT_HANDLER(psraw)
+VECTOR_SHIFT_HANDLER(psrad)
+VECTOR_SHIFT_HANDLER(pslldq)
+VECTOR_SHIFT_HANDLER(psrldq)
+
 /// What PCMPISTRI, PCMPISTRM, PCMPESTRI and PCMPESTRM give: ECX or XMM0, and the flags in the
 /// layout of `CPUState.statusFlags`.
 typedef struct VectorStringResult {

@@ -6,6 +6,7 @@
 #ifndef MARTLET_VECTORINTEGER_H
 #define MARTLET_VECTORINTEGER_H
 
+#include "CPUState.h"
 #include <stdint.h>
 
 // Bytes at any alignment, as memory operands of the statements below.
@@ -14,6 +15,12 @@ typedef struct VectorBytes8 { uint8_t bytes[8]; } VectorBytes8;
 typedef struct VectorBytes4 { uint8_t bytes[4]; } VectorBytes4;
 
 #define VECTOR_INLINE static inline __attribute__((always_inline))
+/// Instruction handlers, as `InstructionHandler` declares them.
+#define VECTOR_HANDLER static inline const DecodedInstruction *_Nullable
+#define VECTOR_HANDLER_ARGUMENTS                                                                   \
+    CPUState *_Nonnull cpu, const DecodedInstruction *_Nonnull op
+#define VECTOR_DESTINATION ((char *)cpu + op->destination)
+#define VECTOR_SOURCE ((const char *)cpu + op->source)
 #define VECTOR_OPERANDS void *_Nonnull d, const void *_Nonnull s
 #define VECTOR_D16 (*(VectorBytes16 *)d)
 #define VECTOR_D8 (*(VectorBytes8 *)d)
@@ -79,8 +86,17 @@ typedef struct VectorBytes4 { uint8_t bytes[4]; } VectorBytes4;
                          " %%xmm1, %%xmm0\n\tpsrldq $8, %%xmm0\n\tmovq %%xmm0, %0"                 \
                          : "+m"(VECTOR_D8) : "m"(VECTOR_S8) : "xmm0", "xmm1");                     \
     }
-#define VECTOR_BOTH(name) VECTOR_XMM(name) VECTOR_MMX(name)
-#define VECTOR_BOTH_JOINED(name) VECTOR_XMM(name) VECTOR_MMX_JOINED(name)
+/// The handler of a form with both operands in registers: nothing in it can fault.
+#define VECTOR_REGISTER_HANDLER(name)                                                              \
+    VECTOR_HANDLER vector_##name##_register(VECTOR_HANDLER_ARGUMENTS) {                            \
+        vector_##name(VECTOR_DESTINATION, VECTOR_SOURCE);                                          \
+        return op + 1;                                                                             \
+    }
+#define VECTOR_INTEGER(name) VECTOR_XMM(name) VECTOR_REGISTER_HANDLER(name)
+#define VECTOR_INTEGER64(name) VECTOR_XMM64(name) VECTOR_REGISTER_HANDLER(name)
+#define VECTOR_INTEGER32(name) VECTOR_XMM32(name) VECTOR_REGISTER_HANDLER(name)
+#define VECTOR_BOTH(name) VECTOR_INTEGER(name) VECTOR_MMX(name)
+#define VECTOR_BOTH_JOINED(name) VECTOR_INTEGER(name) VECTOR_MMX_JOINED(name)
 
 // Addition and subtraction.
 VECTOR_BOTH(paddb)
@@ -114,9 +130,9 @@ VECTOR_BOTH(pmuludq)
 VECTOR_BOTH(pmaddwd)
 VECTOR_BOTH(pmaddubsw)
 VECTOR_BOTH(psadbw)
-VECTOR_XMM(pmuldq)
-VECTOR_XMM(pmulld)
-VECTOR_XMM(phminposuw)
+VECTOR_INTEGER(pmuldq)
+VECTOR_INTEGER(pmulld)
+VECTOR_INTEGER(phminposuw)
 // Averages, minima, maxima, signs.
 VECTOR_BOTH(pavgb)
 VECTOR_BOTH(pavgw)
@@ -124,14 +140,14 @@ VECTOR_BOTH(pmaxub)
 VECTOR_BOTH(pmaxsw)
 VECTOR_BOTH(pminub)
 VECTOR_BOTH(pminsw)
-VECTOR_XMM(pmaxsb)
-VECTOR_XMM(pmaxuw)
-VECTOR_XMM(pmaxud)
-VECTOR_XMM(pmaxsd)
-VECTOR_XMM(pminsb)
-VECTOR_XMM(pminuw)
-VECTOR_XMM(pminud)
-VECTOR_XMM(pminsd)
+VECTOR_INTEGER(pmaxsb)
+VECTOR_INTEGER(pmaxuw)
+VECTOR_INTEGER(pmaxud)
+VECTOR_INTEGER(pmaxsd)
+VECTOR_INTEGER(pminsb)
+VECTOR_INTEGER(pminuw)
+VECTOR_INTEGER(pminud)
+VECTOR_INTEGER(pminsd)
 VECTOR_BOTH(psignb)
 VECTOR_BOTH(psignw)
 VECTOR_BOTH(psignd)
@@ -142,23 +158,23 @@ VECTOR_BOTH(pabsd)
 VECTOR_BOTH(pcmpeqb)
 VECTOR_BOTH(pcmpeqw)
 VECTOR_BOTH(pcmpeqd)
-VECTOR_XMM(pcmpeqq)
+VECTOR_INTEGER(pcmpeqq)
 VECTOR_BOTH(pcmpgtb)
 VECTOR_BOTH(pcmpgtw)
 VECTOR_BOTH(pcmpgtd)
-VECTOR_XMM(pcmpgtq)
+VECTOR_INTEGER(pcmpgtq)
 VECTOR_BOTH(pand)
 VECTOR_BOTH(pandn)
 VECTOR_BOTH(por)
 VECTOR_BOTH(pxor)
-VECTOR_XMM(andps)
-VECTOR_XMM(andpd)
-VECTOR_XMM(andnps)
-VECTOR_XMM(andnpd)
-VECTOR_XMM(orps)
-VECTOR_XMM(orpd)
-VECTOR_XMM(xorps)
-VECTOR_XMM(xorpd)
+VECTOR_INTEGER(andps)
+VECTOR_INTEGER(andpd)
+VECTOR_INTEGER(andnps)
+VECTOR_INTEGER(andnpd)
+VECTOR_INTEGER(orps)
+VECTOR_INTEGER(orpd)
+VECTOR_INTEGER(xorps)
+VECTOR_INTEGER(xorpd)
 // Shifts by a register or memory operand.
 VECTOR_BOTH(psllw)
 VECTOR_BOTH(pslld)
@@ -172,54 +188,54 @@ VECTOR_BOTH(psrad)
 VECTOR_BOTH_JOINED(packsswb)
 VECTOR_BOTH_JOINED(packssdw)
 VECTOR_BOTH_JOINED(packuswb)
-VECTOR_XMM(packusdw)
-VECTOR_XMM(punpcklbw)
+VECTOR_INTEGER(packusdw)
+VECTOR_INTEGER(punpcklbw)
 VECTOR_MMX32(punpcklbw)
-VECTOR_XMM(punpcklwd)
+VECTOR_INTEGER(punpcklwd)
 VECTOR_MMX32(punpcklwd)
-VECTOR_XMM(punpckldq)
+VECTOR_INTEGER(punpckldq)
 VECTOR_MMX32(punpckldq)
-VECTOR_XMM(punpcklqdq)
-VECTOR_XMM(punpckhbw)
-VECTOR_XMM(punpckhwd)
-VECTOR_XMM(punpckhdq)
-VECTOR_XMM(punpckhqdq)
+VECTOR_INTEGER(punpcklqdq)
+VECTOR_INTEGER(punpckhbw)
+VECTOR_INTEGER(punpckhwd)
+VECTOR_INTEGER(punpckhdq)
+VECTOR_INTEGER(punpckhqdq)
 VECTOR_MMX_HIGH(punpckhbw, punpcklbw)
 VECTOR_MMX_HIGH(punpckhwd, punpcklwd)
 VECTOR_MMX_HIGH(punpckhdq, punpckldq)
-VECTOR_XMM(unpcklps)
-VECTOR_XMM(unpcklpd)
-VECTOR_XMM(unpckhps)
-VECTOR_XMM(unpckhpd)
-VECTOR_XMM64(pmovsxbw)
-VECTOR_XMM64(pmovsxwd)
-VECTOR_XMM64(pmovsxdq)
-VECTOR_XMM32(pmovsxbd)
-VECTOR_XMM32(pmovsxwq)
-VECTOR_XMM64(pmovzxbw)
-VECTOR_XMM64(pmovzxwd)
-VECTOR_XMM64(pmovzxdq)
-VECTOR_XMM32(pmovzxbd)
-VECTOR_XMM32(pmovzxwq)
+VECTOR_INTEGER(unpcklps)
+VECTOR_INTEGER(unpcklpd)
+VECTOR_INTEGER(unpckhps)
+VECTOR_INTEGER(unpckhpd)
+VECTOR_INTEGER64(pmovsxbw)
+VECTOR_INTEGER64(pmovsxwd)
+VECTOR_INTEGER64(pmovsxdq)
+VECTOR_INTEGER32(pmovsxbd)
+VECTOR_INTEGER32(pmovsxwq)
+VECTOR_INTEGER64(pmovzxbw)
+VECTOR_INTEGER64(pmovzxwd)
+VECTOR_INTEGER64(pmovzxdq)
+VECTOR_INTEGER32(pmovzxbd)
+VECTOR_INTEGER32(pmovzxwq)
 // Permutation.
-VECTOR_XMM(pshufb)
-VECTOR_XMM(movshdup)
-VECTOR_XMM(movsldup)
-VECTOR_XMM64(movddup)
+VECTOR_INTEGER(pshufb)
+VECTOR_INTEGER(movshdup)
+VECTOR_INTEGER(movsldup)
+VECTOR_INTEGER64(movddup)
 VECTOR_BLENDV(pblendvb)
 VECTOR_BLENDV(blendvps)
 VECTOR_BLENDV(blendvpd)
 // AES.
-VECTOR_XMM(aesenc)
-VECTOR_XMM(aesenclast)
-VECTOR_XMM(aesdec)
-VECTOR_XMM(aesdeclast)
-VECTOR_XMM(aesimc)
+VECTOR_INTEGER(aesenc)
+VECTOR_INTEGER(aesenclast)
+VECTOR_INTEGER(aesdec)
+VECTOR_INTEGER(aesdeclast)
+VECTOR_INTEGER(aesimc)
 // Approximations: no exceptions, no rounding mode.
-VECTOR_XMM(rcpps)
-VECTOR_XMM(rsqrtps)
-VECTOR_XMM32(rcpss)
-VECTOR_XMM32(rsqrtss)
+VECTOR_INTEGER(rcpps)
+VECTOR_INTEGER(rsqrtps)
+VECTOR_INTEGER32(rcpss)
+VECTOR_INTEGER32(rsqrtss)
 
 /// PMOVSXBQ and PMOVZXBQ, whose memory operand is 16 bits.
 VECTOR_INLINE void vector_pmovsxbq(VECTOR_OPERANDS) {
@@ -228,12 +244,14 @@ VECTOR_INLINE void vector_pmovsxbq(VECTOR_OPERANDS) {
     int64_t to[2] = {from[0], from[1]};
     __builtin_memcpy(d, to, 16);
 }
+VECTOR_REGISTER_HANDLER(pmovsxbq)
 VECTOR_INLINE void vector_pmovzxbq(VECTOR_OPERANDS) {
     uint8_t from[2];
     __builtin_memcpy(from, s, 2);
     uint64_t to[2] = {from[0], from[1]};
     __builtin_memcpy(d, to, 16);
 }
+VECTOR_REGISTER_HANDLER(pmovzxbq)
 /// PSHUFB of MMX registers: three index bits.
 VECTOR_INLINE void vector_mmx_pshufb(VECTOR_OPERANDS) {
     uint8_t from[8], selector[8];
