@@ -59,6 +59,10 @@ func allMasked(_ cpu: CPU) -> Bool {
 /// Runs `compute`, which writes only a temporary, with an empty set of flags and everything
 /// masked. True: no unmasked exception, `mxcsr` has the flags, the caller commits. False: #XM
 /// (or #UD) is recorded (SDM volume 1, section 11.5).
+///
+/// Two deviations, in flags only: with an unmasked OE or UE, PE may be set where the processor,
+/// which does not bring the exponent into range then, has an exact result; and DPPS and DPPD are
+/// one operation here, where the processor stops between products and sums.
 @inline(never)
 func withExceptions(
     _ cpu: CPU, _ op: Op, _ format: VectorFormat, _ result: UnsafeRawPointer, _ compute: () -> Void
@@ -249,6 +253,8 @@ func floatCompareExact(
 @inline(__always)
 func floatToMMX(_ cpu: CPU, _ op: Op, _ source: UnsafeRawPointer, _ body: VectorBody) -> Next {
     if unsafe mmxPending(cpu, op) { return nil }
+    // The transition to MMX stays even if an unmasked exception follows.
+    unsafe mmxTransition(cpu)
     guard let next = unsafe floatRun(cpu, op, .other, source, body) else { return nil }
     unsafe mmxWritten(cpu, op)
     return unsafe next
@@ -269,9 +275,6 @@ func floatToMMXLoaded(_ cpu: CPU, _ op: Op, _ byteCount: Int, _ body: VectorBody
 @inline(__always)
 func floatFromMMX(_ cpu: CPU, _ op: Op, _ body: VectorBody) -> Next {
     if unsafe mmxPending(cpu, op) { return nil }
-    guard let next = unsafe floatRun(cpu, op, .other, vectorSource(cpu, op), body) else {
-        return nil
-    }
     unsafe mmxTransition(cpu)
-    return unsafe next
+    return unsafe floatRun(cpu, op, .other, vectorSource(cpu, op), body)
 }

@@ -14,6 +14,16 @@ struct VectorForm {
         return VectorForm(bytes: bytes, text: String(parts[1]))
     }
 
+    /// Vector floating point that takes part in MXCSR's exceptions. DPPS and DPPD are left out: the
+    /// host stops between their multiplications and additions, the engine after both.
+    var raisesExceptions: Bool {
+        let prefixes = [
+            "addp", "adds", "subp", "subs", "mulp", "muls", "divp", "divs", "min", "max", "sqrt",
+            "hadd", "hsub", "cmp", "comis", "ucomis", "cvt", "round",
+        ]
+        return prefixes.contains { text.hasPrefix($0) }
+    }
+
     var hasImmediate: Bool { text.hasSuffix(", 0") }
 
     /// The host writes its own MXCSR_MASK, and pointers only on some makes.
