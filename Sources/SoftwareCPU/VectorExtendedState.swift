@@ -160,13 +160,19 @@ private func saveLegacyParts(
     ) { buffer in
         guard let area = buffer.baseAddress else { return false }
         unsafe encodeLegacyArea(cpu, form, into: area)
-        var parts: [Range<Int>] = []
-        if written & ExtendedState.x87 != 0 { parts.append(FXSaveArea.x87Header) }
-        if withControl { parts.append(FXSaveArea.mxcsr) }
-        if written & ExtendedState.x87 != 0 { parts.append(FXSaveArea.x87Registers) }
-        if written & ExtendedState.sse != 0 { parts.append(form.vectors) }
-        for part in parts where unsafe !writeBytes(cpu, op, address, part, from: area) {
-            return false
+        if written & ExtendedState.x87 != 0 {
+            let header = FXSaveArea.x87Header
+            let registers = FXSaveArea.x87Registers
+            guard unsafe writeBytes(cpu, op, address, header, from: area),
+                unsafe writeBytes(cpu, op, address, registers, from: area)
+            else { return false }
+        }
+        if withControl {
+            let control = FXSaveArea.mxcsr
+            guard unsafe writeBytes(cpu, op, address, control, from: area) else { return false }
+        }
+        if written & ExtendedState.sse != 0 {
+            return unsafe writeBytes(cpu, op, address, form.vectors, from: area)
         }
         return true
     }

@@ -67,6 +67,15 @@ func vectorImmediateMemory16(_ cpu: CPU, _ op: Op, _ body: VectorImmediateBody) 
     return unsafe op + 1
 }
 
+@inline(__always)
+func vectorImmediateMemory(
+    _ cpu: CPU, _ op: Op, _ byteCount: Int, _ body: VectorImmediateBody
+) -> Next {
+    guard let source = unsafe vectorUnaligned(cpu, op, byteCount) else { return nil }
+    unsafe body(vectorDestination(cpu, op), source, UInt32(op.pointee.auxiliary))
+    return unsafe op + 1
+}
+
 // MARK: mm <- mm op mm/m
 
 /// A pending x87 exception is raised by every MMX instruction before it does anything.

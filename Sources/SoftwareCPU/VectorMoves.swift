@@ -4,65 +4,12 @@ internal import CEngine
 
 // MARK: Registers
 
-/// A general-purpose or the low half of a vector register into an XMM register, zero extended.
-@inline(__always)
-func extendRegister<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    let value = unsafe vectorSource(cpu, op).loadUnaligned(as: T.self)
-    unsafe setVector(cpu, op, low: UInt64(truncatingIfNeeded: value))
-    return unsafe op + 1
-}
-
 /// The low half of a vector register into a general-purpose register, zero extended.
 @inline(__always)
 func registerToGeneral<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
     let value = unsafe vectorSource(cpu, op).loadUnaligned(as: T.self)
     unsafe vectorDestination(cpu, op).storeBytes(
         of: UInt64(truncatingIfNeeded: value), as: UInt64.self)
-    return unsafe op + 1
-}
-
-/// Writes the destination XMM register: `low`, upper half zero.
-@inline(__always)
-func setVector(_ cpu: CPU, _ op: Op, low: UInt64) {
-    unsafe vectorDestination(cpu, op).storeBytes(
-        of: Vector128(low: low, high: 0), as: Vector128.self)
-}
-
-// MARK: Loads
-
-@inline(__always)
-func loadVector(_ cpu: CPU, _ op: Op) -> Next {
-    guard let source = unsafe vectorUnaligned(cpu, op, 16) else { return nil }
-    let value = unsafe source.loadUnaligned(as: Vector128.self)
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: Vector128.self)
-    return unsafe op + 1
-}
-
-@inline(__always)
-func loadVectorAligned(_ cpu: CPU, _ op: Op) -> Next {
-    guard let source = unsafe vectorAligned(cpu, op) else { return nil }
-    let value = unsafe source.loadUnaligned(as: Vector128.self)
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: Vector128.self)
-    return unsafe op + 1
-}
-
-/// MOVSS, MOVSD, MOVD, MOVQ from memory: the rest of the register becomes zero.
-@inline(__always)
-func loadExtended<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: T.self) else {
-        return nil
-    }
-    unsafe setVector(cpu, op, low: UInt64(truncatingIfNeeded: value))
-    return unsafe op + 1
-}
-
-/// MOVLPS, MOVHPS from memory: the other half stays.
-@inline(__always)
-func loadHalf(_ cpu: CPU, _ op: Op) -> Next {
-    guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
-        return nil
-    }
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: UInt64.self)
     return unsafe op + 1
 }
 
@@ -135,16 +82,6 @@ func mmxRead(_ cpu: CPU, _ op: Op, _ form: (CPU, Op) -> Next) -> Next {
 }
 
 // MARK: Elements
-
-/// PINSRB, PINSRW, PINSRD, PINSRQ; lowering has put the element's offset into `destination`.
-@inline(__always)
-func insertLoaded<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: T.self) else {
-        return nil
-    }
-    unsafe vectorDestination(cpu, op).storeBytes(of: value, as: T.self)
-    return unsafe op + 1
-}
 
 /// PINSRW into an MMX register; the element's index is in `auxiliary`.
 @inline(__always)

@@ -10,7 +10,7 @@ extension VectorLowering {
         let isMemory = instruction.second.isMemory
         switch instruction.mnemonic {
         case .pinsrb, .pinsrw, .pinsrd, .pinsrq:
-            return unsafe insertion(instruction, &op)
+            return unsafe insertion(instruction)
         case .pextrb, .pextrw, .pextrd, .pextrq, .extractps:
             return unsafe extraction(instruction, &op)
         case .insertps:
@@ -47,34 +47,29 @@ extension VectorLowering {
     }
 
     private static func insertion(
-        _ instruction: VectorInstruction, _ op: inout DecodedInstruction
+        _ instruction: VectorInstruction
     ) -> InstructionHandler? {
         let isMemory = instruction.second.isMemory
-        let immediate = instruction.immediate
         switch instruction.mnemonic {
         case .pinsrb:
-            unsafe op.destination &+= elementOffset(immediate, byteCount: 1)
             return isMemory
-                ? { unsafe insertLoaded($0, $1, as: UInt8.self) }
-                : unsafe vector_merge8_register
+                ? { unsafe vectorImmediateMemory($0, $1, 1, vector_insert8) }
+                : unsafe vector_insert8_register
         case .pinsrw where instruction.first.isMMX:
             return isMemory ? unsafe insertMMXLoaded : unsafe insertMMXRegister
         case .pinsrw:
-            unsafe op.destination &+= elementOffset(immediate, byteCount: 2)
             return isMemory
-                ? { unsafe insertLoaded($0, $1, as: UInt16.self) }
-                : unsafe vector_merge16_register
+                ? { unsafe vectorImmediateMemory($0, $1, 2, vector_insert16) }
+                : unsafe vector_insert16_register
         case .pinsrq,
             .pinsrd where instruction.wide:
-            unsafe op.destination &+= elementOffset(immediate, byteCount: 8)
             return isMemory
-                ? { unsafe insertLoaded($0, $1, as: UInt64.self) }
-                : unsafe vector_merge64_register
+                ? { unsafe vectorImmediateMemory($0, $1, 8, vector_insert64) }
+                : unsafe vector_insert64_register
         default:
-            unsafe op.destination &+= elementOffset(immediate, byteCount: 4)
             return isMemory
-                ? { unsafe insertLoaded($0, $1, as: UInt32.self) }
-                : unsafe vector_merge32_register
+                ? { unsafe vectorImmediateMemory($0, $1, 4, vector_insert32) }
+                : unsafe vector_insert32_register
         }
     }
 

@@ -22,7 +22,7 @@ extension VectorLowering {
             return instruction.touchesMMX
                 ? unsafe moveMMX(instruction) : unsafe moveGeneral(instruction)
         case .movq2dq:
-            return { unsafe mmxRead($0, $1) { unsafe extendRegister($0, $1, as: UInt64.self) } }
+            return { unsafe mmxRead($0, $1) { unsafe vector_extend64_register($0, $1) } }
         case .movdq2q:
             return { unsafe mmxMove($0, $1, as: UInt64.self) }
         case .movntq:
@@ -48,46 +48,49 @@ extension VectorLowering {
 
     private static func moveAligned(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeVectorAligned($0, $1) } }
-        if instruction.second.isMemory { return { unsafe loadVectorAligned($0, $1) } }
+        if instruction.second.isMemory { return { unsafe vectorMemory16($0, $1, vector_move16) } }
         return unsafe vector_move16_register
     }
 
     private static func moveUnaligned(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeVector($0, $1) } }
-        if instruction.second.isMemory { return { unsafe loadVector($0, $1) } }
+        if instruction.second.isMemory { return { unsafe vectorMemory($0, $1, 16, vector_move16) } }
         return unsafe vector_move16_register
     }
 
     private static func moveScalarSingle(_ instruction: VectorInstruction) -> InstructionHandler? {
         if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt32.self) } }
-        if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt32.self) } }
-        return unsafe vector_merge32_register
+        if instruction.second.isMemory {
+            return { unsafe vectorMemory($0, $1, 4, vector_extend32) }
+        }
+        return unsafe vector_movss_register
     }
 
     private static func moveScalarDouble(_ instruction: VectorInstruction) -> InstructionHandler? {
         // The string instruction of the same name has no vector operand.
         guard instruction.touchesVector else { return nil }
         if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
-        if instruction.second.isMemory { return { unsafe loadExtended($0, $1, as: UInt64.self) } }
-        return unsafe vector_merge64_register
+        if instruction.second.isMemory {
+            return { unsafe vectorMemory($0, $1, 8, vector_extend64) }
+        }
+        return unsafe vector_movsd_register
     }
 
     private static func moveHalf(
         _ instruction: VectorInstruction, _ op: inout DecodedInstruction
     ) -> InstructionHandler? {
-        let toHigh: Bool
-        let fromHigh: Bool
-        switch instruction.mnemonic {
-        case .movhps, .movhpd: (toHigh, fromHigh) = (true, true)
-        case .movlhps: (toHigh, fromHigh) = (true, false)
-        case .movhlps: (toHigh, fromHigh) = (false, true)
-        default: (toHigh, fromHigh) = (false, false)
+        let high = instruction.mnemonic == .movhps || instruction.mnemonic == .movhpd
+        if instruction.first.isMemory {
+            if high { unsafe op.source &+= 8 }
+            return { unsafe storeLow($0, $1, as: UInt64.self) }
         }
-        if instruction.first.isVector, toHigh { unsafe op.destination &+= 8 }
-        if instruction.second.isVector, fromHigh { unsafe op.source &+= 8 }
-        if instruction.first.isMemory { return { unsafe storeLow($0, $1, as: UInt64.self) } }
-        if instruction.second.isMemory { return { unsafe loadHalf($0, $1) } }
-        return unsafe vector_merge64_register
+        if instruction.second.isMemory {
+            return high
+                ? { unsafe vectorMemory($0, $1, 8, vector_movlhps) }
+                : { unsafe vectorMemory($0, $1, 8, vector_movsd) }
+        }
+        return instruction.mnemonic == .movhlps
+            ? unsafe vector_movhlps_register : unsafe vector_movlhps_register
     }
 
     /// MOVD and MOVQ with an XMM register.
@@ -100,8 +103,8 @@ extension VectorLowering {
         }
         if instruction.second.isMemory {
             return wide
-                ? { unsafe loadExtended($0, $1, as: UInt64.self) }
-                : { unsafe loadExtended($0, $1, as: UInt32.self) }
+                ? { unsafe vectorMemory($0, $1, 8, vector_extend64) }
+                : { unsafe vectorMemory($0, $1, 4, vector_extend32) }
         }
         if instruction.first.isVector {
             return wide

@@ -4,6 +4,7 @@
 #define MARTLET_VECTORIMMEDIATE_H
 
 #include "VectorInteger.h"
+#include "VectorMoves.h"
 
 #define VECTOR_IMMEDIATE_OPERANDS VECTOR_OPERANDS, uint32_t immediate
 
@@ -17,61 +18,66 @@
 #define VECTOR_CASES_256(ONE, base) VECTOR_CASES_128(ONE, base) VECTOR_CASES_128(ONE, (base) + 128)
 
 // Shuffles.
+#define VECTOR_WORD(s, index) ((uint64_t)((const VectorWords *)(s))->words[(index)])
+#define VECTOR_HALFWORD(half, index) ((half) >> (16 * ((index) & 3)) & 0xffff)
+typedef struct __attribute__((packed, may_alias)) VectorWords { uint32_t words[4]; } VectorWords;
+
 VECTOR_INLINE void vector_pshufd(VECTOR_IMMEDIATE_OPERANDS) {
-    uint32_t from[4], to[4];
-    __builtin_memcpy(from, s, 16);
-    for (int i = 0; i < 4; i++)
-        to[i] = from[immediate >> (2 * i) & 3];
-    __builtin_memcpy(d, to, 16);
-}
-VECTOR_INLINE void vector_pshuflw(VECTOR_IMMEDIATE_OPERANDS) {
-    uint16_t from[8], to[8];
-    __builtin_memcpy(from, s, 16);
-    for (int i = 0; i < 4; i++) {
-        to[i] = from[immediate >> (2 * i) & 3];
-        to[i + 4] = from[i + 4];
-    }
-    __builtin_memcpy(d, to, 16);
-}
-VECTOR_INLINE void vector_pshufhw(VECTOR_IMMEDIATE_OPERANDS) {
-    uint16_t from[8], to[8];
-    __builtin_memcpy(from, s, 16);
-    for (int i = 0; i < 4; i++) {
-        to[i] = from[i];
-        to[i + 4] = from[4 + (immediate >> (2 * i) & 3)];
-    }
-    __builtin_memcpy(d, to, 16);
-}
-VECTOR_INLINE void vector_mmx_pshufw(VECTOR_IMMEDIATE_OPERANDS) {
-    uint16_t from[4], to[4];
-    __builtin_memcpy(from, s, 8);
-    for (int i = 0; i < 4; i++)
-        to[i] = from[immediate >> (2 * i) & 3];
-    __builtin_memcpy(d, to, 8);
+    uint64_t low = VECTOR_WORD(s, immediate & 3) | VECTOR_WORD(s, immediate >> 2 & 3) << 32;
+    uint64_t high = VECTOR_WORD(s, immediate >> 4 & 3) | VECTOR_WORD(s, immediate >> 6 & 3) << 32;
+    vector_set(d, low, high);
 }
 VECTOR_INLINE void vector_shufps(VECTOR_IMMEDIATE_OPERANDS) {
-    uint32_t a[4], b[4], to[4];
-    __builtin_memcpy(a, d, 16);
-    __builtin_memcpy(b, s, 16);
-    to[0] = a[immediate & 3];
-    to[1] = a[immediate >> 2 & 3];
-    to[2] = b[immediate >> 4 & 3];
-    to[3] = b[immediate >> 6 & 3];
-    __builtin_memcpy(d, to, 16);
+    uint64_t low = VECTOR_WORD(d, immediate & 3) | VECTOR_WORD(d, immediate >> 2 & 3) << 32;
+    uint64_t high = VECTOR_WORD(s, immediate >> 4 & 3) | VECTOR_WORD(s, immediate >> 6 & 3) << 32;
+    vector_set(d, low, high);
 }
 VECTOR_INLINE void vector_shufpd(VECTOR_IMMEDIATE_OPERANDS) {
-    uint64_t a[2], b[2], to[2];
-    __builtin_memcpy(a, d, 16);
-    __builtin_memcpy(b, s, 16);
-    to[0] = a[immediate & 1];
-    to[1] = b[immediate >> 1 & 1];
-    __builtin_memcpy(d, to, 16);
+    uint64_t low = immediate & 1 ? vector_high(d) : vector_low(d);
+    uint64_t high = immediate & 2 ? vector_high(s) : vector_low(s);
+    vector_set(d, low, high);
+}
+/// The four 16-bit elements of `half`, selected by `immediate`.
+VECTOR_INLINE uint64_t vector_shuffled(uint64_t half, uint32_t immediate) {
+    return VECTOR_HALFWORD(half, immediate) | VECTOR_HALFWORD(half, immediate >> 2) << 16 |
+           VECTOR_HALFWORD(half, immediate >> 4) << 32 |
+           VECTOR_HALFWORD(half, immediate >> 6) << 48;
+}
+VECTOR_INLINE void vector_pshuflw(VECTOR_IMMEDIATE_OPERANDS) {
+    vector_set(d, vector_shuffled(vector_low(s), immediate), vector_high(s));
+}
+VECTOR_INLINE void vector_pshufhw(VECTOR_IMMEDIATE_OPERANDS) {
+    vector_set(d, vector_low(s), vector_shuffled(vector_high(s), immediate));
+}
+VECTOR_INLINE void vector_mmx_pshufw(VECTOR_IMMEDIATE_OPERANDS) {
+    uint64_t result = vector_shuffled(vector_low(s), immediate);
+    __builtin_memcpy(d, &result, 8);
+}
+
+/// PSHUFB masks that shift whole registers: 16 bytes from 16 - n shift left, from 16 + n right.
+static const uint8_t vector_byte_shifts[48] __attribute__((aligned(16))) = {
+    128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
+    0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   10,  11,  12,  13,  14,  15,
+    128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
+};
+VECTOR_INLINE void vector_pslldq_immediate(void *_Nonnull d, uint32_t count) {
+    vector_pshufb(d, vector_byte_shifts + 16 - (count > 16 ? 16 : count));
+}
+VECTOR_INLINE void vector_psrldq_immediate(void *_Nonnull d, uint32_t count) {
+    vector_pshufb(d, vector_byte_shifts + 16 + (count > 16 ? 16 : count));
 }
 VECTOR_INLINE void vector_palignr(VECTOR_IMMEDIATE_OPERANDS) {
-    uint8_t bytes[64] = {0};
-    __builtin_memcpy(bytes, s, 16);
-    __builtin_memcpy(bytes + 16, d, 16);
-    __builtin_memcpy(d, bytes + (immediate > 32 ? 32 : immediate), 16);
+    uint32_t count = immediate > 32 ? 32 : immediate;
+    // The destination moves right by count - 16, or left by 16 - count; the source right by count.
+    const uint8_t *upper = vector_byte_shifts + count;
+    const uint8_t *lower = vector_byte_shifts + 16 + (count > 16 ? 16 : count);
+    __asm__ volatile("movdqu %0, %%xmm0\n\tmovdqu %1, %%xmm1\n\tmovdqu %2, %%xmm2\n\t"
+                     "pshufb %%xmm2, %%xmm0\n\tmovdqu %3, %%xmm2\n\tpshufb %%xmm2, %%xmm1\n\t"
+                     "por %%xmm1, %%xmm0\n\tmovdqu %%xmm0, %0"
+                     : "+m"(VECTOR_D16)
+                     : "m"(VECTOR_S16), "m"(*(const VectorBytes16 *)upper),
+                       "m"(*(const VectorBytes16 *)lower)
+                     : "xmm0", "xmm1", "xmm2");
 }
 VECTOR_INLINE void vector_mmx_palignr(VECTOR_IMMEDIATE_OPERANDS) {
     uint8_t bytes[32] = {0};
@@ -79,30 +85,31 @@ VECTOR_INLINE void vector_mmx_palignr(VECTOR_IMMEDIATE_OPERANDS) {
     __builtin_memcpy(bytes + 8, d, 8);
     __builtin_memcpy(d, bytes + (immediate > 16 ? 16 : immediate), 8);
 }
-// Blends: bit i chooses element i of the source.
-#define VECTOR_BLEND(name, type, count)                                                            \
+
+/// Blends: each byte has the bit of the immediate that chooses it from the source.
+#define VECTOR_BLEND(name, ...)                                                                    \
     VECTOR_INLINE void vector_##name(VECTOR_IMMEDIATE_OPERANDS) {                                  \
-        type from[count], to[count];                                                               \
-        __builtin_memcpy(from, s, 16);                                                             \
-        __builtin_memcpy(to, d, 16);                                                               \
-        for (int i = 0; i < count; i++)                                                            \
-            if (immediate >> i & 1)                                                                \
-                to[i] = from[i];                                                                   \
-        __builtin_memcpy(d, to, 16);                                                               \
+        static const VectorBytes16 bits = {{__VA_ARGS__}};                                         \
+        __asm__ volatile("movd %2, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpshufb %%xmm1, %%xmm0\n\t"     \
+                         "movdqu %3, %%xmm1\n\tpand %%xmm1, %%xmm0\n\tpcmpeqb %%xmm1, %%xmm0\n\t"  \
+                         "movdqu %0, %%xmm1\n\tmovdqu %1, %%xmm2\n\t"                              \
+                         "pblendvb %%xmm0, %%xmm2, %%xmm1\n\tmovdqu %%xmm1, %0"                    \
+                         : "+m"(VECTOR_D16) : "m"(VECTOR_S16), "r"(immediate), "m"(bits)           \
+                         : "xmm0", "xmm1", "xmm2");                                                \
     }
-VECTOR_BLEND(pblendw, uint16_t, 8)
-VECTOR_BLEND(blendps, uint32_t, 4)
-VECTOR_BLEND(blendpd, uint64_t, 2)
+VECTOR_BLEND(pblendw, 1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128)
+VECTOR_BLEND(blendps, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8)
+VECTOR_BLEND(blendpd, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2)
+
 /// INSERTPS: `s` is the 32-bit element, already selected.
 VECTOR_INLINE void vector_insertps(VECTOR_IMMEDIATE_OPERANDS) {
-    uint32_t to[4], element;
+    uint32_t element;
     __builtin_memcpy(&element, s, 4);
-    __builtin_memcpy(to, d, 16);
-    to[immediate >> 4 & 3] = element;
-    for (int i = 0; i < 4; i++)
-        if (immediate >> i & 1)
-            to[i] = 0;
-    __builtin_memcpy(d, to, 16);
+    vector_insert(d, element, 32, (immediate >> 4 & 3) * 32);
+    uint64_t low = vector_low(d), high = vector_high(d);
+    low &= (immediate & 1 ? 0 : 0xffffffffull) | (immediate & 2 ? 0 : 0xffffffffull << 32);
+    high &= (immediate & 4 ? 0 : 0xffffffffull) | (immediate & 8 ? 0 : 0xffffffffull << 32);
+    vector_set(d, low, high);
 }
 
 // Shifts by an immediate: the count goes into a register. Counts of all 256 values are exact.
@@ -125,17 +132,6 @@ VECTOR_SHIFT(psrld)
 VECTOR_SHIFT(psrlq)
 VECTOR_SHIFT(psraw)
 VECTOR_SHIFT(psrad)
-VECTOR_INLINE void vector_pslldq_immediate(void *_Nonnull d, uint32_t count) {
-    uint8_t bytes[32] = {0};
-    __builtin_memcpy(bytes + 16, d, 16);
-    __builtin_memcpy(d, bytes + 16 - (count > 16 ? 16 : count), 16);
-}
-VECTOR_INLINE void vector_psrldq_immediate(void *_Nonnull d, uint32_t count) {
-    uint8_t bytes[32] = {0};
-    __builtin_memcpy(bytes, d, 16);
-    __builtin_memcpy(d, bytes + (count > 16 ? 16 : count), 16);
-}
-
 // Immediates that choose an operation.
 #define VECTOR_SWITCHED(name, mask, CASES)                                                         \
     static inline void vector_##name(VECTOR_IMMEDIATE_OPERANDS) {                                  \
