@@ -1,0 +1,11 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let package = Package(
+    name: "martlet-tools",
+    targets: [
+        .executableTarget(
+            name: "InstructionTableGenerator",
+            swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
+    ]
+)
