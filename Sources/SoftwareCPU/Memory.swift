@@ -26,6 +26,7 @@ func tlbEntry(_ cpu: CPU, _ address: UInt64) -> UnsafeMutablePointer<TLBEntry> {
 
 /// Offsets that the probe needs as constants.
 enum CPUOffsets {
+    static var statusFlags: Int { Int(CPU_OFFSET_STATUS_FLAGS) }
     static var tlb: Int { Int(CPU_OFFSET_TLB) }
     static var tlbContext: Int { Int(CPU_OFFSET_TLB_CONTEXT) }
     static var jumpContext: Int { Int(CPU_OFFSET_JUMP_CONTEXT) }

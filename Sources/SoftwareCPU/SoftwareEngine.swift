@@ -110,6 +110,9 @@ public final class SoftwareEngine: CPUEngine {
                 if let exit = poll() { return exit }
             default:
                 if unsafe cpu.pointee.budget <= 0 { return .budgetSpent }
+                if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
+                    return .eventsPending
+                }
                 if interruptWindowWanted, canTakeInterrupt {
                     interruptWindowWanted = false
                     return .eventsPending

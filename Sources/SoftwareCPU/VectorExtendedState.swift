@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // XSAVE, XRSTOR and their kind (SDM volume 1, chapter 13).
 

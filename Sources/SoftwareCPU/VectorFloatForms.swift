@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Vector floating point: the fast path while the guest masks all exceptions, and the exact one.
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // The shapes of vector instructions. Each is inlined into the closures of the tables in
 // VectorTable*.swift, together with the C body it is given.

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // From decoded vector instructions to handlers. The tables in VectorTable*.swift have those of
 // regular shape, the functions in VectorSelection*.swift the others.

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Moves between vector registers, memory and general-purpose registers.
 

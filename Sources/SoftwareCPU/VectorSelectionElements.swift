@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Handlers of single elements, shifts by an immediate, masks and string comparisons.
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Handlers of moves, by the kinds of their operands.
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Handlers of conversions, of instructions on general-purpose registers and of control.
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // MXCSR and the FXSAVE image (SDM volume 1, 10.5).
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // SSE4.2 string comparison, CRC32, POPCNT, PTEST.
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Vector floating point on XMM registers.
 

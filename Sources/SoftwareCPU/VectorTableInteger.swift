@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Integer vector instructions on XMM registers: arithmetic.
 

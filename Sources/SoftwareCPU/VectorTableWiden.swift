@@ -1,4 +1,5 @@
 internal import CEngine
+internal import X86
 
 // Vector instructions with narrow memory operands or an immediate byte.
 

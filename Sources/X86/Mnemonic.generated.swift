@@ -333,6 +333,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case pcmpistrm
     case pextrb
     case pextrd
+    case pextrq
     case pextrw
     case phaddd
     case phaddsw
@@ -343,6 +344,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case phsubw
     case pinsrb
     case pinsrd
+    case pinsrq
     case pinsrw
     case pmaddubsw
     case pmaddwd
@@ -516,8 +518,10 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case xorpd
     case xorps
     case xrstor
+    case xrstors
     case xsave
     case xsavec
     case xsaveopt
+    case xsaves
     case xsetbv
 }

@@ -9,5 +9,6 @@
 #include "VectorMoves.h"
 #include "VectorScalar.h"
 #include "EngineAtomics.h"
+#include "Integer.h"
 
 #endif

@@ -219,6 +219,7 @@ typedef struct CPUState {
 enum {
     CPU_OFFSET_ZERO = __builtin_offsetof(CPUState, zero),
     CPU_OFFSET_CODE_PAGE = __builtin_offsetof(CPUState, codePage),
+    CPU_OFFSET_STATUS_FLAGS = __builtin_offsetof(CPUState, statusFlags),
     CPU_OFFSET_TLB_CONTEXT = __builtin_offsetof(CPUState, tlbContext),
     CPU_OFFSET_JUMP_CONTEXT = __builtin_offsetof(CPUState, jumpContext),
     CPU_OFFSET_SEGMENTS = __builtin_offsetof(CPUState, segments),

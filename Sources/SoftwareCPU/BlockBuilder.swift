@@ -1,0 +1,152 @@
+internal import CEngine
+internal import GuestMemory
+internal import VirtualCPU
+internal import Vocabulary
+internal import X86
+
+// From guest bytes to blocks of lowered instructions.
+
+/// Decodes the block at `linear`, which lies at `physical`, and puts it into the arena. Nil when the
+/// first instruction reaches into the next page: such instructions are not kept.
+func buildBlock(
+    _ cpu: CPU, _ engine: EngineContext, linear: UInt64, physical: UInt64
+) -> UnsafeMutablePointer<DecodedInstruction>? {
+    let page = physical & ~0xfff
+    if !engine.memory.contains(page, 4096) { return nil }
+    if unsafe engine.code.reserve() == nil {
+        engine.code.flush()
+        unsafe flushJumpCache(cpu)
+    }
+    guard let header = unsafe engine.code.reserve() else { return nil }
+    // Mark first: a store by another vCPU after this line finds the mark and drops the block.
+    if !engine.memory.pageHoldsCode(page) {
+        engine.memory.markCode(page)
+        unsafe dropWriteEntries(cpu, physicalPage: page)
+    }
+    let mode = unsafe cpu.pointee.blockMode
+    let bytes = unsafe UnsafeRawPointer(engine.hostBase + Int(truncatingIfNeeded: page))
+    var offset = Int(truncatingIfNeeded: physical & 0xfff)
+    var count = 0
+    var ends = false
+    var shadow = false
+    while !ends, count < CodeArena.longestBlock, offset < 4096 {
+        let slot = unsafe header + (count &+ 1)
+        unsafe slot.initialize(to: .empty)
+        unsafe slot.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
+        let window = unsafe UnsafeRawBufferPointer(
+            start: bytes + offset, count: min(15, 4096 &- offset))
+        let outcome = unsafe Lowering.lower(window, mode: mode, into: slot)
+        if case .needsMoreBytes = outcome {
+            if count == 0 { return nil }
+            break
+        }
+        count &+= 1
+        offset &+= Int(unsafe slot.pointee.length)
+        if shadow { break }
+        switch outcome {
+        case .ends: ends = true
+        case .endsAfterNext: shadow = true
+        default: break
+        }
+    }
+    let last = unsafe header + (count &+ 1)
+    unsafe last.initialize(to: .empty)
+    unsafe last.pointee.handler = blockEnd
+    unsafe last.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
+    unsafe header.initialize(to: .empty)
+    unsafe header.pointee.handler = blockHeader
+    unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
+    unsafe header.pointee.displacement = Int64(bitPattern: physical)
+    unsafe header.pointee.mode = mode
+    unsafe header.pointee.pageOffset = UInt16(truncatingIfNeeded: physical & 0xfff)
+    unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
+    return unsafe header
+}
+
+/// One instruction that is not kept: it crosses a page, or is single-stepped.
+func transientBlock(
+    _ cpu: CPU, _ engine: EngineContext, linear: UInt64, physical: UInt64
+) -> Next {
+    let code = unsafe engine.code.transient
+    var bytes = (UInt64(0), UInt64(0))
+    let room = 0x1000 &- Int(truncatingIfNeeded: linear & 0xfff)
+    var available = min(15, room)
+    guard copyCode(engine, physical, available, to: &bytes, at: 0) else {
+        // Code where there is no memory.
+        return unsafe leaveOutsideMemory(cpu, engine, physical)
+    }
+    unsafe cpu.pointee.codePage = linear & ~0xfff
+    let slot = unsafe code + 1
+    var outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+    if case .needsMoreBytes = outcome {
+        var next = (linear & ~0xfff) &+ 0x1000
+        if unsafe !cpu.isLongCode { next &= 0xffff_ffff }
+        guard let second = unsafe translateFetch(cpu, engine, next) else { return nil }
+        if !copyCode(engine, second, 15 &- room, to: &bytes, at: room) {
+            return unsafe leaveOutsideMemory(cpu, engine, second)
+        }
+        available = 15
+        outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+    }
+    let end = unsafe code + 2
+    unsafe end.initialize(to: .empty)
+    unsafe end.pointee.handler = transientEnd
+    unsafe end.pointee.pageOffset = slot.pointee.pageOffset &+ UInt16(slot.pointee.length)
+    unsafe code.initialize(to: .empty)
+    unsafe code.pointee.handler =
+        cpu.pointee.stepping != 0
+        ? transientHeader : blockHeader
+    unsafe code.pointee.immediate = 1
+    unsafe code.pointee.pageOffset = slot.pointee.pageOffset
+    return unsafe UnsafePointer(code)
+}
+
+private func lowerTransient(
+    _ cpu: CPU, _ bytes: inout (UInt64, UInt64), _ available: Int,
+    _ slot: UnsafeMutablePointer<DecodedInstruction>, _ linear: UInt64
+) -> Lowering.Outcome {
+    unsafe slot.initialize(to: .empty)
+    unsafe slot.pointee.pageOffset = UInt16(truncatingIfNeeded: linear & 0xfff)
+    let mode = unsafe cpu.pointee.blockMode
+    return unsafe withUnsafeBytes(of: &bytes) {
+        unsafe Lowering.lower(
+            UnsafeRawBufferPointer(rebasing: $0[0..<available]), mode: mode, into: slot)
+    }
+}
+
+private func copyCode(
+    _ engine: EngineContext, _ physical: UInt64, _ count: Int, to bytes: inout (UInt64, UInt64),
+    at offset: Int
+) -> Bool {
+    if !engine.memory.contains(physical, count) { return false }
+    unsafe withUnsafeMutableBytes(of: &bytes) {
+        unsafe ($0.baseAddress.unsafelyUnwrapped + offset).copyMemory(
+            from: engine.hostBase + Int(truncatingIfNeeded: physical), byteCount: count)
+    }
+    return true
+}
+
+private func leaveOutsideMemory(_ cpu: CPU, _ engine: EngineContext, _ physical: UInt64) -> Next {
+    engine.pendingExit = .fetchOutsideMemory(GuestPhysicalAddress(physical))
+    engine.exitAwaits = .nothing
+    unsafe cpu.pointee.leaveReason = LeaveReason.exit
+    return nil
+}
+
+func flushJumpCache(_ cpu: CPU) {
+    let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache)
+        .assumingMemoryBound(to: JumpCacheEntry.self)
+    for index in 0..<Int(JUMP_CACHE_ENTRY_COUNT) { unsafe jumps[index].context = .max }
+}
+
+/// The header of an instruction that runs again: it has been paid for and is not interrupted.
+private let transientHeader: InstructionHandler = { cpu, op in
+    unsafe cpu.pointee.block = unsafe op
+    unsafe cpu.pointee.budget &-= 1
+    return unsafe op + 1
+}
+
+/// Behind a transient instruction; never linked.
+private let transientEnd: InstructionHandler = { cpu, op in
+    unsafe jump(cpu, to: cpu.instructionPointer(of: op))
+}

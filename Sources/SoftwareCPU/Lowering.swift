@@ -1,0 +1,120 @@
+internal import CEngine
+internal import X86
+
+/// From a decoded instruction to one the run loop can call.
+enum Lowering {
+    enum Outcome {
+        /// The block goes on.
+        case continues
+        /// The block ends here: a transfer of control, or a change of what decoding depends on.
+        case ends
+        /// The block ends after the next instruction: interrupts are off until then.
+        case endsAfterNext
+        /// The instruction reaches beyond the bytes at hand.
+        case needsMoreBytes
+    }
+
+    /// Decodes and lowers the first instruction of `bytes` into `slot`, whose `pageOffset` is set.
+    static func lower(
+        _ bytes: UnsafeRawBufferPointer, mode: UInt32,
+        into slot: UnsafeMutablePointer<DecodedInstruction>
+    ) -> Outcome {
+        let instruction: Instruction
+        switch unsafe Decoder.decode(bytes, mode: decodeMode(mode)) {
+        case .instruction(let decoded): instruction = decoded
+        case .fault(.needMoreBytes): return .needsMoreBytes
+        case .fault(.invalidOpcode):
+            unsafe slot.pointee.handler = SystemInstruction.invalidOpcode
+            unsafe slot.pointee.length = 1
+            return .ends
+        case .fault(.tooLong):
+            unsafe slot.pointee.handler = SystemInstruction.tooLong
+            unsafe slot.pointee.length = 1
+            return .ends
+        }
+        unsafe slot.pointee.length = instruction.length
+        unsafe lowerMemoryOperand(instruction, mode: mode, into: &slot.pointee)
+        if let outcome = unsafe ControlLowering.lower(instruction, into: &slot.pointee, mode: mode)
+        {
+            return outcome
+        }
+        if let outcome = unsafe SystemLowering.lower(instruction, into: &slot.pointee, mode: mode) {
+            return outcome
+        }
+        if unsafe IntegerLowering.lower(
+            instruction, into: &slot.pointee, mode: decodeMode(mode))
+        {
+            return .continues
+        }
+        do {
+            let vector = VectorInstruction(instruction)
+            let availability = VectorAvailability(blockMode: mode)
+            if unsafe VectorLowering.lower(vector, into: &slot.pointee, availability: availability)
+            {
+                return endsBlock(instruction.mnemonic) ? .ends : .continues
+            }
+        }
+        if unsafe X87Lowering.lower(
+            instruction, into: &slot.pointee, availability: x87Availability(mode))
+        {
+            return .continues
+        }
+        unsafe slot.pointee.handler = SystemInstruction.invalidOpcode
+        return .ends
+    }
+
+    private static func endsBlock(_ mnemonic: Mnemonic) -> Bool { mnemonic == .xsetbv }
+
+    static func decodeMode(_ mode: UInt32) -> DecodeMode {
+        switch mode & BlockMode.sizeMask {
+        case BlockMode.code64: .code64
+        case BlockMode.code32: .code32
+        default: .code16
+        }
+    }
+
+    private static func x87Availability(_ mode: UInt32) -> X87Availability {
+        mode & (BlockMode.emulation | BlockMode.taskSwitched) != 0
+            ? .deviceNotAvailable : .available
+    }
+
+    /// Base, index, displacement and segment of the memory operand, if there is one.
+    private static func lowerMemoryOperand(
+        _ instruction: Instruction, mode: UInt32, into op: inout DecodedInstruction
+    ) {
+        let memory = instruction.memory
+        let isLong = mode & BlockMode.sizeMask == BlockMode.code64
+        if memory.base == MemoryOperand.instructionPointer {
+            unsafe op.base = Layout.codePage
+            unsafe op.displacement =
+                memory.displacement &+ Int64(op.pageOffset) &+ Int64(instruction.length)
+        } else {
+            if memory.base != MemoryOperand.absent {
+                unsafe op.base = Layout.gpr(Int(memory.base))
+            }
+            unsafe op.displacement = memory.displacement
+        }
+        if memory.index != MemoryOperand.absent {
+            unsafe op.index = Layout.gpr(Int(memory.index))
+        }
+        unsafe op.scaleShift = memory.scaleShift
+        var flags = memory.segment &<< UInt8(INSTRUCTION_SEGMENT_SHIFT)
+        if instruction.addressSize == 4 { flags |= UInt8(INSTRUCTION_ADDRESS32) }
+        if instruction.addressSize == 2 { flags |= UInt8(INSTRUCTION_ADDRESS16) }
+        if instruction.prefixes.contains(.lock) { flags |= UInt8(INSTRUCTION_LOCKED) }
+        if !isLong || instruction.addressSize != 8 { flags |= UInt8(INSTRUCTION_SLOW_ADDRESS) }
+        if !isLong || memory.segment >= 4 {
+            unsafe op.segmentBase = Layout.segmentBase(Int(memory.segment))
+        }
+        unsafe op.flags = flags
+    }
+
+    /// The offset in `CPUState` of a general-purpose register operand; zero's for what is none.
+    static func offset(_ operand: Operand) -> UInt16 {
+        switch operand {
+        case .register(.general, let number): Layout.gpr(Int(number))
+        case .register(.highByte, let number): Layout.gpr(Int(number)) &+ 1
+        default: Layout.zero
+        }
+    }
+}
