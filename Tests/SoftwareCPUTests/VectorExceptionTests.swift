@@ -1,5 +1,6 @@
 import CEngine
 import Testing
+import X86
 
 @testable import SoftwareCPU
 

@@ -1,6 +1,7 @@
 import CEngine
 import Glibc
 import Testing
+import X86
 
 @testable import SoftwareCPU
 

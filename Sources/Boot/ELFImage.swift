@@ -1,0 +1,98 @@
+public import Vocabulary
+
+/// A 64-bit x86 ELF executable: the segments to load and the PVH entry.
+public struct ELFImage: Sendable {
+    /// One PT_LOAD: `fileBytes` at `physicalAddress`, then zeros up to `memoryByteCount`.
+    public struct Segment: Sendable {
+        public var physicalAddress: GuestPhysicalAddress
+        public var fileBytes: ArraySlice<UInt8>
+        public var memoryByteCount: UInt64
+    }
+
+    public let segments: [Segment]
+    /// XEN_ELFNOTE_PHYS32_ENTRY: where 32-bit code starts; nil if the kernel has none.
+    public let pvhEntry: UInt32?
+
+    /// First byte after the highest segment.
+    public var end: UInt64 {
+        segments.map { $0.physicalAddress.rawValue &+ $0.memoryByteCount }.max() ?? 0
+    }
+
+    /// Throws `XError` with what is wrong.
+    public init(_ bytes: [UInt8]) throws(XError) {
+        let reader = ByteReader(bytes)
+        guard reader.slice(0, 4) == [0x7f, 0x45, 0x4c, 0x46] else {
+            throw Self.broken("it is no ELF file")
+        }
+        guard reader.integer(4, as: UInt8.self) == 2, reader.integer(5, as: UInt8.self) == 1,
+            let machine = reader.integer(18, as: UInt16.self)
+        else { throw Self.broken("it is no 64-bit little-endian ELF file") }
+        guard machine == 62 else {
+            throw XError(
+                .unsupported,
+                "the kernel is for another architecture (ELF machine \(machine)): give one for x86-64"
+            )
+        }
+        guard let tableOffset = reader.integer(32, as: UInt64.self),
+            let entrySize = reader.integer(54, as: UInt16.self), entrySize >= 56,
+            let count = reader.integer(56, as: UInt16.self),
+            let start = Int(exactly: tableOffset)
+        else { throw Self.broken("its header is truncated") }
+        var segments: [Segment] = []
+        var entry: UInt32?
+        for index in 0..<Int(count) {
+            guard start <= bytes.count else { throw Self.broken("it is truncated") }
+            let base = start + index * Int(entrySize)
+            guard let type = reader.integer(base, as: UInt32.self),
+                let offset = reader.integer(base + 8, as: UInt64.self).flatMap({ Int(exactly: $0) }
+                ),
+                let address = reader.integer(base + 24, as: UInt64.self),
+                let fileSize = reader.integer(base + 32, as: UInt64.self)
+                    .flatMap({ Int(exactly: $0) }),
+                let memorySize = reader.integer(base + 40, as: UInt64.self)
+            else { throw Self.broken("its program headers are truncated") }
+            switch type {
+            case 1:
+                guard let content = reader.slice(offset, fileSize),
+                    memorySize >= UInt64(fileSize), memorySize < 1 << 40, address < 1 << 46
+                else { throw Self.broken("segment \(index) does not lie in the file") }
+                segments.append(
+                    Segment(
+                        physicalAddress: GuestPhysicalAddress(address), fileBytes: content,
+                        memoryByteCount: memorySize))
+            case 4:
+                if let notes = reader.slice(offset, fileSize) {
+                    entry = entry ?? Self.pvhEntry(ByteReader(notes))
+                }
+            default: break
+            }
+        }
+        guard !segments.isEmpty else { throw Self.broken("it has nothing to load") }
+        self.segments = segments
+        pvhEntry = entry
+    }
+
+    private static func broken(_ detail: String) -> XError {
+        XError(
+            .invalidFormat,
+            "the kernel cannot be loaded: \(detail); give an x86-64 bzImage or vmlinux with --kernel"
+        )
+    }
+
+    private static func pvhEntry(_ notes: ByteReader) -> UInt32? {
+        var offset = 0
+        while let nameSize = notes.integer(offset, as: UInt32.self),
+            let size = notes.integer(offset + 4, as: UInt32.self),
+            let type = notes.integer(offset + 8, as: UInt32.self),
+            nameSize < 1 << 20, size < 1 << 20
+        {
+            let name = offset + 12
+            let description = name + ((Int(nameSize) + 3) & ~3)
+            if type == 18, notes.slice(name, 4) == [0x58, 0x65, 0x6e, 0x00] {
+                return notes.integer(description, as: UInt32.self)
+            }
+            offset = description + ((Int(size) + 3) & ~3)
+        }
+        return nil
+    }
+}
