@@ -46,13 +46,10 @@ enum Lowering {
         {
             return .continues
         }
-        do {
-            let vector = VectorInstruction(instruction)
-            let availability = VectorAvailability(blockMode: mode)
-            if unsafe VectorLowering.lower(vector, into: &slot.pointee, availability: availability)
-            {
-                return endsBlock(instruction.mnemonic) ? .ends : .continues
-            }
+        if unsafe VectorLowering.lower(
+            instruction, into: &slot.pointee, availability: VectorAvailability(blockMode: mode))
+        {
+            return endsBlock(instruction.mnemonic) ? .ends : .continues
         }
         if unsafe X87Lowering.lower(
             instruction, into: &slot.pointee, availability: x87Availability(mode))

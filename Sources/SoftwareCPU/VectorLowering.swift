@@ -31,8 +31,26 @@ enum VectorOperand {
     case vector(Int)
     case mmx(Int)
     case general(Int, byteCount: Int)
+    /// AH, CH, DH, BH: 0 to 3.
+    case highByte(Int)
     case memory(byteCount: Int)
     case immediate(UInt8)
+
+    init(_ operand: Operand, _ decoded: Instruction) {
+        switch operand {
+        case .register(.xmm, let index): self = .vector(Int(index))
+        case .register(.mmx, let index): self = .mmx(Int(index))
+        case .register(.general, let index):
+            let byteCount =
+                decoded.mnemonic == .crc32 && decoded.form.opcode == 0xf0
+                ? 1 : Int(decoded.operandSize)
+            self = .general(Int(index), byteCount: byteCount)
+        case .register(.highByte, let index): self = .highByte(Int(index))
+        case .memory: self = .memory(byteCount: Int(decoded.memory.byteCount))
+        case .immediate: self = .immediate(UInt8(truncatingIfNeeded: decoded.immediate))
+        default: self = .none
+        }
+    }
 
     /// The register's offset in `CPUState`; 0 for what is not a register.
     var offset: UInt16 {
@@ -40,6 +58,7 @@ enum VectorOperand {
         case .vector(let index): Layout.xmm(index)
         case .mmx(let index): Layout.st &+ UInt16(truncatingIfNeeded: index & 7) &* 16
         case .general(let index, _): Layout.gpr(index)
+        case .highByte(let index): Layout.gpr(index) &+ 1
         case .none, .memory, .immediate: 0
         }
     }
@@ -57,6 +76,25 @@ struct VectorInstruction {
     var third = VectorOperand.none
     /// REX.W.
     var wide = false
+
+    init(
+        mnemonic: Mnemonic, first: VectorOperand = .none, second: VectorOperand = .none,
+        third: VectorOperand = .none, wide: Bool = false
+    ) {
+        self.mnemonic = mnemonic
+        self.first = first
+        self.second = second
+        self.third = third
+        self.wide = wide
+    }
+
+    init(_ decoded: Instruction) {
+        mnemonic = decoded.mnemonic
+        wide = decoded.prefixes.contains(.rexW)
+        first = VectorOperand(decoded.operand0, decoded)
+        second = VectorOperand(decoded.operand1, decoded)
+        third = VectorOperand(decoded.operand2, decoded)
+    }
 
     /// The immediate byte, wherever it stands; 0 without one.
     var immediate: UInt8 {
@@ -102,7 +140,8 @@ private enum VectorClass {
     init(_ instruction: VectorInstruction) {
         switch instruction.mnemonic {
         case .crc32, .popcnt, .movnti, .lfence, .sfence, .mfence, .clflush, .clflushopt, .clwb,
-            .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw, .xsave, .xsaveopt,
+            .prefetch, .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw, .xsave,
+            .xsaveopt,
             .xsavec, .xsaves, .xrstor, .xrstors, .xgetbv, .xsetbv:
             self = .always
         case .fxsave, .fxrstor:
@@ -140,7 +179,22 @@ private func raiseInvalidOpcode(_ cpu: CPU, _ op: Op) -> Next {
 /// The entry point of the vector half of lowering.
 enum VectorLowering {
     /// Sets the handler, the register offsets and the immediate of `op`. The memory operand is the
-    /// caller's. False: the instruction is not one of ours, `op` is as it was.
+    /// caller's, but for the base register that MASKMOVQ and MASKMOVDQU imply. False: the
+    /// instruction is not one of ours, `op` is as it was.
+    static func lower(
+        _ instruction: Instruction, into op: inout DecodedInstruction,
+        availability: VectorAvailability
+    ) -> Bool {
+        let known = unsafe lower(
+            VectorInstruction(instruction), into: &op, availability: availability)
+        guard known else { return false }
+        if instruction.mnemonic == .maskmovq || instruction.mnemonic == .maskmovdqu {
+            unsafe op.base = Layout.gpr(GPR.rdi)
+        }
+        return true
+    }
+
+    /// The same for operands already taken apart.
     static func lower(
         _ instruction: VectorInstruction, into op: inout DecodedInstruction,
         availability: VectorAvailability

@@ -62,8 +62,7 @@ extension VectorLowering {
             return isMemory
                 ? { unsafe vectorImmediateMemory($0, $1, 2, vector_insert16) }
                 : unsafe vector_insert16_register
-        case .pinsrq,
-            .pinsrd where instruction.wide:
+        case .pinsrq:
             return isMemory
                 ? { unsafe vectorImmediateMemory($0, $1, 8, vector_insert64) }
                 : unsafe vector_insert64_register
@@ -106,8 +105,7 @@ extension VectorLowering {
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt16.self) }
                 : unsafe vector_to_general16_register
-        case .pextrq,
-            .pextrd where instruction.wide:
+        case .pextrq:
             unsafe op.source &+= elementOffset(immediate, byteCount: 8)
             return toMemory
                 ? { unsafe storeLow($0, $1, as: UInt64.self) }

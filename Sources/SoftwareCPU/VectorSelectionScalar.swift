@@ -223,7 +223,7 @@ extension VectorLowering {
         case .clflush, .clflushopt, .clwb: return { unsafe flushLine($0, $1) }
         // Hints have no effect and no faults; memory accesses of one virtual processor are in
         // order as they are, and the host's own ordering rules hold between them.
-        case .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw:
+        case .prefetch, .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw:
             return { unsafe $1 + 1 }
         case .lfence, .sfence:
             return { unsafe $1 + 1 }

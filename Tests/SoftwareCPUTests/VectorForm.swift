@@ -1,3 +1,5 @@
+import X86
+
 @testable import SoftwareCPU
 
 /// One instruction form: bytes for the host, operands for the engine.
@@ -35,52 +37,12 @@ struct VectorForm {
         return true
     }
 
-    /// Parsed from the text; nil: a mnemonic that the decoder does not know.
+    /// Decoded from the bytes.
     var instruction: VectorInstruction? {
-        let parts = text.split(separator: " ", maxSplits: 1)
-        var name = String(parts[0])
-        var wide = text.contains("rax") || text.contains("rbx")
-        if text.contains(" qword"), text.hasPrefix("cvtsi2") { wide = true }
-        if name.hasSuffix(".w") {
-            name.removeLast(2)
-            wide = true
+        let result = unsafe bytes.withUnsafeBytes { unsafe Decoder.decode($0, mode: .code64) }
+        guard case .instruction(let decoded) = result, decoded.length == bytes.count else {
+            return nil
         }
-        if name == "fxsave64" {
-            name = "fxsave"
-            wide = true
-        }
-        guard let mnemonic = Mnemonic(rawValue: name) else { return nil }
-        var instruction = VectorInstruction(mnemonic: mnemonic)
-        let operands =
-            parts.count < 2 ? [] : parts[1].split(separator: ",").map { operand(of: String($0)) }
-        if operands.count > 0 { instruction.first = operands[0] }
-        if operands.count > 1 { instruction.second = operands[1] }
-        if operands.count > 2 { instruction.third = operands[2] }
-        instruction.wide = wide
-        return instruction
-    }
-
-    private func operand(of text: String) -> VectorOperand {
-        let name = text.split(separator: " ").joined(separator: " ")
-        if name.hasPrefix("xmm"), let index = Int(name.dropFirst(3)) { return .vector(index) }
-        if name.hasPrefix("mm"), let index = Int(name.dropFirst(2)) { return .mmx(index) }
-        if name == "0" { return .immediate(0) }
-        switch name {
-        case "al", "bl": return .general(name == "al" ? 0 : 3, byteCount: 1)
-        case "ax", "bx": return .general(name == "ax" ? 0 : 3, byteCount: 2)
-        case "eax", "ebx": return .general(name == "eax" ? 0 : 3, byteCount: 4)
-        case "rax", "rbx": return .general(name == "rax" ? 0 : 3, byteCount: 8)
-        default: break
-        }
-        let sizes = ["byte": 1, "word": 2, "dword": 4, "qword": 8, "xmmword": 16]
-        let word = name.split(separator: " ").first.map(String.init) ?? ""
-        return .memory(byteCount: sizes[word] ?? 0)
-    }
-}
-
-extension VectorInstruction {
-    mutating func setImmediate(_ value: UInt8) {
-        if case .immediate = third { third = .immediate(value) }
-        if case .immediate = second { second = .immediate(value) }
+        return VectorInstruction(decoded)
     }
 }

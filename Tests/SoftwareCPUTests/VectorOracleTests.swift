@@ -96,16 +96,14 @@ final class VectorBench {
         _ form: VectorForm, _ round: Int, _ bench: VectorBench, _ native: NativeVectorUnit,
         _ random: inout SplitMix, unmasked: Bool = false
     ) -> Bool {
-        guard var instruction = form.instruction else {
-            Issue.record("\(form.text): no such mnemonic")
-            return false
-        }
-        var bytes = form.bytes
+        var form = form
         if form.hasImmediate {
             let immediate = UInt8(truncatingIfNeeded: random.next())
-            let kept = round < 20 ? immediate & 0x1f : immediate
-            bytes[bytes.count - 1] = kept
-            instruction.setImmediate(kept)
+            form.bytes[form.bytes.count - 1] = round < 20 ? immediate & 0x1f : immediate
+        }
+        guard let instruction = form.instruction else {
+            Issue.record("\(form.text) is not decoded")
+            return false
         }
         let state = UnsafeMutableRawPointer.allocate(
             byteCount: NativeVectorUnit.stateByteCount, alignment: 64)
@@ -123,7 +121,7 @@ final class VectorBench {
         unsafe state.storeBytes(
             of: UInt64(UInt(bitPattern: memory)), toByteOffset: 32, as: UInt64.self)
         let before = unsafe state.load(fromByteOffset: 88, as: UInt32.self)
-        unsafe native.run(bytes, on: state)
+        unsafe native.run(form.bytes, on: state)
         let completed = bench.run(
             instruction, address: UInt64(UInt(bitPattern: unsafe bench.page)))
         let trapped = unsafe state.load(fromByteOffset: 56, as: UInt64.self) == 1
@@ -143,7 +141,7 @@ final class VectorBench {
             : "completed: \(completed), host raised SIGFPE: \(trapped)"
         if let difference {
             Issue.record(
-                "\(form.text), bytes \(bytes), round \(round), MXCSR \(hexadecimal(before)): \(difference)"
+                "\(form.text), bytes \(form.bytes), round \(round), MXCSR \(hexadecimal(before)): \(difference)"
             )
             return false
         }
