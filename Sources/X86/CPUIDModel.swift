@@ -1,0 +1,204 @@
+/// The processor that a guest sees through CPUID (SDM volume 2A, CPUID).
+///
+/// The model says it is GenuineIntel, family 6, model 28, stepping 10: the in-order Atom, which
+/// like this engine runs nothing ahead of time. Kernels know that it needs no mitigation against
+/// speculation, so they neither warn nor run slower paths. Being Intel also makes kernels take the
+/// TSC frequency from leaf 0x15, call the host by VMCALL, and enter from 32-bit programs by
+/// SYSENTER. What the model offers beyond that processor is said in the feature leaves, which is
+/// where guests must look.
+public struct CPUIDModel: Sendable, Hashable {
+    /// What the user names it by.
+    public var name: String
+
+    /// x86-64-v2 with AES, PCLMUL, RDRAND, FSGSBASE, SMEP, SMAP, UMIP, PCID, INVPCID, XSAVE for
+    /// x87 and SSE, RDTSCP, 1 GiB pages, NX, ERMS, x2APIC, the TSC-deadline timer, TSC adjustment
+    /// and an invariant TSC.
+    public static let martletV2 = CPUIDModel(name: "martlet-v2")
+    /// Every model there is.
+    public static let all = [martletV2]
+
+    /// Bits of a physical address.
+    public static let physicalAddressBits: UInt32 = 46
+    /// Bits of a linear address.
+    public static let linearAddressBits: UInt32 = 48
+    /// Family, model and stepping as leaf 1 has them.
+    public static let signature: UInt32 = 0x0001_06ca
+    /// Highest basic leaf.
+    public static let highestBasicLeaf: UInt32 = 0x16
+    /// Highest extended leaf.
+    public static let highestExtendedLeaf: UInt32 = 0x8000_0008
+    /// XCR0 bits a guest may set: x87 and SSE.
+    public static let extendedStateMask: UInt64 = 3
+
+    /// What leaves say about one processor of one machine.
+    public struct Context: Sendable, Hashable {
+        /// This processor's x2APIC ID.
+        public var apicID: UInt32 = 0
+        /// Processors of the machine, at least 1.
+        public var processorCount: UInt32 = 1
+        /// CR4.OSXSAVE of this processor.
+        public var hasOSXSAVE = false
+        /// The global enable bit of IA32_APIC_BASE.
+        public var isAPICEnabled = true
+        /// TSC frequency in Hz; 0 if it is not known.
+        public var tscFrequency: UInt64 = 0
+        /// Frequency in Hz that clocks the local APIC's timer and is told as the crystal's.
+        /// Guests multiply it by `tscFrequency`'s ratio in 32 bits of kHz, so at most 100 MHz
+        /// keeps the ratio exact.
+        public var crystalFrequency: UInt32 = 25_000_000
+
+        public init() {}
+    }
+
+    /// The four registers that CPUID returns.
+    public typealias Registers = (eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32)
+
+    /// What CPUID returns for `leaf` in EAX and `subleaf` in ECX. Leaves 0x4000_0000 to
+    /// 0x4fff_ffff belong to the machine's platform face and are zero here. Any other leaf beyond
+    /// the highest reads as the highest basic leaf, as on hardware.
+    public func leaf(_ leaf: UInt32, _ subleaf: UInt32, _ context: Context) -> Registers {
+        switch leaf {
+        case 0: return vendor(Self.highestBasicLeaf)
+        case 1: return features(context)
+        // Look in leaf 4.
+        case 2: return (0x0000_ff01, 0, 0, 0)
+        case 4: return cache(subleaf, context)
+        // The APIC timer always runs.
+        case 6: return (1 << 2, 0, 0, 0)
+        case 7: return structuredFeatures(subleaf)
+        case 0xb: return topology(subleaf, context)
+        case 0xd: return extendedState(subleaf)
+        case 0x15: return crystal(context)
+        case 3, 5, 8, 9, 0xa, 0xc, 0xe...0x14: return (0, 0, 0, 0)
+        case 0x4000_0000...0x4fff_ffff: return (0, 0, 0, 0)
+        case 0x8000_0000: return (Self.highestExtendedLeaf, 0, 0, 0)
+        case 0x8000_0001: return (0, 0, Self.lahf, Self.extendedEDX)
+        case 0x8000_0002...0x8000_0004: return brand(leaf &- 0x8000_0002)
+        case 0x8000_0005: return (0, 0, 0, 0)
+        // L2: 1 MiB, 8 ways, 64-byte lines.
+        case 0x8000_0006: return (0, 0, 1024 << 16 | 6 << 12 | 64, 0)
+        // Invariant TSC.
+        case 0x8000_0007: return (0, 0, 0, 1 << 8)
+        case 0x8000_0008:
+            return (Self.linearAddressBits << 8 | Self.physicalAddressBits, 0, 0, 0)
+        default: return frequencies(context)
+        }
+    }
+}
+
+extension CPUIDModel {
+    /// LAHF and SAHF in 64-bit code.
+    private static let lahf: UInt32 = 1 << 0
+
+    /// Leaf 0x8000_0001: SYSCALL, NX, 1 GiB pages, RDTSCP, long mode.
+    private static let extendedEDX = bits(11, 20, 26, 27, 29)
+
+    private static func bits(_ positions: UInt32...) -> UInt32 {
+        positions.reduce(0) { $0 | 1 &<< $1 }
+    }
+
+    private func vendor(_ highest: UInt32) -> Registers {
+        // "GenuineIntel" in EBX, EDX, ECX.
+        (highest, 0x756e_6547, 0x6c65_746e, 0x4965_6e69)
+    }
+
+    private func features(_ context: Context) -> Registers {
+        // SSE3, PCLMULQDQ, SSSE3, CMPXCHG16B, PCID, SSE4.1, SSE4.2, x2APIC, POPCNT, TSC-deadline,
+        // AES, XSAVE, RDRAND, hypervisor.
+        var ecx = Self.bits(0, 1, 9, 13, 17, 19, 20, 21, 23, 24, 25, 26, 30, 31)
+        if context.hasOSXSAVE { ecx |= 1 << 27 }
+        // FPU, DE, PSE, TSC, MSR, PAE, CMPXCHG8B, SYSENTER, MTRR, PGE, CMOV, PAT, PSE-36, CLFLUSH,
+        // MMX, FXSR, SSE, SSE2.
+        var edx = Self.bits(0, 2, 3, 4, 5, 6, 8, 11, 12, 13, 15, 16, 17, 19, 23, 24, 25, 26)
+        if context.isAPICEnabled { edx |= 1 << 9 }
+        // HTT: EBX has the number of APIC IDs.
+        if context.processorCount > 1 { edx |= 1 << 28 }
+        let flushLine: UInt32 = 8
+        let identifiers = min(1 &<< identifierBits(context), 255)
+        let ebx = (context.apicID & 0xff) &<< 24 | identifiers &<< 16 | flushLine &<< 8
+        return (Self.signature, ebx, ecx, edx)
+    }
+
+    private func structuredFeatures(_ subleaf: UInt32) -> Registers {
+        guard subleaf == 0 else { return (0, 0, 0, 0) }
+        // FSGSBASE, TSC_ADJUST, SMEP, ERMS, INVPCID, SMAP; UMIP.
+        return (0, Self.bits(0, 1, 7, 9, 10, 20), Self.bits(2), 0)
+    }
+
+    /// Bits of an APIC ID that number the processors.
+    private func identifierBits(_ context: Context) -> UInt32 {
+        let highest = max(context.processorCount, 1) &- 1
+        return UInt32(32 &- highest.leadingZeroBitCount)
+    }
+
+    private func topology(_ subleaf: UInt32, _ context: Context) -> Registers {
+        switch subleaf {
+        // One thread a core.
+        case 0: return (0, 1, 1 << 8, context.apicID)
+        case 1:
+            let count = min(max(context.processorCount, 1), 0xffff)
+            return (identifierBits(context), count, 2 << 8 | 1, context.apicID)
+        default: return (0, 0, subleaf & 0xff, context.apicID)
+        }
+    }
+
+    private func cache(_ subleaf: UInt32, _ context: Context) -> Registers {
+        let cores = min((1 &<< identifierBits(context)) &- 1, 63) &<< 26
+        let selfInitializing: UInt32 = 1 << 8
+        func describe(type: UInt32, level: UInt32, ways: UInt32, sets: UInt32) -> Registers {
+            let eax = type | level &<< 5 | selfInitializing | cores
+            return (eax, (ways &- 1) &<< 22 | 63, sets &- 1, 0)
+        }
+        switch subleaf {
+        case 0: return describe(type: 1, level: 1, ways: 8, sets: 64)
+        case 1: return describe(type: 2, level: 1, ways: 8, sets: 64)
+        case 2: return describe(type: 3, level: 2, ways: 8, sets: 2048)
+        default: return (0, 0, 0, 0)
+        }
+    }
+
+    private func extendedState(_ subleaf: UInt32) -> Registers {
+        // The legacy region and the XSAVE header.
+        let areaSize: UInt32 = 512 + 64
+        switch subleaf {
+        case 0: return (UInt32(Self.extendedStateMask), areaSize, areaSize, 0)
+        // XSAVEOPT, XSAVEC, XGETBV with ECX 1.
+        case 1: return (Self.bits(0, 1, 2), areaSize, 0, 0)
+        default: return (0, 0, 0, 0)
+        }
+    }
+
+    private func crystal(_ context: Context) -> Registers {
+        let crystal = UInt64(context.crystalFrequency)
+        guard crystal >= 1000, context.tscFrequency > 0 else { return (0, 0, 0, 0) }
+        // Linux multiplies the crystal's kHz by the numerator in 32 bits.
+        let limit = UInt64(UInt32.max) / (crystal / 1000)
+        for denominator in [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1] as [UInt64] {
+            let (product, overflow) =
+                context.tscFrequency.multipliedReportingOverflow(by: denominator)
+            if overflow { continue }
+            let numerator = (product &+ crystal / 2) / crystal
+            if numerator > 0, numerator <= limit {
+                return (UInt32(denominator), UInt32(numerator), context.crystalFrequency, 0)
+            }
+        }
+        return (0, 0, 0, 0)
+    }
+
+    private func frequencies(_ context: Context) -> Registers {
+        let megahertz = UInt32(min(context.tscFrequency / 1_000_000, 0xffff))
+        return megahertz == 0 ? (0, 0, 0, 0) : (megahertz, megahertz, 100, 0)
+    }
+
+    private func brand(_ part: UInt32) -> Registers {
+        let text = Array("Martlet processor \(name)".utf8.prefix(47))
+        func word(_ offset: Int) -> UInt32 {
+            (0..<4).reduce(0) { value, step in
+                let position = Int(part &* 16) &+ offset &+ step
+                guard position < text.count else { return value }
+                return value | UInt32(text[position]) &<< UInt32(step &* 8)
+            }
+        }
+        return (word(0), word(4), word(8), word(12))
+    }
+}
