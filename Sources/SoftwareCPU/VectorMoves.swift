@@ -111,16 +111,6 @@ func insertElementLoaded(_ cpu: CPU, _ op: Op) -> Next {
     return unsafe op + 1
 }
 
-/// PMOVMSKB, MOVMSKPS, MOVMSKPD.
-@inline(__always)
-func signsToGeneral(
-    _ cpu: CPU, _ op: Op, _ body: @convention(c) (UnsafeRawPointer) -> UInt32
-) -> Next {
-    let mask = unsafe body(vectorSource(cpu, op))
-    unsafe vectorDestination(cpu, op).storeBytes(of: UInt64(mask), as: UInt64.self)
-    return unsafe op + 1
-}
-
 /// MASKMOVQ and MASKMOVDQU: the bytes of `destination` whose byte in `source` has its sign set go
 /// to DS:RDI, which the core has put into the memory operand. Bytes that are not selected are
 /// neither written nor checked.

@@ -19,12 +19,12 @@ extension VectorLowering {
                 ? { unsafe insertElementLoaded($0, $1) } : { unsafe insertElement($0, $1) }
         case .pmovmskb:
             return instruction.second.isMMX
-                ? { unsafe mmxRead($0, $1) { unsafe signsToGeneral($0, $1, vector_mmx_pmovmskb) } }
-                : { unsafe signsToGeneral($0, $1, vector_pmovmskb) }
+                ? { unsafe mmxRead($0, $1) { unsafe vector_mmx_pmovmskb_register($0, $1) } }
+                : unsafe vector_pmovmskb_register
         case .movmskps:
-            return { unsafe signsToGeneral($0, $1, vector_movmskps) }
+            return unsafe vector_movmskps_register
         case .movmskpd:
-            return { unsafe signsToGeneral($0, $1, vector_movmskpd) }
+            return unsafe vector_movmskpd_register
         case .pblendvb:
             return isMemory
                 ? { unsafe blendUnderMaskMemory($0, $1, vector_pblendvb) }

@@ -131,7 +131,7 @@ extension VectorLowering {
                 ? { cpu, op in
                     guard let source = unsafe vectorAligned(cpu, op) else { return nil }
                     return unsafe testVector(cpu, op, source)
-                } : { unsafe testVector($0, $1, vectorSource($0, $1)) }
+                } : unsafe vector_ptest_register
         case .crc32:
             return unsafe checksum(instruction)
         case .popcnt:

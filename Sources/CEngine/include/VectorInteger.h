@@ -268,10 +268,20 @@ VECTOR_INLINE void vector_mmx_pshufb(VECTOR_OPERANDS) {
                          : "=r"(mask) : "m"(source) : "xmm0");                                     \
         return mask;                                                                               \
     }
+#define VECTOR_SIGNS_HANDLER(name)                                                                 \
+    VECTOR_HANDLER vector_##name##_register(VECTOR_HANDLER_ARGUMENTS) {                            \
+        uint64_t signs = vector_##name(VECTOR_SOURCE);                                             \
+        __builtin_memcpy(VECTOR_DESTINATION, &signs, 8);                                           \
+        return op + 1;                                                                             \
+    }
 VECTOR_SIGNS(pmovmskb, "movdqu", "pmovmskb", VECTOR_S16)
 VECTOR_SIGNS(mmx_pmovmskb, "movq", "pmovmskb", VECTOR_S8)
 VECTOR_SIGNS(movmskps, "movdqu", "movmskps", VECTOR_S16)
 VECTOR_SIGNS(movmskpd, "movdqu", "movmskpd", VECTOR_S16)
+VECTOR_SIGNS_HANDLER(pmovmskb)
+VECTOR_SIGNS_HANDLER(mmx_pmovmskb)
+VECTOR_SIGNS_HANDLER(movmskps)
+VECTOR_SIGNS_HANDLER(movmskpd)
 /// PTEST: the flags in the layout of `CPUState.statusFlags`.
 VECTOR_INLINE uint64_t vector_ptest(const void *_Nonnull d, const void *_Nonnull s) {
     uint16_t flags;
@@ -280,6 +290,10 @@ VECTOR_INLINE uint64_t vector_ptest(const void *_Nonnull d, const void *_Nonnull
                      : "=a"(flags) : "m"(*(const VectorBytes16 *)d), "m"(VECTOR_S16)
                      : "xmm0", "xmm1", "cc");
     return flags;
+}
+VECTOR_HANDLER vector_ptest_register(VECTOR_HANDLER_ARGUMENTS) {
+    cpu->statusFlags = vector_ptest(VECTOR_DESTINATION, VECTOR_SOURCE);
+    return op + 1;
 }
 
 #endif
