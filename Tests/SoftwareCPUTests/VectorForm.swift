@@ -28,9 +28,12 @@ struct VectorForm {
 
     var hasImmediate: Bool { text.hasSuffix(", 0") }
 
+    var savesState: Bool { text.hasPrefix("fxsave") || text.hasPrefix("xsave") }
+    var restoresState: Bool { text.hasPrefix("fxrstor") || text.hasPrefix("xrstor") }
+
     /// The host writes its own MXCSR_MASK, and pointers only on some makes.
     func comparesMemory(at offset: Int) -> Bool {
-        if text.hasPrefix("fxsave") {
+        if savesState || restoresState {
             if (6..<24).contains(offset) || (28..<32).contains(offset) { return false }
             if (32..<160).contains(offset), offset % 16 >= 10 { return false }
         }

@@ -724,5 +724,9 @@ extension VectorForm {
         0f0d0e prefetchw byte ptr [rsi]
         66480f3a60ca00 pcmpestrm.w xmm1, xmm2, 0
         66480f3a61ca00 pcmpestri.w xmm1, xmm2, 0
+        480fae0e fxrstor64 [rsi]
+        480fae26 xsave64 [rsi]
+        480fc726 xsavec64 [rsi]
+        480fae2e xrstor64 [rsi]
         """
 }

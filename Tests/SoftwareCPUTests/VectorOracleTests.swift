@@ -111,6 +111,9 @@ final class VectorBench {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
         defer { unsafe memory.deallocate() }
         unsafe randomize(form, state, memory, round, &random)
+        if form.savesState || form.restoresState {
+            unsafe randomizeArea(form, state, memory, &random)
+        }
         if unmasked {
             let control = UInt32(truncatingIfNeeded: random.next() & 0xffff)
             unsafe state.storeBytes(of: control, toByteOffset: 88, as: UInt32.self)
@@ -191,6 +194,28 @@ final class VectorBench {
         }
     }
 
+    /// A valid image and header in memory, and components of it in EDX:EAX.
+    private func randomizeArea(
+        _ form: VectorForm, _ state: UnsafeMutableRawPointer, _ memory: UnsafeMutableRawPointer,
+        _ random: inout SplitMix
+    ) {
+        unsafe state.storeBytes(of: random.next() & 3, toByteOffset: 0, as: UInt64.self)
+        unsafe state.storeBytes(of: 0, toByteOffset: 24, as: UInt64.self)
+        unsafe memory.storeBytes(of: 0x37f, as: UInt16.self)
+        let status = UInt16(truncatingIfNeeded: random.next() & 0x7f00)
+        unsafe memory.storeBytes(of: status, toByteOffset: 2, as: UInt16.self)
+        let control = UInt32(truncatingIfNeeded: 0x1f80 | (random.next() & 0xe07f))
+        unsafe memory.storeBytes(of: control, toByteOffset: 24, as: UInt32.self)
+        for offset in stride(from: 512, to: 576, by: 8) {
+            unsafe memory.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
+        }
+        unsafe memory.storeBytes(of: random.next() & 3, toByteOffset: 512, as: UInt64.self)
+        if form.restoresState, random.next() & 1 == 0 {
+            let compacted = UInt64(1) << 63 | 3
+            unsafe memory.storeBytes(of: compacted, toByteOffset: 520, as: UInt64.self)
+        }
+    }
+
     private func load(_ state: UnsafeMutableRawPointer, into bench: VectorBench) {
         let cpu = unsafe bench.cpu
         for (index, register) in Self.order.enumerated() {
@@ -228,7 +253,7 @@ final class VectorBench {
             let expected = unsafe state.load(fromByteOffset: 64 + offset & ~3, as: UInt32.self)
             return "image at \(offset & ~3): \(hexadecimal(found)), host \(hexadecimal(expected))"
         }
-        let count = form.text.hasPrefix("fxsave") ? 416 : 1024
+        let count = form.text.hasPrefix("fxsave") ? 416 : form.savesState ? 576 : 1024
         for offset in 0..<count where form.comparesMemory(at: offset) {
             let found = unsafe bench.page.load(fromByteOffset: offset, as: UInt8.self)
             let expected = unsafe memory.load(fromByteOffset: offset, as: UInt8.self)
