@@ -11,9 +11,12 @@ enum VectorFormat {
     case scalarSingle, packedSingle, scalarDouble, packedDouble
 }
 
-/// MXCSR as the host needs it while guest code runs: everything masked.
+/// MXCSR as the host needs it while guest code runs: everything masked. Bits that are not defined,
+/// which a state from outside may have, would fault in the host.
 @inline(__always)
-func hostControl(_ guest: UInt32) -> UInt32 { guest | UInt32(MXCSR_MASKS) }
+func hostControl(_ guest: UInt32) -> UInt32 {
+    guest & UInt32(MXCSR_DEFINED) | UInt32(MXCSR_MASKS)
+}
 
 /// Puts the guest's MXCSR into the host's, whose own is kept for `vectorStateSync`.
 ///

@@ -106,4 +106,11 @@ struct VectorRunTests {
         #expect(engine.state.rip == 0x614)
         #expect(engine.state.vector.mxcsr == 0x1f01)
     }
+
+    /// A state from outside may hold anything.
+    @Test func reservedControlBitsDoNotReachTheHost() throws {
+        let (engine, _) = try prepare([0xf4])
+        engine.state.vector.mxcsr = 0xffff_ffff
+        #expect(engine.run(budget: 10) == .halt)
+    }
 }
