@@ -88,7 +88,10 @@ let package = Package(
             swiftSettings: strict),
         tests("GuestMemory", ["Vocabulary"]),
         tests("HostIO", ["Vocabulary"]),
-        tests("X86", ["Vocabulary"]),
+        .systemLibrary(
+            name: "CCapstone", path: "Tests/CCapstone", pkgConfig: "capstone",
+            providers: [.apt(["libcapstone-dev"])]),
+        tests("X86", ["Vocabulary", "CCapstone"]),
         tests("SoftwareCPU", ["CEngine", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests("Interrupts", ["Vocabulary", "VirtualCPU"]),
         tests("Clocks", ["Vocabulary"]),

@@ -139,7 +139,7 @@ private enum VectorClass {
 
     init(_ instruction: VectorInstruction) {
         switch instruction.mnemonic {
-        case .crc32, .popcnt, .movnti, .lfence, .sfence, .mfence, .clflush, .clflushopt, .clwb,
+        case .crc32, .popcnt, .movnti, .lfence, .sfence, .mfence, .clflush,
             .prefetch, .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw, .xsave,
             .xsaveopt,
             .xsavec, .xsaves, .xrstor, .xrstors, .xgetbv, .xsetbv:

@@ -220,7 +220,7 @@ extension VectorLowering {
         case .xgetbv: return { unsafe readExtendedControl($0, $1) }
         case .xsetbv: return { unsafe writeExtendedControl($0, $1) }
         case .emms: return { unsafe emptyMMX($0, $1) }
-        case .clflush, .clflushopt, .clwb: return { unsafe flushLine($0, $1) }
+        case .clflush: return { unsafe flushLine($0, $1) }
         // Hints have no effect and no faults; memory accesses of one virtual processor are in
         // order as they are, and the host's own ordering rules hold between them.
         case .prefetch, .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2, .prefetchw:

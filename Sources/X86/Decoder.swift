@@ -65,7 +65,7 @@ private struct Cursor {
         result.form = form
         result.mnemonic = form.mnemonic
         sizes(form)
-        if form.hasModRM, modRM < 0xc0 { memoryOperand() }
+        if form.hasModRM, modRM < 0xc0, !isControlMove { memoryOperand() }
         result.operand0 = operand(form.specification(0))
         if form.specification(1) != .none { result.operand1 = operand(form.specification(1)) }
         if form.specification(2) != .none { result.operand2 = operand(form.specification(2)) }
@@ -192,6 +192,9 @@ private struct Cursor {
         if segment != nil { result.prefixes.insert(.segment) }
     }
 
+    /// MOV to and from control and debug registers takes any mod for 3 (SDM volume 2, MOV).
+    private var isControlMove: Bool { map == 1 && opcode & 0xfc == 0x20 }
+
     // MARK: Memory operand
 
     private mutating func memoryOperand() {
@@ -313,7 +316,9 @@ private struct Cursor {
         case .rd, .rv, .ry, .rq: return .register(.general, rm)
         case .rdw: return registerOrMemory(.general, modRM < 0xc0 ? 2 : 4)
         case .rdb: return modRM < 0xc0 ? registerOrMemory(.general, 1) : .register(.general, rm)
-        case .zb: return general(opcode & 7 | (rex & 1) &<< 3, 1)
+        case .zb:
+            result.operandSize = 1
+            return general(opcode & 7 | (rex & 1) &<< 3, 1)
         case .zv: return .register(.general, opcode & 7 | (rex & 1) &<< 3)
         case .al:
             if map == 0 { result.operandSize = 1 }
@@ -357,7 +362,8 @@ private struct Cursor {
             if specification == .ob { result.operandSize = 1 }
             return .memory
         case .sw:
-            if reg & 7 > 5 { fault = fault ?? .invalidOpcode }
+            // No such register, or MOV to CS.
+            if reg & 7 > 5 || opcode == 0x8e && reg & 7 == 1 { fault = fault ?? .invalidOpcode }
             return .register(.segment, reg & 7)
         case .cd:
             result.operandSize = mode == .code64 ? 8 : 4

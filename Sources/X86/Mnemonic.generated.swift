@@ -46,10 +46,8 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case clc
     case cld
     case clflush
-    case clflushopt
     case cli
     case clts
-    case clwb
     case cmc
     case cmovcc
     case cmp

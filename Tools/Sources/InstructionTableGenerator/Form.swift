@@ -171,6 +171,8 @@ func parse(_ line: String) throws -> [Form] {
         if operands != "-" { form.operands = operands.split(separator: ",").map(String.init) }
         rest = rest.dropFirst()
     }
+    // A memory operand by its letter leaves out registers.
+    if form.mod == 0, form.operands.contains(where: { $0.first == "M" }) { form.mod = 1 }
     for attribute in rest {
         if attribute.hasPrefix("w=") {
             form.written = try flagMask(attribute.dropFirst(2))

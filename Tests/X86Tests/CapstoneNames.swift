@@ -1,0 +1,171 @@
+import X86
+
+/// Where Capstone's names and readings differ from the manuals' or from this table, each with its
+/// reason.
+enum CapstoneNames {
+    /// Capstone's mnemonic without the prefixes it writes before it.
+    static func stripped(_ mnemonic: String) -> String {
+        mnemonic.split(separator: " ").last.map(String.init) ?? mnemonic
+    }
+
+    /// Our name for the same instruction as Capstone writes it.
+    private static let spellings: [String: Set<String>] = [
+        "callf": ["lcall"], "jmpf": ["ljmp"], "xlat": ["xlatb"], "fwait": ["wait"],
+        "pusha": ["pushaw"], "pushad": ["pushal"], "popa": ["popaw"], "popad": ["popal"],
+        "shl": ["sal"], "sysretq": ["sysret"], "sysexitq": ["sysexit"], "ud1": ["ud2b"],
+        "movq": ["movd"], "rdpid": ["rdseed"], "mov": ["movabs"],
+        // ENDBR is a hint of processors with control-flow enforcement, and a NOP here.
+        "nop": ["endbr32", "endbr64"],
+        // F3 before BSF and BSR means TZCNT and LZCNT only where BMI1 and LZCNT are offered.
+        "bsf": ["tzcnt"], "bsr": ["lzcnt"],
+        // Aliases of x87 opcodes that the manuals leave out.
+        "fstp": ["fstpnce", "fstp8", "fstp9"], "fcom": ["fcom2"],
+        "fcomp": ["fcomp3", "fcomp5"], "fxch": ["fxch4", "fxch7"],
+        "fnop": ["fndisi", "feni8087_nop", "fdisi8087_nop", "fsetpm", "fnsetpm"],
+    ]
+
+    static func isKnownName(_ instruction: Instruction, _ theirs: String, _ mode: DecodeMode)
+        -> Bool
+    {
+        let ours = Disassembler.mnemonic(instruction)
+        if spellings[ours]?.contains(theirs) == true { return true }
+        // Capstone writes the predicate into the name.
+        if ["cmpps", "cmppd", "cmpss", "cmpsd"].contains(ours), theirs.hasPrefix("cmp") {
+            if theirs.hasSuffix(ours.suffix(2)) { return true }
+        }
+        // REX.W goes before 66.
+        if ["pushfq", "popfq"].contains(ours), instruction.prefixes.contains(.operandSize) {
+            return true
+        }
+        guard mode == .code16 else { return false }
+        // In 16-bit code Capstone does not see the prefix that chooses among SSE forms, and reads
+        // CBW and CWD as their 32-bit forms.
+        return instruction.form.mandatoryPrefix >= 2 || ["cbw", "cwd"].contains(ours)
+    }
+
+    static func isKnownLength(_ instruction: Instruction, _ mode: DecodeMode) -> Bool {
+        switch instruction.mnemonic {
+        // Capstone reads no ModRM byte.
+        case .ud0, .ud1: true
+        // AMD takes 16-bit displacements after 66 in 64-bit code, Intel ignores the prefix.
+        case .jcc, .jmp, .call:
+            mode == .code64 && instruction.prefixes.contains(.operandSize)
+        // See isKnownName: 66 is taken as the operand size, or CRC32's operand.
+        default:
+            mode == .code16 && instruction.form.mandatoryPrefix >= 2
+        }
+    }
+
+    /// Capstone 4 takes 66, F2 and F3 for some opcodes only as the last prefix before them.
+    static func hasSeveralPrefixes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        unsafe bytes.prefix(2).allSatisfy { prefixes.contains($0) }
+    }
+
+    private static let prefixes: Set<UInt8> = [
+        0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3,
+    ]
+
+    /// Extensions that no processor model offers.
+    private static let notOffered: Set<String> = [
+        // SMX, VMX, SVM.
+        "getsec", "vmread", "vmwrite", "vmptrld", "vmptrst", "vmclear", "vmxon", "vmxoff",
+        "vmlaunch",
+        "vmresume", "vmfunc", "vmrun", "vmload", "vmsave", "stgi", "clgi", "skinit", "invlpga",
+        "invept", "invvpid",
+        // 3DNow!, SSE4A.
+        "femms", "extrq", "insertq", "movntsd", "movntss",
+        // SHA, MOVBE, ADX, RDSEED, TSX, MPX, SGX, PKU, MONITOR.
+        "sha1nexte", "sha1msg1", "sha1msg2", "sha1rnds4", "sha256msg1", "sha256msg2",
+        "sha256rnds2", "movbe", "adcx", "adox", "rdseed", "xbegin", "xabort", "xend", "xtest",
+        "encls", "enclu", "enclv", "rdpkru", "wrpkru", "monitor", "mwait", "monitorx", "mwaitx",
+        "clzero", "clflushopt", "clwb", "pcommit", "ptwrite", "prefetchwt1", "ptwrite",
+        // VIA PadLock.
+        "xstore", "xstorerng", "xcryptecb", "xcryptcbc", "xcryptctr", "xcryptcfb", "xcryptofb",
+        "xsha1",
+        "xsha256", "montmul",
+        // BMI, TBM, ADX and mask registers, all by VEX or XOP.
+        "andn", "bextr", "blsi", "blsmsk", "blsr", "bzhi", "mulx", "pdep", "pext", "rorx", "sarx",
+        "shlx", "shrx", "blcfill", "blci", "blcic", "blcmsk", "blcs", "blsfill", "blsic", "t1mskc",
+        "tzmsk", "llwpcb", "lwpins", "lwpval", "slwpcb",
+        // SYSCALL in 32-bit code is AMD's.
+        "syscall", "sysret", "sysretd",
+        // Undocumented.
+        "fstpnce", "ffreep", "loadall", "cpu_read", "cpu_write",
+    ]
+
+    /// `bytes` at `start` (after the prefixes) are VEX, EVEX or XOP.
+    private static func isVectorExtension(_ bytes: [UInt8], _ start: Int, _ mode: DecodeMode)
+        -> Bool
+    {
+        guard start + 1 < bytes.count else { return false }
+        let isEscape = [0xc4, 0xc5, 0x62].contains(bytes[start])
+        if isEscape { return mode == .code64 || bytes[start + 1] >= 0xc0 }
+        return bytes[start] == 0x8f && (bytes[start + 1] >> 3) & 7 != 0
+    }
+
+    /// The instruction is not one of the table's, with a reason.
+    static func isNotOffered(_ mnemonic: String, _ bytes: [UInt8], _ mode: DecodeMode) -> Bool {
+        let name = stripped(mnemonic)
+        if notOffered.contains(name) || mode != .code64 && name == "swapgs" { return true }
+        let isREX = { (byte: UInt8) in mode == .code64 && byte & 0xf0 == 0x40 }
+        guard let start = bytes.firstIndex(where: { !prefixes.contains($0) && !isREX($0) }) else {
+            return true
+        }
+        if isVectorExtension(bytes, start, mode) { return true }
+        // 3DNow!.
+        if start + 1 < bytes.count, bytes[start] == 0x0f, bytes[start + 1] == 0x0f { return true }
+        // LOCK where it may not be, which Capstone lets pass.
+        if bytes[..<start].contains(0xf0) { return true }
+        // 66, F2 or F3 before a form that the manuals mark NP: reserved, #UD here.
+        let kept = bytes[..<start].filter { ![0x66, 0xf2, 0xf3].contains($0) }
+        let plain = kept + bytes[start...]
+        if plain.count < bytes.count, isInstruction(plain, mode) { return true }
+        // F2 or F3 before a form that 66 chooses: reserved as well.
+        if bytes[..<start].contains(where: { $0 == 0xf2 || $0 == 0xf3 }),
+            isInstruction([0x66] + plain, mode)
+        {
+            return true
+        }
+        // In 16-bit code Capstone reads SSE forms without their prefix.
+        if mode == .code16, bytes[start] == 0x0f { return isInstruction([0x66] + plain, mode) }
+        // MOV to CS.
+        return bytes[start] == 0x8e
+    }
+
+    private static func isInstruction(_ bytes: [UInt8], _ mode: DecodeMode) -> Bool {
+        unsafe bytes.withUnsafeBytes {
+            if case .instruction = unsafe Decoder.decode($0, mode: mode) { return true }
+            return false
+        }
+    }
+
+    /// Instructions of the table that Capstone 4 does not read.
+    static func isUnknownToCapstone(_ instruction: Instruction, _ mode: DecodeMode) -> Bool {
+        switch instruction.mnemonic {
+        // The reserved hints 0F 18 to 0F 1F and 0F 0D, which do nothing.
+        case .nop, .prefetch, .prefetchw: true
+        // With ModRM.rm other than 0.
+        case .lfence, .mfence, .sfence: true
+        // Capstone takes no prefix before UD0, and REX.R in MOV of a segment register for a bit of
+        // its number.
+        case .ud0: true
+        case .mov:
+            if case .register(.segment, _) = instruction.operand0 {
+                instruction.prefixes.contains(.rex)
+            } else if case .register(.segment, _) = instruction.operand1 {
+                instruction.prefixes.contains(.rex)
+            } else {
+                isControlRegisterMove(instruction)
+            }
+        default: mode == .code16 && instruction.form.mandatoryPrefix >= 2
+        }
+    }
+
+    private static func isControlRegisterMove(_ instruction: Instruction) -> Bool {
+        for operand in [instruction.operand0, instruction.operand1] {
+            if case .register(.control, _) = operand { return true }
+            if case .register(.debug, _) = operand { return true }
+        }
+        return false
+    }
+}
