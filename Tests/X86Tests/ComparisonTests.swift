@@ -49,6 +49,16 @@ struct ComparisonTests {
                     "name \(mnemonic) / \(expected)",
                     "\(hex()): \(text) / \(reading.mnemonic) \(reading.operands)")
             }
+            if mode != .code16, Int(instruction.length) == reading.length, mnemonic == expected {
+                let operands = String(
+                    text.split(separator: " ", maxSplits: 8).drop {
+                        $0 == "lock" || $0.hasPrefix("rep")
+                    }.dropFirst().joined(separator: " "))
+                if !CapstoneOperands.agree(operands, reading.operands, instruction) {
+                    tally.note(
+                        "operands \(mnemonic)", "\(hex()): \(text) / \(reading.operands)")
+                }
+            }
             return reading.length
         case (.fault(let fault), let reading?):
             if fault != .tooLong,
