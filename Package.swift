@@ -100,7 +100,7 @@ let package = Package(
         tests("KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU"]),
         tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests("Machine", ["Vocabulary", "VirtualCPU", "Boot", "LegacyDevices"]),
-        tests("CLICommands", ["Vocabulary", "Machine", "Boot", argumentParser]),
+        tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )
