@@ -8,6 +8,14 @@ public struct Form: Sendable, Hashable {
     /// Number of forms in the table.
     public static var count: Int { FormTable.count }
 
+    /// FNV-1a of the bytes of `x86.table` that the forms were made from.
+    public static var tableChecksum: UInt64 { FormTable.checksum }
+
+    /// Every form, in the order of the opcodes.
+    public static var all: some Sequence<Form> & Sendable {
+        (0..<UInt16(truncatingIfNeeded: count)).lazy.map { Form(index: $0) }
+    }
+
     /// Arithmetic flags, as the masks below use them.
     public struct FlagSet: OptionSet, Sendable {
         public var rawValue: UInt8

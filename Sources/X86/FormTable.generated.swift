@@ -2,6 +2,8 @@
 // swift-format-ignore-file
 
 enum FormTable {
+    /// FNV-1a of the table these rows were made from.
+    static let checksum: UInt64 = 0xdb43bd9e41653420
     static let count = 1023
     /// First form of each opcode of each map; the last entry ends the last opcode.
     static let starts: [UInt16] = [

@@ -1,13 +1,16 @@
 import Foundation
 
 /// Reads `x86.table`, writes the generated sources of the X86 room. Usage:
-/// `InstructionTableGenerator TABLE OUTPUT-DIRECTORY`.
+/// `InstructionTableGenerator TABLE OUTPUT-DIRECTORY [--check]`. With `--check` nothing is written,
+/// and it fails if a file would change.
 @main
 struct Generator {
     static func main() throws {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3 else {
-            throw TableError(description: "usage: InstructionTableGenerator TABLE DIRECTORY")
+        let isCheck = arguments.count == 4 && arguments[3] == "--check"
+        guard arguments.count == 3 || isCheck else {
+            throw TableError(
+                description: "usage: InstructionTableGenerator TABLE DIRECTORY [--check]")
         }
         let text = try String(contentsOfFile: arguments[1], encoding: .utf8)
         var forms: [Form] = []
@@ -24,8 +27,17 @@ struct Generator {
         }.map(\.element)
         let mnemonics = Array(Set(sorted.map(\.mnemonic))).sorted()
         let directory = URL(fileURLWithPath: arguments[2])
-        try write(mnemonicSource(mnemonics), directory, "Mnemonic.generated.swift")
-        try write(tableSource(sorted, mnemonics), directory, "FormTable.generated.swift")
+        let sources = [
+            ("Mnemonic.generated.swift", mnemonicSource(mnemonics)),
+            ("FormTable.generated.swift", tableSource(sorted, mnemonics, checksum(text))),
+        ]
+        for (name, source) in sources {
+            if isCheck {
+                try check(source, directory, name)
+            } else {
+                try write(source, directory, name)
+            }
+        }
     }
 
     static let header = """
@@ -33,6 +45,18 @@ struct Generator {
         // swift-format-ignore-file
 
         """
+
+    /// FNV-1a of the table's bytes: a test compares it with the table's own.
+    static func checksum(_ text: String) -> UInt64 {
+        text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+
+    static func check(_ source: String, _ directory: URL, _ name: String) throws {
+        let file = directory.appendingPathComponent(name)
+        guard try String(contentsOf: file, encoding: .utf8) == source else {
+            throw TableError(description: "\(file.path) is out of date: run the generator")
+        }
+    }
 
     static func write(_ source: String, _ directory: URL, _ name: String) throws {
         try source.write(
@@ -48,16 +72,22 @@ struct Generator {
         return lines.joined(separator: "\n")
     }
 
-    static func tableSource(_ forms: [Form], _ mnemonics: [String]) -> String {
+    static func tableSource(
+        _ forms: [Form], _ mnemonics: [String], _ checksum: UInt64
+    ) -> String {
         var lines = [header]
         lines.append("enum FormTable {")
+        lines.append("    /// FNV-1a of the table these rows were made from.")
+        lines.append("    static let checksum: UInt64 = 0x\(String(checksum, radix: 16))")
         lines.append("    static let count = \(forms.count)")
-        lines.append("    /// First form of each opcode of each map; the last entry ends the last opcode.")
+        lines.append(
+            "    /// First form of each opcode of each map; the last entry ends the last opcode.")
         var starts: [Int] = []
         var position = 0
         for slot in 0..<1024 {
             starts.append(position)
-            while position < forms.count, forms[position].map * 256 + forms[position].opcode == slot {
+            while position < forms.count, forms[position].map * 256 + forms[position].opcode == slot
+            {
                 position += 1
             }
         }
