@@ -1,0 +1,167 @@
+/// What the host and the agent in the guest say to each other over a serial port.
+///
+/// A frame is a type (one byte), the payload's length (two, little-endian) and the payload. Output
+/// and input are bounded by credit: the host's START and CREDIT frames allow the agent so many bytes
+/// of output, the agent's CREDIT frames allow the host so many bytes of standard input. Sources of
+/// the agent: Guests/agent.
+public enum AgentProtocol {
+    /// What the agent's READY frame must say.
+    public static let version: UInt16 = 1
+    /// Bytes in the payload of a frame at most.
+    public static let largestPayload = 65535
+
+    /// What to run.
+    public struct Start: Sendable, Equatable {
+        /// The program, looked up in PATH, and its arguments; not empty.
+        public var arguments: [String]
+        /// `NAME=value` each.
+        public var environment: [String] = []
+        /// Empty for the root folder.
+        public var workingDirectory = "/root"
+        /// Gives the program a terminal instead of three pipes.
+        public var usesTerminal = false
+        public var window = WindowSize(rows: 24, columns: 80)
+        /// The agent waits for another START afterwards, instead of powering off.
+        public var staysAfterExit = false
+        /// Bytes of output that may come before the first CREDIT.
+        public var outputCredit: UInt32 = 1 << 16
+
+        public init(arguments: [String]) { self.arguments = arguments }
+    }
+
+    public struct WindowSize: Sendable, Equatable {
+        public var rows: UInt16
+        public var columns: UInt16
+
+        public init(rows: UInt16, columns: UInt16) {
+            self.rows = rows
+            self.columns = columns
+        }
+    }
+
+    /// From the host to the guest.
+    public enum HostFrame: Sendable, Equatable {
+        case start(Start)
+        case standardInput([UInt8])
+        case endOfInput
+        case windowSize(WindowSize)
+        /// To the program's process group; the number is Linux's.
+        case signal(UInt8)
+        /// So many more bytes of output are welcome.
+        case credit(UInt32)
+    }
+
+    /// How the program ended.
+    public enum Exit: Sendable, Equatable {
+        case code(UInt8)
+        case signal(UInt8)
+        /// It could not be started: Linux's error number.
+        case notStarted(UInt8)
+
+        /// As a shell shows it: 128 + n for signal n.
+        public var shellStatus: Int32 {
+            switch self {
+            case .code(let code): Int32(code)
+            case .signal(let number): 128 + Int32(number & 127)
+            case .notStarted: 126
+            }
+        }
+    }
+
+    /// From the guest to the host.
+    public enum GuestFrame: Sendable, Equatable {
+        case ready(version: UInt16)
+        case standardOutput([UInt8])
+        case standardError([UInt8])
+        case exit(Exit)
+        /// So many more bytes of standard input are welcome.
+        case credit(UInt32)
+        /// One that this version does not know, or with a payload that is too short.
+        case unknown(type: UInt8, [UInt8])
+    }
+
+    /// The bytes of a frame; nil if it does not fit: START with more than 64 KiB of strings, or with
+    /// a NUL in one of them, and input of more than `largestPayload` bytes.
+    public static func encode(_ frame: HostFrame) -> [UInt8]? {
+        switch frame {
+        case .start(let start): encode(start).flatMap { Self.frame(1, $0) }
+        case .standardInput(let bytes): Self.frame(2, bytes)
+        case .endOfInput: Self.frame(3, [])
+        case .windowSize(let size): Self.frame(4, word(size.rows) + word(size.columns))
+        case .signal(let number): Self.frame(5, [number])
+        case .credit(let count): Self.frame(6, word(count))
+        }
+    }
+
+    private static func encode(_ start: Start) -> [UInt8]? {
+        let strings = [start.workingDirectory] + start.arguments + start.environment
+        guard !start.arguments.isEmpty, start.arguments.count + start.environment.count <= 4000,
+            strings.allSatisfy({ !$0.utf8.contains(0) })
+        else { return nil }
+        var bytes: [UInt8] = [(start.usesTerminal ? 1 : 0) | (start.staysAfterExit ? 2 : 0)]
+        bytes += word(start.window.rows) + word(start.window.columns) + word(start.outputCredit)
+        bytes += word(UInt16(start.arguments.count)) + word(UInt16(start.environment.count))
+        for string in strings { bytes += Array(string.utf8) + [0] }
+        return bytes
+    }
+
+    private static func frame(_ type: UInt8, _ payload: [UInt8]) -> [UInt8]? {
+        guard payload.count <= largestPayload else { return nil }
+        return [type] + word(UInt16(payload.count)) + payload
+    }
+
+    private static func word<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+        (0..<MemoryLayout<T>.size).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+    }
+
+    /// Takes the bytes that come from the agent and gives the frames in them.
+    ///
+    /// It never holds more than a frame, and never fails: what the guest may send is a frame or an
+    /// unknown one.
+    public struct Decoder: Sendable {
+        private var pending: [UInt8] = []
+
+        public init() {}
+
+        /// True between frames.
+        public var isAtFrameBoundary: Bool { pending.isEmpty }
+
+        /// The frames that are whole with these bytes.
+        public mutating func decode(_ bytes: some Sequence<UInt8>) -> [GuestFrame] {
+            pending.append(contentsOf: bytes)
+            var frames: [GuestFrame] = []
+            var start = 0
+            while pending.count - start >= 3 {
+                let count = Int(pending[start + 1]) | Int(pending[start + 2]) << 8
+                guard pending.count - start - 3 >= count else { break }
+                let payload = Array(pending[(start + 3)..<(start + 3 + count)])
+                frames.append(Self.frame(pending[start], payload))
+                start += 3 + count
+            }
+            pending.removeFirst(start)
+            return frames
+        }
+
+        private static func frame(_ type: UInt8, _ payload: [UInt8]) -> GuestFrame {
+            switch (type, payload.count) {
+            case (0x81, 2...): return .ready(version: UInt16(truncatingIfNeeded: word(payload, 2)))
+            case (0x82, _): return .standardOutput(payload)
+            case (0x83, _): return .standardError(payload)
+            case (0x84, 2...):
+                switch payload[0] {
+                case 0: return .exit(.code(payload[1]))
+                case 1: return .exit(.signal(payload[1]))
+                default: return .exit(.notStarted(payload[1]))
+                }
+            case (0x85, 4...): return .credit(word(payload, 4))
+            default: return .unknown(type: type, payload)
+            }
+        }
+
+        private static func word(_ bytes: [UInt8], _ count: Int) -> UInt32 {
+            var value: UInt32 = 0
+            for index in 0..<count { value |= UInt32(bytes[index]) << UInt32(index * 8) }
+            return value
+        }
+    }
+}
