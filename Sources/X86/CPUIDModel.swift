@@ -42,10 +42,10 @@ public struct CPUIDModel: Sendable, Hashable {
         public var isAPICEnabled = true
         /// TSC frequency in Hz; 0 if it is not known.
         public var tscFrequency: UInt64 = 0
-        /// Frequency in Hz that clocks the local APIC's timer and is told as the crystal's.
-        /// Guests multiply it by `tscFrequency`'s ratio in 32 bits of kHz, so at most 100 MHz
-        /// keeps the ratio exact.
-        public var crystalFrequency: UInt32 = 25_000_000
+        /// Frequency in Hz that clocks the local APIC's timer and is told as the crystal's: kernels
+        /// take it for the timer's. They multiply its kHz by the numerator of the TSC's ratio in
+        /// 32 bits, so at 1 GHz the ratio has whole MHz, and 2 MHz from 4.29 GHz on.
+        public var crystalFrequency: UInt32 = 1_000_000_000
 
         public init() {}
     }

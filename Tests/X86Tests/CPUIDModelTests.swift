@@ -54,6 +54,13 @@ struct CPUIDModelTests {
 
     @Test func frequencyLeavesGiveTheTSCBackTheWayLinuxComputesIt() {
         var context = CPUIDModel.Context()
+        for megahertz: UInt64 in [800, 2445, 3601, 4294] {
+            context.tscFrequency = megahertz * 1_000_000
+            let leaf = model.leaf(0x15, 0, context)
+            #expect(leaf.ecx == 1_000_000_000)
+            #expect(leaf.ecx / 1000 * leaf.ebx / leaf.eax == UInt32(megahertz * 1000))
+        }
+        context.crystalFrequency = 25_000_000
         for frequency: UInt64 in [999_999_000, 2_445_432_100, 3_600_000_000, 4_999_123_456] {
             context.tscFrequency = frequency
             let leaf = model.leaf(0x15, 0, context)
