@@ -1,3 +1,5 @@
+internal import Boot
+internal import GuestMemory
 public import Vocabulary
 
 /// Where RAM and devices lie in the guest's physical address space.
@@ -20,5 +22,32 @@ public struct MachineMemoryMap: Sendable, Equatable {
     public init(memoryByteCount: UInt64) {
         lowByteCount = min(memoryByteCount, Self.holeStart)
         highByteCount = memoryByteCount - lowByteCount
+    }
+}
+
+extension MachineMemoryMap {
+    /// RAM as `GuestMemory` takes it.
+    var regions: [MemoryRegion] {
+        var result = [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: lowByteCount)]
+        if highByteCount > 0 {
+            result.append(
+                MemoryRegion(
+                    start: GuestPhysicalAddress(Self.holeEnd), byteCount: highByteCount))
+        }
+        return result
+    }
+
+    /// RAM as the guest is told: the PC's hole below 1 MiB holds the ACPI tables.
+    var bootMap: [BootLoader.MapEntry] {
+        var result = [
+            BootLoader.MapEntry(start: 0, byteCount: 0x9_fc00, type: 1),
+            BootLoader.MapEntry(start: 0xe_0000, byteCount: 0x2_0000, type: 2),
+            BootLoader.MapEntry(start: 0x10_0000, byteCount: lowByteCount - 0x10_0000, type: 1),
+        ]
+        if highByteCount > 0 {
+            result.append(
+                BootLoader.MapEntry(start: Self.holeEnd, byteCount: highByteCount, type: 1))
+        }
+        return result
     }
 }

@@ -56,7 +56,7 @@ func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> Walk
     if cr0 & CR0.pg == 0 {
         return .present(
             Translation(
-                physical: address & 0xffff_ffff, writable: true, dirty: true, global: false,
+                physical: address & 0xffff_f000, writable: true, dirty: true, global: false,
                 large: false))
     }
     let user = mode == AccessMode.user

@@ -14,6 +14,7 @@
 
 #include "Futex.h"
 #include "HostAtomics.h"
+#include "HostEvents.h"
 #include "HostProbe.h"
 
 /// The reason the last host call of this thread failed.

@@ -1,0 +1,101 @@
+extension UART {
+    /// The registers, without the way in and out.
+    struct Registers: Sendable {
+        /// Received bytes the guest has not read.
+        var input: [UInt8] = []
+        /// Bytes have been waiting: the FIFO's time-out counts as passed.
+        var inputIsAged = false
+        var interruptEnable: UInt8 = 0
+        var lineControl: UInt8 = 0
+        var modemControl: UInt8 = 0
+        var scratch: UInt8 = 0
+        var divisor: UInt16 = 1
+        var fifoControl: UInt8 = 0
+        /// The transmitter has become empty since the guest last asked why it was interrupted.
+        var transmitterEmptied = false
+
+        static let inputCapacity = 16
+
+        private var isLoopback: Bool { modemControl & 0x10 != 0 }
+        private var fifosAreOn: Bool { fifoControl & 1 != 0 }
+        private var latchIsOpen: Bool { lineControl & 0x80 != 0 }
+
+        /// RTS is up and the FIFO has room.
+        var acceptsInput: Bool {
+            !isLoopback && modemControl & 2 != 0
+                && input.count < (fifosAreOn ? Self.inputCapacity : 1)
+        }
+
+        /// Interrupt identification, bits 3:0, by priority.
+        private var cause: UInt8 {
+            if interruptEnable & 1 != 0, !input.isEmpty {
+                let trigger = [1, 4, 8, 14][Int(fifoControl >> 6)]
+                return fifosAreOn && input.count < trigger && inputIsAged ? 0xc : 4
+            }
+            if interruptEnable & 2 != 0, transmitterEmptied { return 2 }
+            return 1
+        }
+
+        /// OUT2 gates the line on PCs.
+        var isInterrupting: Bool { cause & 1 == 0 && modemControl & 8 != 0 && !isLoopback }
+
+        mutating func read(_ register: UInt8) -> UInt8 {
+            switch register {
+            case 0:
+                if latchIsOpen { return UInt8(truncatingIfNeeded: divisor) }
+                return input.isEmpty ? 0 : input.removeFirst()
+            case 1:
+                return latchIsOpen ? UInt8(truncatingIfNeeded: divisor >> 8) : interruptEnable
+            case 2:
+                let value = cause | (fifosAreOn ? 0xc0 : 0)
+                if cause == 2 { transmitterEmptied = false }
+                return value
+            case 3: return lineControl
+            case 4: return modemControl
+            case 5: return 0x60 | (input.isEmpty ? 0 : 1)
+            case 6:
+                if isLoopback {
+                    let control = modemControl
+                    return (control & 2) << 3 | (control & 1) << 5 | (control & 4) << 4
+                        | (control & 8) << 4
+                }
+                // Carrier, data set ready, clear to send.
+                return 0xb0
+            default: return scratch
+            }
+        }
+
+        /// The byte that leaves the port, if any.
+        mutating func write(_ register: UInt8, _ value: UInt8) -> UInt8? {
+            switch register {
+            case 0:
+                if latchIsOpen {
+                    divisor = divisor & 0xff00 | UInt16(value)
+                    return nil
+                }
+                transmitterEmptied = true
+                if isLoopback {
+                    if input.count < Self.inputCapacity { input.append(value) }
+                    return nil
+                }
+                return value
+            case 1:
+                if latchIsOpen {
+                    divisor = divisor & 0xff | UInt16(value) << 8
+                } else {
+                    // Turning the transmitter's interrupt on raises it: the holding register is empty.
+                    if value & 2 != 0, interruptEnable & 2 == 0 { transmitterEmptied = true }
+                    interruptEnable = value & 0xf
+                }
+            case 2:
+                if value & 2 != 0 || (value ^ fifoControl) & 1 != 0 { input = [] }
+                fifoControl = value & 0xc9
+            case 3: lineControl = value
+            case 4: modemControl = value & 0x1f
+            case 7: scratch = value
+            default: break
+            }
+            return nil
+        }
+    }
+}

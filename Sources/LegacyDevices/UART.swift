@@ -1,0 +1,73 @@
+public import Bus
+public import Interrupts
+internal import Synchronization
+
+/// A 16550A serial port: eight byte-wide registers, FIFOs of 16 bytes, one interrupt line.
+///
+/// Owner: the machine. Registers are accessed by vCPUs, `receive` by a host thread. Output leaves
+/// through the `transmit` callback on the vCPU's thread, outside the device's lock.
+public final class UART: Device, Sendable {
+    public let name: String
+    private let line: UInt32
+    private let interrupts: any InterruptSink
+    private let transmit: @Sendable (UInt8) -> Void
+    /// Called when the guest can take more bytes than `receive` could place.
+    private let roomAvailable: @Sendable () -> Void
+    private let registers = Mutex(Registers())
+
+    /// - Parameters:
+    ///   - line: the global system interrupt.
+    ///   - transmit: gets each byte the guest sends; must not block.
+    ///   - roomAvailable: any thread; some bytes that did not fit may be offered again.
+    public init(
+        name: String, line: UInt32, interrupts: any InterruptSink,
+        transmit: @escaping @Sendable (UInt8) -> Void,
+        roomAvailable: @escaping @Sendable () -> Void = {}
+    ) {
+        self.name = name
+        self.line = line
+        self.interrupts = interrupts
+        self.transmit = transmit
+        self.roomAvailable = roomAvailable
+    }
+
+    /// Offers bytes from the host. Returns how many were taken: none while the guest holds RTS down
+    /// or its FIFO is full. Any thread.
+    public func receive(_ bytes: some Collection<UInt8>) -> Int {
+        let (taken, asserted) = registers.withLock { registers -> (Int, Bool) in
+            var taken = 0
+            for byte in bytes {
+                if !registers.acceptsInput { break }
+                registers.input.append(byte)
+                taken += 1
+            }
+            if taken > 0 { registers.inputIsAged = true }
+            return (taken, registers.isInterrupting)
+        }
+        if taken > 0 { interrupts.setLine(line, asserted: asserted) }
+        return taken
+    }
+
+    public func read(offset: UInt64, width: AccessWidth) -> UInt64 {
+        let (value, asserted, hasRoom) = registers.withLock { registers -> (UInt8, Bool, Bool) in
+            let wasFull = !registers.acceptsInput
+            let value = registers.read(UInt8(truncatingIfNeeded: offset & 7))
+            return (value, registers.isInterrupting, wasFull && registers.acceptsInput)
+        }
+        interrupts.setLine(line, asserted: asserted)
+        if hasRoom { roomAvailable() }
+        return UInt64(value)
+    }
+
+    public func write(offset: UInt64, width: AccessWidth, value: UInt64) {
+        let byte = UInt8(truncatingIfNeeded: value)
+        let (sent, asserted, hasRoom) = registers.withLock { registers -> (UInt8?, Bool, Bool) in
+            let couldAccept = registers.acceptsInput
+            let sent = registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
+            return (sent, registers.isInterrupting, !couldAccept && registers.acceptsInput)
+        }
+        if let sent { transmit(sent) }
+        interrupts.setLine(line, asserted: asserted)
+        if hasRoom { roomAvailable() }
+    }
+}

@@ -1,0 +1,200 @@
+internal import Boot
+internal import Bus
+internal import Clocks
+import Foundation
+internal import GuestMemory
+internal import Interrupts
+internal import KVMParavirt
+internal import LegacyDevices
+internal import SoftwareCPU
+import Synchronization
+internal import VirtualCPU
+internal import Vocabulary
+internal import X86
+
+/// A virtual machine: the one place where its parts are put together.
+///
+/// Any thread. Made from a `MachineConfiguration`, it has its kernel in memory and runs from `start`
+/// until the guest ends or `stop` is called. A machine runs once.
+public final class Machine: Sendable {
+    /// The four serial ports; bytes leave through `MachineOutput` and enter by `send`.
+    public static let serialPortCount = 4
+
+    public let configuration: MachineConfiguration
+    private let memory: GuestMemory
+    private let ensemble: VCPUEnsemble
+    private let runners: [VCPURunner]
+    private let timers: TimerQueue
+    private let uarts: [UART]
+    private let power: ACPIPower
+
+    /// Puts the machine together and loads the kernel.
+    ///
+    /// - Parameters:
+    ///   - output: gets each byte the guest sends on a serial port, on a vCPU's thread; must not
+    ///     block.
+    ///   - room: a serial port can take more of what `send` could not place; any thread.
+    /// - Throws: `XError` for what is wrong with the configuration, the kernel or the host.
+    public init(
+        _ configuration: MachineConfiguration,
+        output: @escaping @Sendable (_ port: Int, _ byte: UInt8) -> Void,
+        room: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+    ) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        let layout = MachineMemoryMap(memoryByteCount: configuration.memoryByteCount)
+        let memory = try GuestMemory(regions: layout.regions)
+        self.memory = memory
+        let counter = TimeStampCounter.starting()
+        let clock = HostClock()
+        let origin = clock.now.nanoseconds
+        let timers = try TimerQueue()
+        self.timers = timers
+        let count = configuration.processorCount
+        let pending = (0..<count).map { _ in PendingEvents() }
+        let gates = pending.map { WakeGate($0) }
+        let ensemble = VCPUEnsemble(pending: pending, gates: gates)
+        self.ensemble = ensemble
+
+        let apics = (0..<count).map { index in
+            Self.makeAPIC(index, pending[index], gates[index], timers, counter, clock)
+        }
+        let controller = InterruptController(localAPICs: apics)
+        let request: @Sendable (ACPIPower.Request) -> Void = { [ensemble] request in
+            ensemble.stop(request == .powerOff ? .poweredOff : .reset)
+        }
+        power = ACPIPower(clock: clock, interrupts: controller, request: request)
+        uarts = (0..<Self.serialPortCount).map { port in
+            UART(
+                name: "uart\(port)", line: SerialPort.lines[port], interrupts: controller,
+                transmit: { output(port, $0) }, roomAvailable: { room(port) })
+        }
+        let bus = Bus()
+        try Self.claim(bus, uarts: uarts, power: power, controller: controller, request: request)
+
+        let face = KVMFace(
+            memory: memory, processorCount: count, frequency: counter.frequency,
+            counter: { counter.now }, monotonic: { clock.now.nanoseconds &- origin },
+            wallClock: { HostClock.wallClockNanoseconds })
+        let isKVM = configuration.platform == .kvm
+        let start = try Self.load(configuration, layout, into: memory)
+        runners = (0..<count).map { index in
+            let vcpu = VCPUIndex(UInt32(index))
+            let engine = SoftwareEngine(
+                memory: memory, events: pending[index], tscOffset: counter.offset,
+                cpuid: ProcessorModel(
+                    index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
+                    isKVM: isKVM
+                ).answer)
+            if index == 0 { engine.state = start }
+            return VCPURunner(
+                index: vcpu, engine: engine,
+                surroundings: MachineSurroundings(
+                    index: vcpu, bus: bus, apic: apics[index], controller: controller,
+                    face: isKVM ? face : nil),
+                pending: pending[index], gate: gates[index], waitsForStartUp: index != 0,
+                nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) })
+        }
+    }
+
+    private static func makeAPIC(
+        _ index: Int, _ pending: PendingEvents, _ gate: WakeGate, _ timers: TimerQueue,
+        _ counter: TimeStampCounter, _ clock: HostClock
+    ) -> LocalAPIC {
+        let box = APICBox()
+        let timer = timers.makeTimer { box.apic?.timerExpired() }
+        let apic = LocalAPIC(
+            index: VCPUIndex(UInt32(index)), pending: pending,
+            timing: LocalAPIC.Timing(
+                now: { clock.now },
+                nanosecondsUntilCounter: { counter.nanoseconds(until: $0) },
+                setDeadline: { timers.set(timer, $0) }),
+            wake: { gate.wake() })
+        box.set(apic)
+        return apic
+    }
+
+    /// Ports and addresses of a PC without what nobody needs.
+    private static func claim(
+        _ bus: Bus, uarts: [UART], power: ACPIPower, controller: InterruptController,
+        request: @escaping @Sendable (ACPIPower.Request) -> Void
+    ) throws {
+        for (port, uart) in uarts.enumerated() {
+            try bus.claim(PortNumber(SerialPort.addresses[port]), count: 8, uart)
+        }
+        try bus.claim(PortNumber(0x600), count: ACPIPower.byteCount, power)
+        try bus.claim(PortNumber(0xcf9), count: 1, ResetControl(request: request))
+        try bus.claim(
+            PortNumber(0x60), count: 1, KeyboardController(isCommandPort: false, request: request))
+        try bus.claim(
+            PortNumber(0x64), count: 1, KeyboardController(isCommandPort: true, request: request))
+        try bus.claim(
+            PortNumber(0x70), count: 2,
+            RealTimeClock(wallClock: { HostClock.wallClockNanoseconds }))
+        try bus.claim(
+            MachineMemoryMap.ioAPIC, byteCount: 4096, IOAPICWindow(controller.ioAPIC))
+        bus.freeze()
+    }
+
+    private static func load(
+        _ configuration: MachineConfiguration, _ layout: MachineMemoryMap, into memory: GuestMemory
+    ) throws -> ArchitecturalState {
+        let tables = try ACPITables.install(
+            processorCount: configuration.processorCount, into: memory)
+        return try BootLoader.load(
+            kernel: configuration.kernel, initialRAMDisk: configuration.initialRAMDisk,
+            commandLine: configuration.commandLine, memoryMap: layout.bootMap,
+            rootSystemDescriptionPointer: tables, into: memory)
+    }
+
+    // MARK: Life
+
+    public var lifecycle: Lifecycle { ensemble.lifecycle }
+
+    /// Starts the vCPUs. Once.
+    public func start() throws {
+        try timers.start()
+        ensemble.start(runners)
+    }
+
+    /// Asks the machine to end. Returns at once; `wait` says when it has.
+    public func stop(_ reason: StopReason = .requested) { ensemble.stop(reason) }
+
+    /// Presses the power button. A guest with ACPI shuts down.
+    public func pressPowerButton() { power.pressPowerButton() }
+
+    /// Waits until every vCPU has ended, at most `seconds`. Nil when the time is up.
+    public func wait(seconds: Double? = nil) -> StopReason? {
+        let reason = ensemble.wait(seconds: seconds)
+        if reason != nil { timers.stop() }
+        return reason
+    }
+
+    /// Registers and last exits of a guest that ended by accident.
+    public var postMortem: PostMortem? { ensemble.postMortem }
+
+    /// Offers bytes to a serial port. Returns how many the guest could take now.
+    public func send(_ bytes: some Collection<UInt8>, toPort port: Int) -> Int {
+        port >= 0 && port < uarts.count ? uarts[port].receive(bytes) : 0
+    }
+
+    /// Counters of all vCPUs so far.
+    public var statistics: MachineStatistics {
+        var result = MachineStatistics()
+        for runner in runners { result.add(runner.report) }
+        return result
+    }
+}
+
+/// Base ports and interrupt lines of the serial ports. COM3 and COM4 have lines of their own.
+enum SerialPort {
+    static let addresses: [UInt16] = [0x3f8, 0x2f8, 0x3e8, 0x2e8]
+    static let lines: [UInt32] = [4, 3, 10, 11]
+}
+
+/// Breaks the circle of a timer and the APIC it is for.
+private final class APICBox: Sendable {
+    private let value = Mutex<LocalAPIC?>(nil)
+    var apic: LocalAPIC? { value.withLock { $0 } }
+    func set(_ apic: LocalAPIC) { value.withLock { $0 = apic } }
+}

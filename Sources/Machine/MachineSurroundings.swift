@@ -1,0 +1,155 @@
+internal import Bus
+internal import Interrupts
+internal import KVMParavirt
+import VirtualCPU
+import Vocabulary
+internal import X86
+
+/// What the machine is to one vCPU.
+///
+/// Owner: the vCPU's runner; the vCPU's thread only.
+final class MachineSurroundings: VCPUSurroundings {
+    private let index: VCPUIndex
+    private let bus: Bus
+    private let apic: LocalAPIC
+    private let controller: InterruptController
+    private let face: KVMFace?
+
+    init(
+        index: VCPUIndex, bus: Bus, apic: LocalAPIC, controller: InterruptController,
+        face: KVMFace?
+    ) {
+        self.index = index
+        self.bus = bus
+        self.apic = apic
+        self.controller = controller
+        self.face = face
+    }
+
+    func readPort(_ port: PortNumber, width: Int) -> UInt64 { bus.read(port, width: width) }
+
+    func writePort(_ port: PortNumber, width: Int, value: UInt32) {
+        bus.write(port, width: width, value: UInt64(value))
+    }
+
+    /// The offset in the local APIC's page, if it is mapped there.
+    private func apicOffset(_ address: GuestPhysicalAddress) -> UInt32? {
+        let base = apic.base
+        guard base & 0xc00 == 0x800, address.rawValue & ~0xfff == base & 0x0000_ffff_ffff_f000
+        else { return nil }
+        return UInt32(truncatingIfNeeded: address.rawValue & 0xfff)
+    }
+
+    func readMemory(at address: GuestPhysicalAddress, width: Int) -> UInt64 {
+        guard let offset = apicOffset(address) else { return bus.read(address, width: width) }
+        return UInt64(apic.read(offset & 0xff0)) >> (UInt64(offset & 3) * 8)
+    }
+
+    func writeMemory(at address: GuestPhysicalAddress, width: Int, value: UInt64) {
+        guard let offset = apicOffset(address) else {
+            bus.write(address, width: width, value: value)
+            return
+        }
+        if offset & 0xf == 0 {
+            controller.perform(apic.write(offset, UInt32(truncatingIfNeeded: value)))
+        }
+    }
+
+    func readMSR(_ index: UInt32) -> UInt64? {
+        switch index {
+        case 0x1b: return apic.base
+        case 0x6e0: return apic.deadline
+        case 0x800...0x8ff: return apic.readX2(index)
+        default: return face?.read(index, self.index) ?? QuietRegister.read(index)
+        }
+    }
+
+    func writeMSR(_ index: UInt32, value: UInt64) -> Bool {
+        switch index {
+        case 0x1b: return apic.setBase(value)
+        case 0x6e0:
+            apic.deadline = value
+            return true
+        case 0x800...0x8ff:
+            guard let effect = apic.writeX2(index, value) else { return false }
+            controller.perform(effect)
+            return true
+        default:
+            return face?.write(index, value, self.index) ?? false || QuietRegister.write(index)
+        }
+    }
+
+    var taskPriority: UInt8 {
+        get { apic.taskPriority }
+        set { apic.taskPriority = newValue }
+    }
+
+    func hypercall(_ engine: any CPUEngine) -> UInt64 { KVMFace.unknownHypercall }
+
+    func acknowledgeInterrupt() -> UInt8? { apic.acknowledge() }
+
+    func takeStartUpRequests() -> [StartUpRequest] {
+        apic.takeStartUpRequests().map { request in
+            switch request {
+            case .initialize: .initialize
+            case .startUp(let vector): .startUp(vector: vector)
+            }
+        }
+    }
+}
+
+/// Registers that Linux touches on every processor of the model's kind and that do nothing here.
+private enum QuietRegister {
+    static func read(_ index: UInt32) -> UInt64? {
+        switch index {
+        // IA32_PLATFORM_ID, machine-check capabilities and status, feature control.
+        case 0x17, 0x179, 0x17a, 0x34: 0
+        // No way to spill: the processor has none of the known flaws.
+        case 0x10a: 0x0a00_e1eb
+        default: nil
+        }
+    }
+
+    static func write(_ index: UInt32) -> Bool {
+        switch index {
+        case 0x17a, 0x8b: true
+        default: false
+        }
+    }
+}
+
+/// The I/O APIC's page on the bus.
+final class IOAPICWindow: Device {
+    let name = "ioapic"
+    private let ioAPIC: IOAPIC
+
+    init(_ ioAPIC: IOAPIC) { self.ioAPIC = ioAPIC }
+
+    func read(offset: UInt64, width: AccessWidth) -> UInt64 { UInt64(ioAPIC.read(offset)) }
+
+    func write(offset: UInt64, width: AccessWidth, value: UInt64) {
+        ioAPIC.write(offset, UInt32(truncatingIfNeeded: value))
+    }
+}
+
+/// The machine's CPUID: the processor's model and the platform's leaves.
+struct ProcessorModel: Sendable {
+    var index: UInt32
+    var count: UInt32
+    var frequency: UInt64
+    var isKVM: Bool
+
+    @Sendable
+    func answer(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
+        if leaf >= 0x4000_0000, leaf < 0x5000_0000 {
+            return isKVM ? KVMFace.cpuid(leaf) ?? CPUIDResult() : CPUIDResult()
+        }
+        var context = CPUIDModel.Context()
+        context.apicID = index
+        context.processorCount = count
+        context.tscFrequency = frequency
+        let result = CPUIDModel.martletV2.leaf(leaf, subleaf, context)
+        return CPUIDResult(
+            eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx)
+    }
+}
