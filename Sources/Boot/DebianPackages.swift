@@ -15,6 +15,8 @@ struct DebianPackages: Sendable {
 
     /// Of the cache; own package lists are kept below it where the host has none.
     let directory: String
+    /// Where apt-cache and apt-get lie; nil for PATH.
+    let toolDirectory: String?
 
     /// The package that the empty package `name` stands for, e.g. the newest kernel.
     func resolve(dependencyOf name: String) throws(XError) -> Package {
@@ -78,6 +80,8 @@ struct DebianPackages: Sendable {
         return second.output
     }
 
+    private func tool(_ name: String) -> String { toolDirectory.map { $0 + "/" + name } ?? name }
+
     private var ownLists: String { directory + "/apt" }
 
     private var ownOptions: [String] {
@@ -93,7 +97,7 @@ struct DebianPackages: Sendable {
         let options = HostFiles.exists(ownLists + "/lists/complete") ? ownOptions : []
         do {
             return try HostCommand.run(
-                [program] + options + ["-q", "-o", "APT::Sandbox::User="] + arguments, in: folder)
+                [tool(program)] + options + ["-q", "-o", "APT::Sandbox::User="] + arguments, in: folder)
         } catch {
             guard error.code == .notFound else { throw error }
             throw XError(
@@ -109,7 +113,7 @@ struct DebianPackages: Sendable {
         try HostFiles.makeDirectories(ownLists + "/cache/archives/partial")
         try Self.checkSpace(ownLists)
         let result = try HostCommand.run(
-            ["apt-get"] + ownOptions + ["-q", "-o", "Acquire::Languages=none", "update"])
+            [tool("apt-get")] + ownOptions + ["-q", "-o", "Acquire::Languages=none", "update"])
         guard result.status == 0, !result.errors.contains("Failed to fetch") else {
             throw Self.failure(result, about: name)
         }

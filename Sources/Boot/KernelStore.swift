@@ -42,6 +42,11 @@ public struct KernelStore: Sendable {
 
     /// - Parameter cacheDirectory: nil for the user's, by `$XDG_CACHE_HOME` or `$HOME`.
     public init(cacheDirectory: String? = nil) throws(XError) {
+        try self.init(cacheDirectory: cacheDirectory, toolDirectory: nil)
+    }
+
+    /// - Parameter toolDirectory: where apt-cache and apt-get lie; nil for PATH.
+    init(cacheDirectory: String?, toolDirectory: String?) throws(XError) {
         if let cacheDirectory {
             self.cacheDirectory = cacheDirectory
         } else if let cache = Self.environment("XDG_CACHE_HOME"), cache.hasPrefix("/") {
@@ -52,7 +57,8 @@ public struct KernelStore: Sendable {
             throw XError(
                 .notFound, "no folder for fetched kernels: set XDG_CACHE_HOME to one")
         }
-        packages = DebianPackages(directory: self.cacheDirectory)
+        packages = DebianPackages(
+            directory: self.cacheDirectory, toolDirectory: toolDirectory)
     }
 
     /// The kernel of that name: from the cache if there is one, else fetched.
