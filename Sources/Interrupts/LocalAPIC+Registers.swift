@@ -101,6 +101,22 @@ extension LocalAPIC {
             return code == 7 ? 1 : 2 << code
         }
 
+        /// Nanoseconds from the initial count to 0: the timer's input is 1 GHz. 0: it stands.
+        var timerPeriod: UInt64 { UInt64(initialCount) &* UInt64(timerDivisor) }
+
+        /// The state after INIT.
+        mutating func initialize() {
+            let (identifier, base) = (identifier, base)
+            self = Registers(identifier: identifier)
+            self.base = base
+            if isX2 { setX2LogicalDestination() }
+        }
+
+        /// LDR is read-only in x2APIC mode: cluster and bit follow from the identifier.
+        private mutating func setX2LogicalDestination() {
+            logicalDestination = (identifier >> 4) << 16 | 1 &<< (identifier & 15)
+        }
+
         var processorPriority: UInt8 {
             let task = UInt8(truncatingIfNeeded: taskPriority)
             let service = inService.highest.map { $0 & 0xf0 } ?? 0
@@ -125,13 +141,9 @@ extension LocalAPIC {
             }
             base = value
             if new == 0 {
-                let identifier = identifier
-                self = Registers(identifier: identifier)
-                base = value
+                initialize()
             }
-            if isX2 {
-                logicalDestination = (identifier >> 4) << 16 | 1 << (identifier & 15)
-            }
+            if isX2 { setX2LogicalDestination() }
             return true
         }
 
@@ -181,7 +193,7 @@ extension LocalAPIC {
             case 0x280: return errorStatus
             case 0x300: return UInt32(truncatingIfNeeded: interruptCommand)
             case 0x310: return UInt32(truncatingIfNeeded: interruptCommand >> 32)
-            case 0x320...0x370: return localVectors[Int((offset - 0x320) >> 4)]
+            case 0x320...0x370: return localVectors[Int((offset & 0xff0) &- 0x320) >> 4]
             case 0x380: return initialCount
             case 0x3e0: return divideConfiguration
             default: return 0
@@ -215,12 +227,16 @@ extension LocalAPIC {
             case 0x310:
                 interruptCommand = interruptCommand & 0xffff_ffff | UInt64(value) << 32
             case 0x320...0x370:
-                let entry = Int((offset - 0x320) >> 4)
+                let entry = Int((offset & 0xff0) &- 0x320) >> 4
                 let old = timerMode
                 var new = value & (entry == Self.timerEntry ? 0x7_00ff : 0x1_a7ff)
                 if !isSoftwareEnabled { new |= 0x1_0000 }
                 localVectors[entry] = new
-                return (.none, entry == Self.timerEntry && old != timerMode)
+                return (
+                    .none,
+                    entry == Self.timerEntry && old != timerMode
+                        && (old == .deadline || timerMode == .deadline)
+                )
             case 0x380:
                 if timerMode == .deadline { return (.none, false) }
                 initialCount = value

@@ -6,7 +6,7 @@ public import Vocabulary
 /// (x2APIC), the timer, and the requests that wait for the vCPU.
 ///
 /// Owner: `InterruptController`. Any thread may deliver; registers are the vCPU's. One lock, held for
-/// a few dozen instructions and never while calling out.
+/// a few dozen instructions; while it is held only the clocks and the timer queue are called.
 public final class LocalAPIC: Sendable {
     /// What an INIT or start-up IPI asks of the vCPU.
     public enum StartUpRequest: Sendable, Equatable {
@@ -94,8 +94,8 @@ public final class LocalAPIC: Sendable {
 
     // MARK: The vCPU's side
 
-    /// Takes the highest deliverable request into service. Nil if there is none. Renews the pending
-    /// bit for what remains.
+    /// Takes the highest deliverable request into service. Nil if there is none. What
+    /// remains has a lower priority; the end of this interrupt raises the pending bit for it.
     public func acknowledge() -> UInt8? {
         registers.withLock { registers in
             guard let vector = registers.deliverable else { return nil }
@@ -108,10 +108,17 @@ public final class LocalAPIC: Sendable {
     /// There is a request the priorities let through now.
     public var hasDeliverable: Bool { registers.withLock { $0.deliverable != nil } }
 
+    /// The INIT and start-up requests since the last call, oldest first. An INIT resets the APIC's
+    /// registers, except the identifier and IA32_APIC_BASE (SDM volume 3, 11.4.7.3).
     public func takeStartUpRequests() -> [StartUpRequest] {
         registers.withLock { registers in
-            defer { registers.startUpRequests = [] }
-            return registers.startUpRequests
+            let requests = registers.startUpRequests
+            registers.startUpRequests = []
+            if requests.contains(.initialize) {
+                registers.initialize()
+                timing.setDeadline(nil)
+            }
+            return requests
         }
     }
 
@@ -195,6 +202,7 @@ public final class LocalAPIC: Sendable {
         }
         guard value >> 32 == 0 else { return nil }
         if offset == 0x3f0 {
+            guard value >> 8 == 0 else { return nil }
             request(vector: UInt8(truncatingIfNeeded: value), level: false)
             return Effect.none
         }
@@ -211,31 +219,34 @@ public final class LocalAPIC: Sendable {
     public var deadline: UInt64 {
         get { registers.withLock { $0.timerDeadline } }
         set {
-            let armed = registers.withLock { registers -> Bool in
-                guard registers.timerMode == .deadline else { return false }
+            registers.withLock { registers in
+                // In the other modes the register reads as 0 and ignores writes.
+                guard registers.timerMode == .deadline else { return }
                 registers.timerDeadline = newValue
-                return newValue != 0
+                timing.setDeadline(
+                    newValue == 0
+                        ? nil
+                        : timing.now().advanced(by: timing.nanosecondsUntilCounter(newValue)))
             }
-            timing.setDeadline(
-                armed ? timing.now().advanced(by: timing.nanosecondsUntilCounter(newValue)) : nil)
         }
     }
 
     /// Nanoseconds of one count: the timer's input is 1 GHz.
     private func programTimer(_ offset: UInt32) {
-        let now = timing.now()
-        let next = registers.withLock { registers -> Instant? in
-            if registers.timerMode == .deadline {
+        registers.withLock { registers in
+            if offset == 0x320 {
+                // Changing to or from deadline mode disarms the timer.
                 registers.timerDeadline = 0
-                return nil
+                if registers.timerMode == .deadline { registers.initialCount = 0 }
+            } else {
+                registers.timerStart = timing.now().nanoseconds
             }
-            if offset == 0x380 || offset == 0x3e0 { registers.timerStart = now.nanoseconds }
-            guard registers.initialCount != 0 else { return nil }
-            let period = UInt64(registers.initialCount) &* UInt64(registers.timerDivisor)
-            let end = registers.timerStart &+ period
-            return Instant(nanoseconds: end)
+            timing.setDeadline(
+                registers.initialCount == 0
+                    ? nil
+                    : Instant(nanoseconds: registers.timerStart).advanced(
+                        by: registers.timerPeriod))
         }
-        timing.setDeadline(next)
     }
 
     private var currentCount: UInt32 {
@@ -253,30 +264,43 @@ public final class LocalAPIC: Sendable {
 
     /// The deadline has come. Any thread.
     public func timerExpired() {
-        let now = timing.now()
-        let (vector, next) = registers.withLock { registers -> (UInt8?, Instant?) in
+        // The next deadline is set under the lock: the vCPU may be setting another one.
+        let vector = registers.withLock { registers -> UInt8? in
+            let now = timing.now()
             let entry = registers.localVectors[Registers.timerEntry]
             let vector = entry & 0x1_0000 == 0 ? UInt8(truncatingIfNeeded: entry) : nil
             switch registers.timerMode {
             case .deadline:
                 let due = registers.timerDeadline
-                guard due != 0 else { return (nil, nil) }
+                guard due != 0 else { return nil }
                 let rest = timing.nanosecondsUntilCounter(due)
-                if rest > 0 { return (nil, now.advanced(by: rest)) }
+                if rest > 0 {
+                    timing.setDeadline(now.advanced(by: rest))
+                    return nil
+                }
                 registers.timerDeadline = 0
-                return (vector, nil)
-            case .periodic:
-                let period = UInt64(registers.initialCount) &* UInt64(registers.timerDivisor)
-                guard period != 0 else { return (nil, nil) }
+                return vector
+            case .periodic, .oneShot:
+                let period = registers.timerPeriod
+                guard period != 0 else { return nil }
+                let start = registers.timerStart
+                let end = Instant(nanoseconds: start).advanced(by: period)
+                if now < end {
+                    timing.setDeadline(end)
+                    return nil
+                }
+                guard registers.timerMode == .periodic else { return vector }
                 // A late thread skips periods rather than bunching them.
-                let missed = (now.nanoseconds &- registers.timerStart) / max(1, period)
-                registers.timerStart = registers.timerStart &+ max(1, missed) &* period
-                return (vector, Instant(nanoseconds: registers.timerStart &+ max(period, 20_000)))
-            case .oneShot:
-                return (vector, nil)
+                registers.timerStart = start &+ (now.nanoseconds &- start) / period &* period
+                timing.setDeadline(
+                    Instant(nanoseconds: registers.timerStart).advanced(
+                        by: max(period, Self.shortestPeriod)))
+                return vector
             }
         }
         if let vector { request(vector: vector, level: false) }
-        if let next { timing.setDeadline(next) }
     }
+
+    /// Nanoseconds between two interrupts of the periodic timer at least, whatever the guest asks.
+    static let shortestPeriod: UInt64 = 20_000
 }

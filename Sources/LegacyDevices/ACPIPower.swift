@@ -44,11 +44,11 @@ public final class ACPIPower: Device, Sendable {
 
     /// Presses the power button: a guest with ACPI shuts down. Any thread.
     public func pressPowerButton() {
-        let asserted = state.withLock { state in
+        // The line is set under the lock: its levels must come in the order of the states.
+        state.withLock { state in
             state.status |= 0x100
-            return state.status & state.enable != 0
+            interrupts.setLine(Self.line, asserted: state.status & state.enable != 0)
         }
-        interrupts.setLine(Self.line, asserted: asserted)
     }
 
     public func read(offset: UInt64, width: AccessWidth) -> UInt64 {
@@ -70,24 +70,25 @@ public final class ACPIPower: Device, Sendable {
 
     public func write(offset: UInt64, width: AccessWidth, value: UInt64) {
         let word = UInt16(truncatingIfNeeded: value)
-        let (asserted, sleeps) = state.withLock { state -> (Bool, Bool) in
+        let sleeps = state.withLock { state -> Bool in
             switch offset {
-            case 0: state.status &= ~word
+            case 0:
+                state.status &= ~word
+                if width >= 4 { state.enable = UInt16(truncatingIfNeeded: value >> 16) }
             case 2: state.enable = word
             case 4:
                 state.control = word & 0x1c01 | 1
                 if word & 0x2000 != 0, (word >> 10) & 7 == Self.powerOffType {
-                    return (false, true)
+                    return true
                 }
             default: break
             }
-            return (state.status & state.enable != 0, false)
+            if offset < 4 {
+                interrupts.setLine(Self.line, asserted: state.status & state.enable != 0)
+            }
+            return false
         }
-        if sleeps {
-            request(.powerOff)
-        } else if offset < 4 {
-            interrupts.setLine(Self.line, asserted: asserted)
-        }
+        if sleeps { request(.powerOff) }
     }
 }
 

@@ -34,40 +34,42 @@ public final class UART: Device, Sendable {
     /// Offers bytes from the host. Returns how many were taken: none while the guest holds RTS down
     /// or its FIFO is full. Any thread.
     public func receive(_ bytes: some Collection<UInt8>) -> Int {
-        let (taken, asserted) = registers.withLock { registers -> (Int, Bool) in
+        // The line is set under the lock: its levels must come in the order of the registers' states.
+        registers.withLock { registers in
             var taken = 0
             for byte in bytes {
                 if !registers.acceptsInput { break }
                 registers.input.append(byte)
                 taken += 1
             }
-            if taken > 0 { registers.inputIsAged = true }
-            return (taken, registers.isInterrupting)
+            if taken > 0 {
+                registers.inputIsAged = true
+                interrupts.setLine(line, asserted: registers.isInterrupting)
+            }
+            return taken
         }
-        if taken > 0 { interrupts.setLine(line, asserted: asserted) }
-        return taken
     }
 
     public func read(offset: UInt64, width: AccessWidth) -> UInt64 {
-        let (value, asserted, hasRoom) = registers.withLock { registers -> (UInt8, Bool, Bool) in
+        let (value, hasRoom) = registers.withLock { registers -> (UInt8, Bool) in
             let wasFull = !registers.acceptsInput
             let value = registers.read(UInt8(truncatingIfNeeded: offset & 7))
-            return (value, registers.isInterrupting, wasFull && registers.acceptsInput)
+            interrupts.setLine(line, asserted: registers.isInterrupting)
+            return (value, wasFull && registers.acceptsInput)
         }
-        interrupts.setLine(line, asserted: asserted)
         if hasRoom { roomAvailable() }
         return UInt64(value)
     }
 
     public func write(offset: UInt64, width: AccessWidth, value: UInt64) {
         let byte = UInt8(truncatingIfNeeded: value)
-        let (sent, asserted, hasRoom) = registers.withLock { registers -> (UInt8?, Bool, Bool) in
+        let (sent, hasRoom) = registers.withLock { registers -> (UInt8?, Bool) in
             let couldAccept = registers.acceptsInput
             let sent = registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
-            return (sent, registers.isInterrupting, !couldAccept && registers.acceptsInput)
+            interrupts.setLine(line, asserted: registers.isInterrupting)
+            return (sent, !couldAccept && registers.acceptsInput)
         }
         if let sent { transmit(sent) }
-        interrupts.setLine(line, asserted: asserted)
         if hasRoom { roomAvailable() }
     }
 }
