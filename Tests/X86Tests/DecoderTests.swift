@@ -70,6 +70,76 @@ struct DecoderTests {
         #expect(decode([0xc5, 0xf8, 0x77]) == .fault(.invalidOpcode))
     }
 
+    @Test func controlRegisterMovesHaveNoDisplacement() throws {
+        let mov = try instruction([0x0f, 0x22, 0x85, 1, 2, 3, 4])
+        #expect(mov.length == 3)
+        #expect(mov.operand0 == .register(.control, 0))
+        #expect(mov.operand1 == .register(.general, 5))
+        #expect(mov.operandSize == 8)
+        #expect(try instruction([0x44, 0x0f, 0x20, 0xc0]).operand1 == .register(.control, 8))
+    }
+
+    @Test func byteImmediatesIntoByteRegisters() throws {
+        let mov = try instruction([0xb4, 0x12])
+        #expect(mov.operandSize == 1)
+        #expect(mov.operand0 == .register(.highByte, 0))
+        #expect(try instruction([0x41, 0xb4, 0x12]).operand0 == .register(.general, 12))
+    }
+
+    @Test func operandsThatMayNotBeRegisters() {
+        #expect(decode([0x62, 0xc0, 0, 0, 0, 0], .code32) == .fault(.invalidOpcode))
+        #expect(decode([0x8e, 0xc8]) == .fault(.invalidOpcode))
+        #expect(decode([0x8e, 0xf0]) == .fault(.invalidOpcode))
+        #expect(decode([0x8d, 0xc0]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0xc7, 0xc8]) == .fault(.invalidOpcode))
+    }
+
+    @Test func whatTheModelDoesNotOffer() {
+        // CLFLUSHOPT, RDSEED, MOVBE, MONITOR, XTEST, and SYSCALL outside 64-bit code.
+        #expect(decode([0x66, 0x0f, 0xae, 0x38]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0xc7, 0xf8]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0x38, 0xf0, 0x00]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0x01, 0xc8]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0x01, 0xd6]) == .fault(.invalidOpcode))
+        #expect(decode([0x0f, 0x05], .code32) == .fault(.invalidOpcode))
+    }
+
+    @Test func prefixesInOddOrder() throws {
+        // REX counts only right before the opcode; the last of F2 and F3 counts.
+        #expect(try instruction([0x48, 0x66, 0x89, 0xc8]).operandSize == 2)
+        #expect(try instruction([0x66, 0x48, 0x89, 0xc8]).operandSize == 8)
+        #expect(try instruction([0xf2, 0xf3, 0x0f, 0x58, 0xc1]).mnemonic == .addss)
+        // CS, DS, ES and SS are no overrides in 64-bit code, FS is.
+        #expect(try instruction([0x2e, 0x8b, 0x00]).memory.segment == 3)
+        #expect(try instruction([0x64, 0x2e, 0x8b, 0x00]).memory.segment == 4)
+        #expect(try instruction([0x2e, 0x8b, 0x00], .code32).memory.segment == 1)
+    }
+
+    @Test func fifteenBytesAndNoMore() throws {
+        let prefixes = [UInt8](repeating: 0x66, count: 14)
+        #expect(try instruction(prefixes + [0x90]).length == 15)
+        #expect(decode(prefixes + [0x01, 0xc0]) == .fault(.tooLong))
+    }
+
+    @Test func textInIntelSyntax() throws {
+        func text(_ bytes: [UInt8], _ mode: DecodeMode = .code64) throws -> String {
+            Disassembler.text(try instruction(bytes, mode), address: 0x1000, mode: mode)
+        }
+        #expect(
+            try text([0x4f, 0x8b, 0x44, 0xbd, 0xf8]) == "mov r8, qword ptr [r13 + r15*4 - 8]")
+        #expect(try text([0xf0, 0x0f, 0xb1, 0x0f]) == "lock cmpxchg dword ptr [rdi], ecx")
+        #expect(try text([0x0f, 0x84, 0xfa, 0xff, 0xff, 0xff]) == "je 0x1000")
+        #expect(try text([0xeb, 0xfe], .code16) == "jmp 0x1000")
+        #expect(try text([0xf3, 0x48, 0xab]) == "rep stosq qword ptr es:[rdi], rax")
+        #expect(
+            try text([0x65, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0])
+                == "mov rax, qword ptr gs:[0x28]")
+        #expect(try text([0x0f, 0xb6, 0xc4]) == "movzx eax, ah")
+        #expect(try text([0xd9, 0xc1]) == "fld st(1)")
+        #expect(try text([0x66, 0x0f, 0x3a, 0x0f, 0xc1, 0x08]) == "palignr xmm0, xmm1, 8")
+        #expect(try text([0xea, 0x5b, 0xe0, 0, 0xf0], .code16) == "jmpf 0xf000:0xe05b")
+    }
+
     @Test func branchesIgnoreTheOperandSizePrefixIn64BitCode() throws {
         let call = try instruction([0x66, 0xe8, 1, 0, 0, 0])
         #expect(call.length == 6)
