@@ -52,7 +52,7 @@ enum Lowering {
             return endsBlock(instruction.mnemonic) ? .ends : .continues
         }
         if unsafe X87Lowering.lower(
-            instruction, into: &slot.pointee, availability: x87Availability(mode))
+            instruction, into: &slot.pointee, availability: X87Availability(blockMode: mode))
         {
             return .continues
         }
@@ -68,11 +68,6 @@ enum Lowering {
         case BlockMode.code32: .code32
         default: .code16
         }
-    }
-
-    private static func x87Availability(_ mode: UInt32) -> X87Availability {
-        mode & (BlockMode.emulation | BlockMode.taskSwitched) != 0
-            ? .deviceNotAvailable : .available
     }
 
     /// Base, index, displacement and segment of the memory operand, if there is one.

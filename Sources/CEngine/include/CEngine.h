@@ -8,6 +8,7 @@
 #include "VectorInteger.h"
 #include "VectorMoves.h"
 #include "VectorScalar.h"
+#include "X87.h"
 #include "EngineAtomics.h"
 #include "Integer.h"
 

@@ -1,0 +1,116 @@
+internal import CEngine
+internal import X86
+
+/// Whether the control bits let x87 instructions run. They belong to the mode of a block.
+struct X87Availability: Sendable {
+    /// CR0.EM or CR0.TS: #NM.
+    var deviceNotAvailable: Bool
+    /// CR0.TS and CR0.MP: #NM from WAIT.
+    var waitNotAvailable: Bool
+
+    static let available = X87Availability(deviceNotAvailable: false, waitNotAvailable: false)
+
+    init(deviceNotAvailable: Bool, waitNotAvailable: Bool) {
+        self.deviceNotAvailable = deviceNotAvailable
+        self.waitNotAvailable = waitNotAvailable
+    }
+
+    /// From the bits of `CPUState.blockMode`.
+    init(blockMode: UInt32) {
+        deviceNotAvailable = blockMode & (BlockMode.emulation | BlockMode.taskSwitched) != 0
+        let both = BlockMode.monitorCoprocessor | BlockMode.taskSwitched
+        waitNotAvailable = blockMode & both == both
+    }
+}
+
+/// The entry point of the x87 half of lowering.
+enum X87Lowering {
+    /// Sets the handler and the immediate of `op`: the bytes that FOP keeps (low three bits of the
+    /// opcode, ModRM) in bits 10 to 0. The memory operand is the caller's. False: the instruction is
+    /// not one of ours, `op` is as it was.
+    static func lower(
+        _ instruction: Instruction, into op: inout DecodedInstruction, availability: X87Availability
+    ) -> Bool {
+        if instruction.mnemonic == .fwait {
+            unsafe op.handler =
+                availability.waitNotAvailable ? x87NotAvailable : x87Wait
+            return true
+        }
+        let form = instruction.form
+        guard form.map == 0, form.opcode & 0xf8 == 0xd8 else { return false }
+        let row = UInt64(form.opcode & 7)
+        let digit = UInt64(form.digit ?? 0)
+        unsafe op.immediate = row &<< 8 | digit &<< 3 | modRM(instruction)
+        unsafe op.auxiliary = 0
+        if availability.deviceNotAvailable {
+            unsafe op.handler = x87NotAvailable
+        } else if instruction.hasMemoryOperand {
+            unsafe op.auxiliary = environmentForm(instruction)
+            unsafe op.handler = memoryHandler(row: row, digit: digit)
+        } else {
+            unsafe op.handler = registerHandler(row: row, digit: digit, instruction)
+        }
+        return true
+    }
+
+    /// Mod and rm of the ModRM byte. Of memory operands they are those of the shortest encoding:
+    /// a decoded instruction does not say which was used.
+    private static func modRM(_ instruction: Instruction) -> UInt64 {
+        let memory = instruction.memory
+        if !instruction.hasMemoryOperand {
+            if let rm = instruction.form.registerOrMemory { return 0xc0 | UInt64(rm) }
+            if case .register(.st, let index) = instruction.operand1, index != 0 {
+                return 0xc0 | UInt64(index & 7)
+            }
+            if case .register(.st, let index) = instruction.operand0 {
+                return 0xc0 | UInt64(index & 7)
+            }
+            return 0xc0
+        }
+        if memory.base == MemoryOperand.absent || memory.base == MemoryOperand.instructionPointer {
+            return 5
+        }
+        let rm = memory.index == MemoryOperand.absent ? UInt64(memory.base & 7) : 4
+        if memory.displacement == 0, memory.base & 7 != 5 { return rm }
+        return rm | (memory.displacement == Int64(Int8(truncatingIfNeeded: memory.displacement))
+            ? 0x40 : 0x80)
+    }
+
+    /// Bit 0: the 16-bit form of FNSTENV and its kind.
+    private static func environmentForm(_ instruction: Instruction) -> UInt8 {
+        instruction.operandSize == 2 ? 1 : 0
+    }
+
+    private static func memoryHandler(row: UInt64, digit: UInt64) -> InstructionHandler {
+        switch (row, digit) {
+        case (1, 4): unsafe x87LoadEnvironment
+        case (1, 5): unsafe x87LoadControl
+        case (1, 6): unsafe x87StoreEnvironment
+        case (1, 7): unsafe x87StoreControl
+        case (5, 4): unsafe x87RestoreState
+        case (5, 6): unsafe x87SaveState
+        case (5, 7): unsafe x87StoreStatus
+        case (0, _), (2, _), (1, 0), (3, 0): { unsafe x87Load($0, $1, 4) }
+        case (4, _), (5, 0), (7, 5): { unsafe x87Load($0, $1, 8) }
+        case (6, _), (7, 0): { unsafe x87Load($0, $1, 2) }
+        case (3, 5), (7, 4): { unsafe x87Load($0, $1, 10) }
+        case (1, 2), (1, 3), (3, 1), (3, 2), (3, 3): { unsafe x87Store($0, $1, 4) }
+        case (5, 1), (5, 2), (5, 3), (7, 7): { unsafe x87Store($0, $1, 8) }
+        case (7, 1), (7, 2), (7, 3): { unsafe x87Store($0, $1, 2) }
+        default: { unsafe x87Store($0, $1, 10) }
+        }
+    }
+
+    private static func registerHandler(
+        row: UInt64, digit: UInt64, _ instruction: Instruction
+    ) -> InstructionHandler {
+        switch instruction.mnemonic {
+        case .fnclex: unsafe x87ClearExceptions
+        case .fninit: unsafe x87Initialize
+        case .fnstsw: unsafe x87StoreStatusAX
+        // FNENI, FNDISI and FNSETPM do nothing, and do not wait.
+        case .fnop where row == 3: { unsafe $1 + 1 }
+        default: unsafe x87Register
+        }
+    }
+}
