@@ -1,4 +1,7 @@
+import Boot
+import Foundation
 import Machine
+import Synchronization
 import Vocabulary
 
 /// One run of a guest for `martlet run`.
@@ -7,8 +10,223 @@ struct GuestRun {
 
     init(_ options: RunCommand) { self.options = options }
 
+    /// Runs the guest to its end. Returns the status to exit with.
     func run() throws -> Int32 {
-        _ = try options.baseConfiguration()
-        throw XError(.unsupported, "no guest runs yet in this version")
+        let progress = Progress(quiet: options.quiet)
+        let configuration = try configure(progress)
+        if options.initrd != nil { return try runWithOwnInitramfs(configuration, progress) }
+        return try runWithAgent(configuration, progress)
+    }
+
+    // MARK: What is booted
+
+    private func configure(_ progress: Progress) throws -> MachineConfiguration {
+        var configuration = try options.baseConfiguration()
+        let report: KernelStore.ProgressHandler = { progress.step($0) }
+        let kernelPath: String
+        switch options.kernel {
+        case .stock(let name): kernelPath = try KernelStore().kernel(name, progress: report).path
+        case .file(let path): kernelPath = path
+        }
+        configuration.kernel = try Self.read(kernelPath, what: "kernel", option: "--kernel")
+        if let initrd = options.initrd {
+            configuration.initialRAMDisk = try Self.read(
+                initrd, what: "initramfs", option: "--initrd")
+            return configuration
+        }
+        let busybox = try KernelStore().busybox(progress: report)
+        var tree = try GuestSystem.initramfs(busybox: busybox)
+        for file in options.file {
+            try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
+        }
+        configuration.initialRAMDisk = try tree.bytes()
+        configuration.commandLine += " " + AgentSession.commandLine
+        progress.done()
+        return configuration
+    }
+
+    private static func read(_ path: String, what: String, option: String) throws -> [UInt8] {
+        do {
+            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            throw XError(
+                .notFound,
+                "cannot read the \(what) '\(path)': \(Self.reason(error)); give another with \(option)",
+                cause: error)
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        guard let cause, cause.domain == NSPOSIXErrorDomain else { return "it is not readable" }
+        return unsafe String(cString: strerror(Int32(truncatingIfNeeded: cause.code)))
+    }
+
+    // MARK: With the agent
+
+    private func runWithAgent(
+        _ configuration: MachineConfiguration, _ progress: Progress
+    ) throws -> Int32 {
+        let isShell = options.command.isEmpty
+        var start = AgentProtocol.Start(
+            arguments: isShell ? ["/bin/sh", "-l"] : options.command)
+        let terminal = isShell && Terminal.isInteractive
+        start.usesTerminal = terminal
+        start.environment = ["TERM=" + (ProcessInfo.processInfo.environment["TERM"] ?? "dumb")]
+        if let window = Terminal.windowSize {
+            start.window = AgentProtocol.WindowSize(rows: window.rows, columns: window.columns)
+        }
+        guard AgentProtocol.encode(.start(start)) != nil else {
+            throw XError(
+                .invalidArgument, "the command has more than 64 KiB of arguments: put it in a file")
+        }
+        let log = try ConsoleLog(options.console)
+        let session = AgentSession(start)
+        let machine = try Machine(
+            configuration,
+            output: { port, byte in
+                switch port {
+                case 0: log.append([byte])
+                case AgentSession.port: session.receive(byte)
+                default: break
+                }
+            },
+            room: { port in if port == AgentSession.port { session.flush() } })
+        session.attach(machine)
+        progress.step("booting")
+        if terminal { try Terminal.enterRawMode() }
+        defer { Terminal.leaveRawMode() }
+        let leaves = Atomic<Bool>(false)
+        let pump = inputPump(session, machine, terminal: terminal) {
+            leaves.store(true, ordering: .releasing)
+        }
+        try machine.start()
+        pump.start()
+        let reason = wait(machine, session, progress)
+        pump.stop()
+        Terminal.leaveRawMode()
+        progress.done()
+        if options.stats { printStatistics(machine, session) }
+        if leaves.load(ordering: .acquiring) { return 0 }
+        if let exit = session.exit { return try status(exit) }
+        return try report(reason, machine, log)
+    }
+
+    private func status(_ exit: AgentProtocol.Exit) throws -> Int32 {
+        if case .notStarted(let number) = exit {
+            let text = unsafe String(cString: strerror(Int32(number)))
+            StandardError.write("martlet: cannot run '\(options.command.first ?? "")': \(text)\n")
+            return number == 2 ? 127 : 126
+        }
+        return exit.shellStatus
+    }
+
+    private func inputPump(
+        _ session: AgentSession, _ machine: Machine, terminal: Bool,
+        _ leave: @escaping @Sendable () -> Void
+    ) -> InputPump {
+        InputPump(STDIN_FILENO) { event in
+            switch event {
+            case .bytes(let bytes):
+                if !terminal { return session.feed(bytes) }
+                let (typed, leaves) = EscapeKey.split(bytes[...])
+                session.feed(Array(typed))
+                if leaves {
+                    leave()
+                    machine.stop()
+                }
+            case .end: session.endInput()
+            case .tick:
+                if terminal, Terminal.takeWindowChange(), let window = Terminal.windowSize {
+                    session.resize(window)
+                }
+            }
+        }
+    }
+
+    /// Until the guest has ended, or time is up, or it lingers after its program has ended.
+    private func wait(_ machine: Machine, _ session: AgentSession, _ progress: Progress)
+        -> StopReason?
+    {
+        let deadline = options.timeout.map { Date().addingTimeInterval($0) }
+        var lingering = 0
+        while true {
+            if let reason = machine.wait(seconds: session.exit == nil ? 0.1 : 0.02) { return reason }
+            if session.secondsToReady != nil { progress.done() } else { progress.tick() }
+            if session.exit != nil { lingering += 1 }
+            let isLate = deadline.map { Date() >= $0 } ?? false
+            if isLate || lingering > 250 {
+                machine.stop()
+                _ = machine.wait(seconds: 10)
+                return nil
+            }
+        }
+    }
+
+    /// The guest ended, or was ended, before its program did.
+    private func report(_ reason: StopReason?, _ machine: Machine, _ log: ConsoleLog) throws -> Int32
+    {
+        guard let reason else {
+            throw XError(
+                .busy,
+                "the guest was ended after \(options.timeout ?? 0) seconds: give it more with --timeout"
+            )
+        }
+        if let end = machine.postMortem { StandardError.write("\(end)\n") }
+        let tail = log.tail(lines: 25)
+        if options.console != .stdio, !tail.isEmpty {
+            StandardError.write("the kernel's last lines:\n\(tail)\n")
+        }
+        throw XError(
+            .invalidFormat, "\(reason) before the command had ended: see the kernel's log (--console)")
+    }
+
+    // MARK: With an initramfs of the user's
+
+    private func runWithOwnInitramfs(
+        _ configuration: MachineConfiguration, _ progress: Progress
+    ) throws -> Int32 {
+        guard options.command.isEmpty, options.file.isEmpty else {
+            throw XError(
+                .invalidArgument,
+                "--initrd has its own programs: leave COMMAND and --file out, or --initrd")
+        }
+        let log = try ConsoleLog(options.console ?? .stdio)
+        let machine = try Machine(configuration) { port, byte in
+            if port == 0 { log.append([byte]) }
+        }
+        let terminal = Terminal.isInteractive
+        if terminal { try Terminal.enterRawMode() }
+        defer { Terminal.leaveRawMode() }
+        let pump = InputPump(STDIN_FILENO) { event in
+            guard case .bytes(let bytes) = event else { return }
+            let (typed, leaves) = EscapeKey.split(bytes[...])
+            _ = machine.send(typed, toPort: 0)
+            if leaves, terminal { machine.stop() }
+        }
+        try machine.start()
+        pump.start()
+        let reason = machine.wait(seconds: options.timeout)
+        if reason == nil {
+            machine.stop()
+            _ = machine.wait(seconds: 10)
+        }
+        pump.stop()
+        Terminal.leaveRawMode()
+        if options.stats { printStatistics(machine, nil) }
+        switch reason {
+        case .poweredOff, .reset, .requested: return 0
+        default: return try report(reason, machine, log)
+        }
+    }
+
+    private func printStatistics(_ machine: Machine, _ session: AgentSession?) {
+        var statistics = machine.statistics
+        statistics.secondsToFirstUserInstruction = session?.secondsToReady
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        if let data = try? encoder.encode(statistics) {
+            StandardError.write(String(decoding: data, as: UTF8.self) + "\n")
+        }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Boot
 import Vocabulary
 
 /// `martlet pull`.
@@ -20,5 +21,9 @@ struct PullCommand: ParsableCommand {
                 "no kernel is named '\(name)': give \(KernelChoice.stockNames.joined(separator: ", "))"
             )
         }
+        let progress = Progress(quiet: quiet)
+        let kernel = try KernelStore().pull(name) { progress.step($0) }
+        progress.done()
+        print(kernel.path)
     }
 }

@@ -182,7 +182,22 @@ public final class Machine: Sendable {
     public var statistics: MachineStatistics {
         var result = MachineStatistics()
         for runner in runners { result.add(runner.report) }
+        result.seconds = ensemble.seconds
+        result.processorSeconds = ensemble.processorSeconds
+        if result.processorSeconds > 0 {
+            result.mips = Double(result.instructionsRetired) / result.processorSeconds / 1e6
+        }
+        result.peakMemoryByteCount = Self.peakMemoryByteCount
         return result
+    }
+}
+
+extension Machine {
+    /// Peak resident memory of this process.
+    fileprivate static var peakMemoryByteCount: UInt64 {
+        var usage = rusage()
+        unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return UInt64(max(0, usage.ru_maxrss)) << 10
     }
 }
 

@@ -1,0 +1,141 @@
+import Boot
+import Foundation
+import Machine
+import Synchronization
+
+/// The host's end of the agent channel: starts the program, feeds its input and passes its output on.
+///
+/// Bytes of the guest arrive on a vCPU's thread, which never waits: output is written by a queue of
+/// its own, and the agent sends no more than that queue has given it credit for.
+final class AgentSession: Sendable {
+    /// The serial port of the channel, as the kernel's command line names it.
+    static let port = 1
+    static let commandLine = "martlet.agent=/dev/ttyS1"
+
+    private struct State {
+        var decoder = AgentProtocol.Decoder()
+        /// Bytes for the guest that its UART has not taken yet.
+        var outgoing: [UInt8] = []
+        var exit: AgentProtocol.Exit?
+        var isReady = false
+        var readyAt: Double?
+    }
+
+    private let start: AgentProtocol.Start
+    private let state = Mutex(State())
+    private let machine = Mutex<Machine?>(nil)
+    private let output = DispatchQueue(label: "guest-output")
+    private let input = NSCondition()
+    /// Bytes of standard input the agent still takes; guarded by `input`.
+    private nonisolated(unsafe) var inputCredit = 0
+    private let ended = DispatchSemaphore(value: 0)
+    private let began = ContinuousClock.now
+
+    init(_ start: AgentProtocol.Start) { self.start = start }
+
+    /// The machine, once it is made and before it starts.
+    func attach(_ machine: Machine) { self.machine.withLock { $0 = machine } }
+
+    /// How the program ended, after all of its output has been written; nil while it runs.
+    var exit: AgentProtocol.Exit? { state.withLock { $0.exit } }
+
+    /// Seconds from the start of the session to the agent's first word.
+    var secondsToReady: Double? { state.withLock { $0.readyAt } }
+
+    // MARK: From the guest
+
+    /// A byte from the guest, on a vCPU's thread.
+    func receive(_ byte: UInt8) {
+        let frames = state.withLock { $0.decoder.decode(CollectionOfOne(byte)) }
+        for frame in frames { handle(frame) }
+    }
+
+    private func handle(_ frame: AgentProtocol.GuestFrame) {
+        switch frame {
+        case .ready:
+            let seconds = began.duration(to: .now).seconds
+            let first = state.withLock { state -> Bool in
+                if state.isReady { return false }
+                state.isReady = true
+                state.readyAt = seconds
+                return true
+            }
+            if first { send(.start(start)) }
+        case .standardOutput(let bytes): write(bytes, to: STDOUT_FILENO)
+        case .standardError(let bytes): write(bytes, to: STDERR_FILENO)
+        case .exit(let exit):
+            output.async { [self] in
+                state.withLock { $0.exit = exit }
+                input.lock()
+                unsafe inputCredit = .max
+                input.broadcast()
+                input.unlock()
+                ended.signal()
+            }
+        case .credit(let count):
+            input.lock()
+            if unsafe inputCredit < .max / 2 { unsafe inputCredit += Int(count) }
+            input.broadcast()
+            input.unlock()
+        case .unknown: break
+        }
+    }
+
+    private func write(_ bytes: [UInt8], to descriptor: Int32) {
+        output.async { [self] in
+            DescriptorOutput.write(bytes, to: descriptor)
+            send(.credit(UInt32(bytes.count)))
+        }
+    }
+
+    // MARK: To the guest
+
+    private func send(_ frame: AgentProtocol.HostFrame) {
+        guard let bytes = AgentProtocol.encode(frame) else { return }
+        state.withLock { $0.outgoing += bytes }
+        flush()
+    }
+
+    /// Gives the UART what it takes. Any thread; called again when it has room.
+    func flush() {
+        guard let machine = machine.withLock({ $0 }) else { return }
+        state.withLock { state in
+            while !state.outgoing.isEmpty {
+                let taken = machine.send(state.outgoing, toPort: Self.port)
+                if taken == 0 { return }
+                state.outgoing.removeFirst(taken)
+            }
+        }
+    }
+
+    /// Standard input for the program. Waits for the agent's credit; not on a vCPU's thread.
+    func feed(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            input.lock()
+            while unsafe inputCredit == 0 { input.wait() }
+            let count = unsafe min(rest.count, inputCredit, AgentProtocol.largestPayload)
+            if unsafe inputCredit < .max { unsafe inputCredit -= count }
+            input.unlock()
+            if exit != nil { return }
+            send(.standardInput(Array(rest.prefix(count))))
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    func endInput() { send(.endOfInput) }
+
+    func resize(_ window: Terminal.WindowSize) {
+        send(.windowSize(AgentProtocol.WindowSize(rows: window.rows, columns: window.columns)))
+    }
+
+    /// Waits until the program has ended and its output is written. False when the time is up.
+    func wait(seconds: Double) -> Bool { ended.wait(timeout: .now() + seconds) == .success }
+}
+
+extension Duration {
+    fileprivate var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
