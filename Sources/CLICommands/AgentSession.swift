@@ -60,7 +60,7 @@ final class AgentSession: Sendable {
                 state.readyAt = seconds
                 return true
             }
-            if first { send(.start(start)) }
+            if first { begin() }
         case .standardOutput(let bytes): write(bytes, to: STDOUT_FILENO)
         case .standardError(let bytes): write(bytes, to: STDERR_FILENO)
         case .exit(let exit):
@@ -90,6 +90,14 @@ final class AgentSession: Sendable {
 
     // MARK: To the guest
 
+    /// START goes before anything that was to be sent while the guest was booting: until READY the
+    /// port is a terminal that echoes.
+    private func begin() {
+        guard let bytes = AgentProtocol.encode(.start(start)) else { return }
+        state.withLock { $0.outgoing = bytes + $0.outgoing }
+        flush()
+    }
+
     private func send(_ frame: AgentProtocol.HostFrame) {
         guard let bytes = AgentProtocol.encode(frame) else { return }
         state.withLock { $0.outgoing += bytes }
@@ -100,6 +108,7 @@ final class AgentSession: Sendable {
     func flush() {
         guard let machine = machine.withLock({ $0 }) else { return }
         state.withLock { state in
+            guard state.isReady else { return }
             while !state.outgoing.isEmpty {
                 let taken = machine.send(state.outgoing, toPort: Self.port)
                 if taken == 0 { return }

@@ -151,7 +151,9 @@ struct GuestRun {
         let deadline = options.timeout.map { Date().addingTimeInterval($0) }
         var lingering = 0
         while true {
-            if let reason = machine.wait(seconds: session.exit == nil ? 0.1 : 0.02) { return reason }
+            if let reason = machine.wait(seconds: session.exit == nil ? 0.1 : 0.02) {
+                return reason
+            }
             if session.secondsToReady != nil { progress.done() } else { progress.tick() }
             if session.exit != nil { lingering += 1 }
             let isLate = deadline.map { Date() >= $0 } ?? false
@@ -164,7 +166,8 @@ struct GuestRun {
     }
 
     /// The guest ended, or was ended, before its program did.
-    private func report(_ reason: StopReason?, _ machine: Machine, _ log: ConsoleLog) throws -> Int32
+    private func report(_ reason: StopReason?, _ machine: Machine, _ log: ConsoleLog) throws
+        -> Int32
     {
         guard let reason else {
             throw XError(
@@ -178,7 +181,8 @@ struct GuestRun {
             StandardError.write("the kernel's last lines:\n\(tail)\n")
         }
         throw XError(
-            .invalidFormat, "\(reason) before the command had ended: see the kernel's log (--console)")
+            .invalidFormat,
+            "\(reason) before the command had ended: see the kernel's log (--console)")
     }
 
     // MARK: With an initramfs of the user's

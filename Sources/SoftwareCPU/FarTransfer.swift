@@ -92,10 +92,7 @@ private func farTarget(_ cpu: CPU, _ op: Op, _ selector: UInt16, _ offset: UInt6
     return unsafe markAccessed(cpu, op, selector, &code) ? code : nil
 }
 
-private func continueAt(_ cpu: CPU, _ rip: UInt64) -> Next {
-    unsafe cpu.pointee.rip = rip
-    return unsafe lookUpBlock(cpu)
-}
+private func continueAt(_ cpu: CPU, _ rip: UInt64) -> Next { unsafe jump(cpu, to: rip) }
 
 private func farJump(_ cpu: CPU, _ op: Op, selector: UInt16, offset: UInt64) -> Next {
     if unsafe cpu.pointee.blockMode & BlockMode.protected == 0 {

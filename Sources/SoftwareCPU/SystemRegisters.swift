@@ -12,8 +12,7 @@ func requirePrivilege(_ cpu: CPU, _ op: Op) -> Bool {
 
 /// Ends the block: what follows may be decoded or translated differently.
 func continueAfter(_ cpu: CPU, _ op: Op) -> Next {
-    unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)
-    return unsafe lookUpBlock(cpu)
+    unsafe jump(cpu, to: cpu.nextInstructionPointer(of: op))
 }
 
 enum ControlRegister {

@@ -72,8 +72,9 @@ enum X87Lowering {
         }
         let rm = memory.index == MemoryOperand.absent ? UInt64(memory.base & 7) : 4
         if memory.displacement == 0, memory.base & 7 != 5 { return rm }
-        return rm | (memory.displacement == Int64(Int8(truncatingIfNeeded: memory.displacement))
-            ? 0x40 : 0x80)
+        return rm
+            | (memory.displacement == Int64(Int8(truncatingIfNeeded: memory.displacement))
+                ? 0x40 : 0x80)
     }
 
     /// Bit 0: the 16-bit form of FNSTENV and its kind.
