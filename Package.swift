@@ -52,7 +52,8 @@ let package = Package(
         room("VirtualCPU", ["CEngine", "Vocabulary", "GuestMemory"]),
         // Row 3.
         room("X86", ["Vocabulary"]),
-        room("SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        room(
+            "SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         room("Interrupts", ["Vocabulary", "VirtualCPU"]),
         room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
         room("Bus", ["Vocabulary"]),
@@ -74,7 +75,10 @@ let package = Package(
         // Row 7.
         room(
             "CLICommands",
-            ["CHost", "Vocabulary", "HostIO", "VirtualCPU", "X86", "Boot", "Machine", argumentParser]),
+            [
+                "CHost", "Vocabulary", "HostIO", "VirtualCPU", "X86", "Boot", "Machine",
+                argumentParser,
+            ]),
         .executableTarget(
             name: "martlet", dependencies: ["CLICommands", argumentParser], swiftSettings: strict),
         // Tests.

@@ -15,6 +15,7 @@ func buildBlock(
     if !engine.memory.contains(page, 4096) { return nil }
     if unsafe engine.code.reserve() == nil {
         engine.code.flush()
+        unsafe cpu.pointee.codeGeneration &+= 1
         unsafe flushJumpCache(cpu)
     }
     guard let header = unsafe engine.code.reserve() else { return nil }

@@ -174,4 +174,5 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     unsafe refreshMode(cpu)
     unsafe flushEverything(cpu)
     engine.code.flush()
+    unsafe cpu.pointee.codeGeneration &+= 1
 }

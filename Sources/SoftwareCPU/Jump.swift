@@ -26,21 +26,27 @@ func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCa
         + slot
 }
 
-/// The first time a direct branch is taken: remembers the target in the instruction if it lies in
-/// the same page, where it is the same physical page whenever this instruction runs.
+/// A direct branch that is not linked: into another page always, within its page the first time.
 @inline(never)
 func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
     let page = unsafe cpu.pointee.codePage
-    let engine = unsafe context(cpu)
-    let linkable = unsafe cpu.pointee.stepping == 0 && !engine.code.isTransient(op)
-    let flushes = engine.code.flushCount
+    let generation = unsafe cpu.pointee.codeGeneration
     guard let target = unsafe jump(cpu, to: rip) else { return nil }
-    if linkable, unsafe cpu.pointee.codePage == page, unsafe !engine.code.isTransient(target),
-        engine.code.flushCount == flushes
+    if unsafe cpu.pointee.codePage == page, unsafe cpu.pointee.codeGeneration == generation,
+        unsafe cpu.pointee.stepping == 0
     {
-        unsafe UnsafeMutablePointer(mutating: op).pointee.target = unsafe target
+        unsafe link(cpu, op, target)
     }
     return unsafe target
+}
+
+/// Remembers the target in the instruction: in the same linear page it is in the same physical page
+/// whenever this instruction runs.
+@inline(never)
+private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
+    let code = unsafe context(cpu).code
+    if unsafe code.isTransient(op) || code.isTransient(target) { return }
+    unsafe UnsafeMutablePointer(mutating: op).pointee.target = unsafe target
 }
 
 /// Finds or makes the block at `rip`. Nil: the fetch faulted.

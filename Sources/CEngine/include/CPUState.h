@@ -206,6 +206,8 @@ typedef struct CPUState {
     uint32_t replayCount;
     uint32_t replayCursor;
 
+    /// Counts flushes of the code arena: an instruction seen before one must not be touched after it.
+    uint64_t codeGeneration;
     uint64_t tlbMisses;
     uint64_t blockLookups;
     /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.

@@ -1,0 +1,50 @@
+# Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
+
+.PHONY: run test build install-dependencies lint check-generated format clean fuzz-cpu
+
+PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+run: install-dependencies
+	swift build -c release --product martlet
+	.build/release/martlet run
+
+build: install-dependencies
+	swift build -c release
+
+# Everything CI checks: style, generated sources, release build, all tests.
+test: install-dependencies lint check-generated
+	swift test -c release -Xswiftc -enable-testing
+
+# Installs only what is missing, and says what and why.
+install-dependencies:
+	@missing=""; for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q "install ok installed" \
+	    || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing$$missing (kernel decompression, disassembly oracle)"; \
+	  $(SUDO) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+lint:
+	swift format lint --strict --recursive --parallel Sources Tests Tools/Sources Package.swift
+
+# Generated sources are checked in; they must be what the generators make.
+check-generated:
+	swift build --package-path Tools --scratch-path .build-tools
+	.build-tools/debug/InstructionTableGenerator Tools/InstructionTable/x86.table Sources/X86 --check
+	.build-tools/debug/HandlerTableGenerator Sources/SoftwareCPU
+	git diff --exit-code --stat -- Sources/SoftwareCPU/IntegerTables.generated.swift
+
+format:
+	swift format --in-place --recursive --parallel Sources Tests Tools/Sources Package.swift
+
+# SECONDS of random instructions against the host's processor.
+SECONDS ?= 60
+fuzz-cpu: install-dependencies
+	MARTLET_FUZZ_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing --filter Oracle
+
+clean:
+	rm -rf .build .build-tools
