@@ -23,7 +23,8 @@ struct DebianPackages: Sendable {
         let text = try query(["depends", "--important", name], about: name)
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words.count == 2, words[0].hasSuffix("Depends:"), words[1].hasPrefix("linux-image-") {
+            if words.count == 2, words[0].hasSuffix("Depends:"), words[1].hasPrefix("linux-image-")
+            {
                 return try package(String(words[1]))
             }
         }
@@ -97,7 +98,8 @@ struct DebianPackages: Sendable {
         let options = HostFiles.exists(ownLists + "/lists/complete") ? ownOptions : []
         do {
             return try HostCommand.run(
-                [tool(program)] + options + ["-q", "-o", "APT::Sandbox::User="] + arguments, in: folder)
+                [tool(program)] + options + ["-q", "-o", "APT::Sandbox::User="] + arguments,
+                in: folder)
         } catch {
             guard error.code == .notFound else { throw error }
             throw XError(

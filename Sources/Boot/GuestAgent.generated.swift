@@ -3,7 +3,8 @@
 /// The guest agent: a static x86-64 ELF program.
 enum GuestAgentImage {
     /// What compiled it; another version may make other bytes.
-    static let compiler = "clang version 21.0.0 (https://github.com/swiftlang/llvm-project.git 11673e6660b2d0a5f9f99b1c7b773f4c2f6df1b0)"
+    static let compiler =
+        "clang version 21.0.0 (https://github.com/swiftlang/llvm-project.git 11673e6660b2d0a5f9f99b1c7b773f4c2f6df1b0)"
     static let byteCount = 8624
     /// Little-endian words, the last one filled up with zeros.
     static let words: [UInt64] = [

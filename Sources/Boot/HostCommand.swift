@@ -42,8 +42,8 @@ struct HostCommand {
         unsafe pointers.append(nil)
         var environment = unsafe englishEnvironment()
         defer {
-            for unsafe pointer in unsafe pointers { unsafe free(pointer) }
-            for unsafe pointer in unsafe environment { unsafe free(pointer) }
+            for unsafepointer in unsafe pointers { unsafe free(pointer) }
+            for unsafepointer in unsafe environment { unsafe free(pointer) }
         }
         var process: pid_t = 0
         let error = unsafe posix_spawnp(

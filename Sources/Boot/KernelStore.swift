@@ -95,7 +95,8 @@ public struct KernelStore: Sendable {
                 try HostFiles.write(temporary + "/vmlinuz.sha256", SHA256.hexadecimal(bytes) + "\n")
                 try HostFiles.write(
                     temporary + "/release", String(image.dropFirst("vmlinuz-".count)) + "\n")
-                guard unsafe rename(temporary + "/boot/" + image, temporary + "/vmlinuz") == 0 else {
+                guard unsafe rename(temporary + "/boot/" + image, temporary + "/vmlinuz") == 0
+                else {
                     throw HostFiles.unwritable(temporary + "/vmlinuz", errno)
                 }
                 HostFiles.removeTree(temporary + "/boot")
@@ -158,7 +159,9 @@ public struct KernelStore: Sendable {
         guard let found = places.first(where: HostFiles.exists) else {
             throw XError(.invalidFormat, "the package \(kernel.packageVersion) has no modules")
         }
-        guard unsafe rename(found, directory) == 0 else { throw HostFiles.unwritable(directory, errno) }
+        guard unsafe rename(found, directory) == 0 else {
+            throw HostFiles.unwritable(directory, errno)
+        }
         return directory
     }
 }

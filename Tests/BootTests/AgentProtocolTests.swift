@@ -12,7 +12,9 @@ import Testing
         let frame = try #require(AgentProtocol.encode(.start(start)))
         let strings = Array("/w\0ls\0-l\0A=b\0".utf8)
         #expect(
-            frame == [1, UInt8(13 + strings.count), 0, 1, 2, 1, 4, 3, 0xd, 0xc, 0xb, 0xa, 2, 0, 1, 0]
+            frame == [
+                1, UInt8(13 + strings.count), 0, 1, 2, 1, 4, 3, 0xd, 0xc, 0xb, 0xa, 2, 0, 1, 0,
+            ]
                 + strings)
     }
 
@@ -37,7 +39,8 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 5, 100]) func framesComeInAnyPieces(size: Int) {
         let stream: [UInt8] = [
-            0x81, 2, 0, 1, 0, 0x82, 3, 0, 7, 8, 9, 0x83, 0, 0, 0x85, 4, 0, 1, 2, 0, 0, 0x77, 1, 0, 5,
+            0x81, 2, 0, 1, 0, 0x82, 3, 0, 7, 8, 9, 0x83, 0, 0, 0x85, 4, 0, 1, 2, 0, 0, 0x77, 1, 0,
+            5,
             0x84, 2, 0, 0, 42, 0x84, 2, 0, 1, 9, 0x84, 1, 0, 0, 0x82,
         ]
         var decoder = AgentProtocol.Decoder()

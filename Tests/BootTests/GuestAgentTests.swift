@@ -12,7 +12,8 @@ import Testing
             let version = try? HostCommand.run(["clang", "--version"]),
             version.output.split(separator: "\n").first.map(String.init) == GuestAgentImage.compiler
         else { return }
-        let output = "/tmp/martlet-agent-test.\(GuestAgentImage.byteCount).\(UInt64.random(in: 0...UInt64.max))"
+        let output =
+            "/tmp/martlet-agent-test.\(GuestAgentImage.byteCount).\(UInt64.random(in: 0...UInt64.max))"
         let made = try HostCommand.run(["make", "-s", "-C", folder, "OUT=\(output)", output])
         try #require(made.status == 0, "\(made.errors)")
         let bytes = try HostFiles.read(output)

@@ -104,7 +104,9 @@ private struct Numbers: RandomNumberGenerator {
         for _ in 0..<20000 {
             var kernel = smallKernel()
             for _ in 0..<Int.random(in: 1...6, using: &numbers) {
-                let edge: [UInt8] = [0, 1, 0x7f, 0x80, 0xff, UInt8.random(in: 0...255, using: &numbers)]
+                let edge: [UInt8] = [
+                    0, 1, 0x7f, 0x80, 0xff, UInt8.random(in: 0...255, using: &numbers),
+                ]
                 kernel[Int.random(in: 0..<kernel.count, using: &numbers)] =
                     edge[Int.random(in: 0..<edge.count, using: &numbers)]
             }
@@ -133,7 +135,9 @@ private struct Numbers: RandomNumberGenerator {
         ] {
             for _ in 0..<300 {
                 image = whole
-                for index in 1024..<1280 { image[index] = UInt8.random(in: 0...255, using: &numbers) }
+                for index in 1024..<1280 {
+                    image[index] = UInt8.random(in: 0...255, using: &numbers)
+                }
                 set(1024, magic)
                 if Bool.random(using: &numbers) {
                     image[Int.random(in: 0x248..<0x250, using: &numbers)] = 0xff

@@ -66,7 +66,8 @@ import Testing
             rtc.write(offset: 0, width: 1, value: index)
             return rtc.read(offset: 1, width: 1)
         }
-        #expect([0, 2, 4, 6, 7, 8, 9, 0x32].map(register) == [0x58, 0x59, 0x23, 5, 0x29, 2, 0x24, 0x20])
+        #expect(
+            [0, 2, 4, 6, 7, 8, 9, 0x32].map(register) == [0x58, 0x59, 0x23, 5, 0x29, 2, 0x24, 0x20])
         rtc.write(offset: 0, width: 1, value: 0xb)
         rtc.write(offset: 1, width: 1, value: 4)
         #expect(register(4) == 0x8b, "11 p.m. in binary")
