@@ -37,8 +37,6 @@ static void mountAll(void) {
     mountOne("devtmpfs", "/dev", "mode=0755");
     mountOne("devpts", "/dev/pts", "mode=0620,gid=5,ptmxmode=0666");
     mountOne("tmpfs", "/dev/shm", "mode=1777");
-    mountOne("tmpfs", "/tmp", "mode=1777");
-    mountOne("tmpfs", "/run", "mode=0755");
     SYS2(NR_symlink, "/proc/self/fd", "/dev/fd");
     SYS2(NR_symlink, "/proc/self/fd/0", "/dev/stdin");
     SYS2(NR_symlink, "/proc/self/fd/1", "/dev/stdout");

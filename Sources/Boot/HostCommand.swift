@@ -42,8 +42,8 @@ struct HostCommand {
         unsafe pointers.append(nil)
         var environment = unsafe englishEnvironment()
         defer {
-            for unsafepointer in unsafe pointers { unsafe free(pointer) }
-            for unsafepointer in unsafe environment { unsafe free(pointer) }
+            for index in unsafe pointers.indices { unsafe free(pointers[index]) }
+            for index in unsafe environment.indices { unsafe free(environment[index]) }
         }
         var process: pid_t = 0
         let error = unsafe posix_spawnp(

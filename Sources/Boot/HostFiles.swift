@@ -27,7 +27,8 @@ enum HostFiles {
         var filled = 0
         while filled < bytes.count {
             let count = unsafe bytes.withUnsafeMutableBytes { room in
-                unsafe Glibc.read(file, room.baseAddress! + filled, room.count - filled)
+                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: room[filled...])
+                return unsafe Glibc.read(file, rest.baseAddress, rest.count)
             }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw Initramfs.unreadable(path, errno) }
