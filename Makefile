@@ -2,7 +2,7 @@
 
 .PHONY: run test build install-dependencies lint check-generated format clean fuzz-cpu
 
-PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
+PACKAGES = bc sqlite3 liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: install-dependencies
@@ -14,7 +14,9 @@ build: install-dependencies
 
 # Everything CI checks: style, generated sources, release build, all tests.
 test: install-dependencies lint check-generated
-	swift test -c release -Xswiftc -enable-testing
+	swift build -c release -Xswiftc -enable-testing --product martlet
+	MARTLET_BINARY=$(CURDIR)/.build/release/martlet \
+	  swift test -c release -Xswiftc -enable-testing
 
 # Installs only what is missing, and says what and why.
 install-dependencies:
@@ -23,7 +25,7 @@ install-dependencies:
 	    || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
-	  echo "installing$$missing (kernel decompression, disassembly oracle)"; \
+	  echo "installing$$missing (kernel decompression, disassembly oracle, programs to compare)"; \
 	  $(SUDO) apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
 	fi

@@ -4,6 +4,7 @@ set -eu
 compiler=$(${CLANG:-clang} --version | head -n 1)
 cat <<END
 // Generated from Guests/agent by its Makefile. Do not edit.
+// swift-format-ignore-file
 
 /// The guest agent: a static x86-64 ELF program.
 enum GuestAgentImage {

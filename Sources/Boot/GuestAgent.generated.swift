@@ -1,4 +1,5 @@
 // Generated from Guests/agent by its Makefile. Do not edit.
+// swift-format-ignore-file
 
 /// The guest agent: a static x86-64 ELF program.
 enum GuestAgentImage {
