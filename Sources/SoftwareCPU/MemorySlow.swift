@@ -106,6 +106,11 @@ private func segmentAllows(
     return false
 }
 
+/// An address that is not canonical is #SS rather than #GP where the segment is SS.
+private func namesStackSegment(_ op: Op) -> Bool {
+    unsafe (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7 == Segment.ss
+}
+
 /// Limit and type of a data access (SDM volume 3, 5.3 and 5.5).
 func segmentPermits(
     _ segment: SegmentRegister, _ offset: UInt64, _ byteCount: Int, write: Bool
@@ -190,7 +195,8 @@ private func pieceWidth(_ address: UInt64, _ rest: Int) -> Int {
 func slowLoad(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
     if unsafe !segmentAllows(cpu, op, address, byteCount, write: false, stack: false) { return nil }
-    return unsafe loadPieces(cpu, op, address, byteCount, mode: accessMode(cpu), stack: false)
+    return unsafe loadPieces(
+        cpu, op, address, byteCount, mode: accessMode(cpu), stack: namesStackSegment(op))
 }
 
 @inline(never)
@@ -298,7 +304,7 @@ func slowStore(
         return false
     }
     return unsafe storePieces(
-        cpu, op, address, source, byteCount, mode: accessMode(cpu), stack: false)
+        cpu, op, address, source, byteCount, mode: accessMode(cpu), stack: namesStackSegment(op))
 }
 
 private func storePieces(
@@ -324,7 +330,9 @@ func slowModifyPointer(
     unsafe cpu.pointee.leaveReason = LeaveReason.none
     if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) { return nil }
     let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
-    switch unsafe translate(cpu, address, .write, mode: accessMode(cpu), stack: false) {
+    switch unsafe translate(
+        cpu, address, .write, mode: accessMode(cpu), stack: namesStackSegment(op))
+    {
     case .fault: return nil
     case .device: return nil
     case .memory(let pointer):

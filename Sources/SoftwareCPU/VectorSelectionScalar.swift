@@ -157,6 +157,7 @@ extension VectorLowering {
     private static func sourceByteCount(_ instruction: VectorInstruction) -> Int {
         switch instruction.second {
         case .general(_, let byteCount), .memory(let byteCount): byteCount
+        case .highByte: 1
         default: 4
         }
     }
