@@ -97,7 +97,9 @@ let package = Package(
             providers: [.apt(["libcapstone-dev"])]),
         tests("X86", ["Vocabulary", "CCapstone"]),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
-        tests("SoftwareCPU", ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests(
+            "SoftwareCPU",
+            ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests("Interrupts", ["Vocabulary", "VirtualCPU"]),
         tests("Clocks", ["Vocabulary"]),
         tests("Bus", ["Vocabulary"]),

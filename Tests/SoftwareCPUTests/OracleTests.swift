@@ -71,9 +71,13 @@ struct OracleTests {
     private static func bytes(_ form: Form, _ random: inout OracleRandom) -> [UInt8] {
         var bytes: [UInt8] = []
         if form.mandatoryPrefix == 0, random.chance(4) { bytes.append(0x66) }
-        if form.mandatoryPrefix == 0, random.chance(16) { bytes.append(random.chance(2) ? 0xf2 : 0xf3) }
+        if form.mandatoryPrefix == 0, random.chance(16) {
+            bytes.append(random.chance(2) ? 0xf2 : 0xf3)
+        }
         if form.isLockable, random.chance(4) { bytes.append(0xf0) }
-        if form.mandatoryPrefix >= 2 { bytes.append([0x66, 0xf3, 0xf2][Int(form.mandatoryPrefix) - 2]) }
+        if form.mandatoryPrefix >= 2 {
+            bytes.append([0x66, 0xf3, 0xf2][Int(form.mandatoryPrefix) - 2])
+        }
         if form.needsREXW || random.chance(2) {
             bytes.append(0x40 | UInt8(random.below(16)) | (form.needsREXW ? 8 : 0))
         }
@@ -195,7 +199,8 @@ struct OracleTests {
             return ["vector \(engine.vector), host \(native.vector)"]
         }
         if native.rip != engine.rip {
-            found.append("rip \(String(engine.rip, radix: 16)), host \(String(native.rip, radix: 16))")
+            found.append(
+                "rip \(String(engine.rip, radix: 16)), host \(String(native.rip, radix: 16))")
         }
         for index in 0..<16 where native.general[index] != engine.general[index] {
             found.append(
@@ -285,7 +290,8 @@ struct OracleTests {
         for form in forms where failures[Int(form.index)] != 0 {
             let index = Int(form.index)
             Issue.record(
-                "\(form.mnemonic) form \(index): \(failures[index])/\(executions[index]) \(first[index])")
+                "\(form.mnemonic) form \(index): \(failures[index])/\(executions[index]) \(first[index])"
+            )
         }
     }
 }
