@@ -54,13 +54,14 @@ let package = Package(
         room("X86", ["Vocabulary"]),
         room(
             "SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Interrupts", ["Vocabulary", "VirtualCPU"]),
+        room("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
         room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
-        room("Bus", ["Vocabulary"]),
+        room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
-        room("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
+        room("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         room(
-            "KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
+            "KVMParavirt",
+            ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
         // Row 5.
         room(
             "Boot",

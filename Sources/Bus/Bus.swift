@@ -1,3 +1,4 @@
+internal import HostIO
 internal import Synchronization
 public import Vocabulary
 
@@ -18,7 +19,7 @@ public final class Bus: Sendable {
         var isFrozen = false
     }
 
-    private let claims = Mutex(Claims())
+    private let claims = RankedLock(Claims(), owner: "bus", rank: .leaf)
     private let map = AtomicLazyReference<Map>()
 
     private final class Map: Sendable {

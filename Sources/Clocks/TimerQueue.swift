@@ -1,6 +1,5 @@
 internal import Glibc
 internal import HostIO
-internal import Synchronization
 public import Vocabulary
 
 /// Deadlines and what to do at them, on one thread of its own that sleeps in between.
@@ -25,7 +24,7 @@ public final class TimerQueue: Sendable {
         var sleepsUntil: UInt64 = 0
     }
 
-    private let timers = Mutex(Timers())
+    private let timers = RankedLock(Timers(), owner: "timers", rank: .timerQueue)
     private let wakeUp: EventCounter
     private let alarm: HostTimer
 

@@ -1,6 +1,5 @@
 internal import CHost
 import Glibc
-internal import Synchronization
 public import Vocabulary
 
 /// Waits for many descriptors at once and calls who is interested: epoll(7).
@@ -38,7 +37,7 @@ public final class EventLoop: Sendable {
 
     private let epoll: CInt
     private let wakeUp: EventCounter
-    private let state = Mutex(State())
+    private let state = RankedLock(State(), owner: "event-loop", rank: .leaf)
 
     public init() throws(XError) {
         wakeUp = try EventCounter()

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import HostIO
 
 /// The I/O APIC: 24 lines, each with an entry that says where its interrupt goes (Intel 82093AA).
 ///
@@ -45,7 +45,7 @@ public final class IOAPIC: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = RankedLock(State(), owner: "ioapic", rank: .ioAPIC)
     private let send: @Sendable (Message) -> Void
 
     public init(send: @escaping @Sendable (Message) -> Void) { self.send = send }

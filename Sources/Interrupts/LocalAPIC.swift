@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import HostIO
 public import VirtualCPU
 public import Vocabulary
 
@@ -44,7 +44,7 @@ public final class LocalAPIC: Sendable {
     public let index: VCPUIndex
     /// The initial APIC ID.
     public let identifier: UInt32
-    private let registers: Mutex<Registers>
+    private let registers: RankedLock<Registers>
     private let pending: PendingEvents
     private let wake: @Sendable () -> Void
     private let timing: Timing
@@ -60,7 +60,8 @@ public final class LocalAPIC: Sendable {
         self.pending = pending
         self.timing = timing
         self.wake = wake
-        registers = Mutex(Registers(identifier: index.rawValue))
+        registers = RankedLock(
+            Registers(identifier: index.rawValue), owner: "apic\(index.rawValue)", rank: .localAPIC)
     }
 
     // MARK: Delivery, from any thread

@@ -1,6 +1,6 @@
 internal import Clocks
 public import GuestMemory
-internal import Synchronization
+internal import HostIO
 public import VirtualCPU
 public import Vocabulary
 
@@ -22,7 +22,7 @@ public final class KVMFace: Sendable {
     private let frequency: UInt64
     /// The guest's time-stamp counter and the monotonic time that belong together.
     private let origin: (counter: UInt64, nanoseconds: UInt64)
-    private let systemTime: Mutex<[UInt64]>
+    private let systemTime: RankedLock<[UInt64]>
     private let counter: @Sendable () -> UInt64
     private let monotonic: @Sendable () -> UInt64
     private let wallClock: @Sendable () -> UInt64
@@ -43,7 +43,8 @@ public final class KVMFace: Sendable {
         self.monotonic = monotonic
         self.wallClock = wallClock
         origin = (counter(), monotonic())
-        systemTime = Mutex([UInt64](repeating: 0, count: processorCount))
+        systemTime = RankedLock(
+            [UInt64](repeating: 0, count: processorCount), owner: "kvm-face", rank: .device)
     }
 
     /// Leaves 0x40000000 and 0x40000001; nil for others.

@@ -1,7 +1,7 @@
 public import Bus
 public import Clocks
+internal import HostIO
 public import Interrupts
-internal import Synchronization
 internal import Vocabulary
 
 /// The fixed hardware of ACPI: PM1a event and control blocks, the PM timer, and the reset register
@@ -26,7 +26,7 @@ public final class ACPIPower: Device, Sendable {
         var enable: UInt16 = 0
         var control: UInt16 = 1
     }
-    private let state = Mutex(State())
+    private let state = RankedLock(State(), owner: "acpi-pm", rank: .device)
     private let clock: any Clock
     private let interrupts: any InterruptSink
     private let request: @Sendable (Request) -> Void

@@ -1,5 +1,5 @@
 public import Bus
-internal import Synchronization
+internal import HostIO
 
 /// The real-time clock and its 128 bytes of memory, MC146818: index at offset 0, data at offset 1.
 /// Time is the host's, in UTC. Interrupts are not offered: the guest has better timers.
@@ -11,7 +11,7 @@ public final class RealTimeClock: Device, Sendable {
         /// What the guest has set its clock ahead, in seconds.
         var registerB: UInt8 = 2
     }
-    private let state = Mutex(State())
+    private let state = RankedLock(State(), owner: "rtc", rank: .device)
     private let wallClock: @Sendable () -> UInt64
 
     /// - Parameter wallClock: nanoseconds since 1970.

@@ -1,6 +1,6 @@
 public import Bus
+internal import HostIO
 public import Interrupts
-internal import Synchronization
 
 /// A 16550A serial port: eight byte-wide registers, FIFOs of 16 bytes, one interrupt line.
 ///
@@ -13,7 +13,7 @@ public final class UART: Device, Sendable {
     private let transmit: @Sendable (UInt8) -> Void
     /// Called when the guest can take more bytes than `receive` could place.
     private let roomAvailable: @Sendable () -> Void
-    private let registers = Mutex(Registers())
+    private let registers: RankedLock<Registers>
 
     /// - Parameters:
     ///   - line: the global system interrupt.
@@ -29,6 +29,7 @@ public final class UART: Device, Sendable {
         self.interrupts = interrupts
         self.transmit = transmit
         self.roomAvailable = roomAvailable
+        registers = RankedLock(Registers(), owner: name, rank: .device)
     }
 
     /// Offers bytes from the host. Returns how many were taken: none while the guest holds RTS down

@@ -3,11 +3,11 @@ internal import Bus
 internal import Clocks
 import Foundation
 internal import GuestMemory
+internal import HostIO
 internal import Interrupts
 internal import KVMParavirt
 internal import LegacyDevices
 internal import SoftwareCPU
-import Synchronization
 internal import VirtualCPU
 internal import Vocabulary
 internal import X86
@@ -187,6 +187,7 @@ public final class Machine: Sendable {
         if result.processorSeconds > 0 {
             result.mips = Double(result.instructionsRetired) / result.processorSeconds / 1e6
         }
+        result.locks = LockRegistry.statistics
         result.peakMemoryByteCount = Self.peakMemoryByteCount
         return result
     }
@@ -209,7 +210,8 @@ enum SerialPort {
 
 /// Breaks the circle of a timer and the APIC it is for.
 private final class APICBox: Sendable {
-    private let value = Mutex<LocalAPIC?>(nil)
+    private let value = RankedLock<LocalAPIC?>(
+        nil, owner: "apic-timer", rank: .leaf)
     var apic: LocalAPIC? { value.withLock { $0 } }
     func set(_ apic: LocalAPIC) { value.withLock { $0 = apic } }
 }

@@ -1,3 +1,4 @@
+public import HostIO
 public import VirtualCPU
 
 /// What a machine counted, as `martlet run --stats` prints it.
@@ -21,6 +22,8 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     /// Peak resident memory of this process, in bytes.
     public var peakMemoryByteCount: UInt64 = 0
     public var engine = EngineStatistics()
+    /// Every lock of this process, the longest waited for first.
+    public var locks: [LockStatistics] = []
 
     public init() {}
 

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Synchronization
+internal import HostIO
 import VirtualCPU
 import Vocabulary
 
@@ -19,7 +19,7 @@ final class VCPUEnsemble: Sendable {
         var processorNanoseconds: UInt64 = 0
     }
 
-    private let life = Mutex(Life())
+    private let life = RankedLock(Life(), owner: "machine", rank: .machine)
     /// Left when the last vCPU thread has ended.
     private let end = DispatchGroup()
     private let pending: [PendingEvents]

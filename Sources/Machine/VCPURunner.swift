@@ -1,4 +1,4 @@
-import Synchronization
+internal import HostIO
 import VirtualCPU
 import Vocabulary
 
@@ -37,7 +37,7 @@ final class VCPURunner: @unchecked Sendable {
     private var isHalted = false
     /// After INIT, or an application processor that nobody has started.
     private var waitsForStartUp: Bool
-    private let published = Mutex(Report())
+    private let published: RankedLock<Report>
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
@@ -51,6 +51,8 @@ final class VCPURunner: @unchecked Sendable {
         self.gate = gate
         self.waitsForStartUp = waitsForStartUp
         self.nothingCanWake = nothingCanWake
+        published = RankedLock(
+            Report(), owner: "vcpu\(index.rawValue)-report", rank: .leaf)
     }
 
     /// Runs the vCPU until the machine stops or the guest cannot go on.

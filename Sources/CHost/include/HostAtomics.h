@@ -41,4 +41,10 @@ CHOST_ATOMICS(64, uint64_t)
 /// Every store before it is seen by all before any load after it is made.
 static inline void chost_atomic_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+/// Tells the host's processor that the thread waits for another one.
+static inline void chost_pause(void) { __builtin_ia32_pause(); }
+
+/// The word of the calling thread in which locks keep the ranks it holds.
+uint64_t *_Nonnull chost_held_ranks(void);
+
 #endif
