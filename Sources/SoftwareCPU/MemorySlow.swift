@@ -206,7 +206,7 @@ func slowLoadStack(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) ->
     return unsafe loadPieces(cpu, op, address, byteCount, mode: accessMode(cpu), stack: true)
 }
 
-private func loadPieces(
+func loadPieces(
     _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, mode: UInt64, stack: Bool
 ) -> UnsafeRawPointer? {
     let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
@@ -221,6 +221,7 @@ private func loadPieces(
         }
     }
     let second = unsafe linearNextPage(cpu, address)
+    if unsafe !endIsCanonical(cpu, second, stack: stack) { return nil }
     let firstPiece = unsafe translate(cpu, address, .read, mode: mode, stack: stack)
     if case .fault = firstPiece { return nil }
     let secondPiece = unsafe translate(cpu, second, .read, mode: mode, stack: stack)
@@ -233,6 +234,14 @@ private func loadPieces(
 private func linearNextPage(_ cpu: CPU, _ address: UInt64) -> UInt64 {
     let next = (address & ~0xfff) &+ 0x1000
     return unsafe cpu.isLongCode ? next : next & 0xffff_ffff
+}
+
+/// The second piece of an access is looked at before the first one is translated.
+private func endIsCanonical(_ cpu: CPU, _ second: UInt64, stack: Bool) -> Bool {
+    if unsafe cpu.pointee.efer & EFER.lma == 0 || isCanonical(second) { return true }
+    unsafe recordFault(
+        cpu, vector: stack ? Vector.stackFault : Vector.generalProtection, errorCode: 0)
+    return false
 }
 
 private func gather(
@@ -307,16 +316,17 @@ func slowStore(
         cpu, op, address, source, byteCount, mode: accessMode(cpu), stack: namesStackSegment(op))
 }
 
-private func storePieces(
+func storePieces(
     _ cpu: CPU, _ op: Op, _ address: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int,
     mode: UInt64, stack: Bool
 ) -> Bool {
     let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
+    let next = unsafe linearNextPage(cpu, address)
+    if byteCount > room, unsafe !endIsCanonical(cpu, next, stack: stack) { return false }
     let first = unsafe translate(cpu, address, .write, mode: mode, stack: stack)
     if case .fault = first { return false }
     if byteCount <= room { return unsafe scatter(cpu, op, first, source, byteCount) }
-    let second = unsafe translate(
-        cpu, linearNextPage(cpu, address), .write, mode: mode, stack: stack)
+    let second = unsafe translate(cpu, next, .write, mode: mode, stack: stack)
     if case .fault = second { return false }
     return unsafe scatter(cpu, op, first, source, room)
         && scatter(cpu, op, second, source + room, byteCount &- room)
@@ -330,16 +340,16 @@ func slowModifyPointer(
     unsafe cpu.pointee.leaveReason = LeaveReason.none
     if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) { return nil }
     let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
-    switch unsafe translate(
-        cpu, address, .write, mode: accessMode(cpu), stack: namesStackSegment(op))
-    {
+    let next = unsafe linearNextPage(cpu, address)
+    let stack = unsafe namesStackSegment(op)
+    if byteCount > room, unsafe !endIsCanonical(cpu, next, stack: stack) { return nil }
+    switch unsafe translate(cpu, address, .write, mode: accessMode(cpu), stack: stack) {
     case .fault: return nil
     case .device: return nil
     case .memory(let pointer):
         if byteCount > room {
             // The second page has to be writable too, before anything is read or written.
-            _ = unsafe translate(
-                cpu, linearNextPage(cpu, address), .write, mode: accessMode(cpu), stack: false)
+            _ = unsafe translate(cpu, next, .write, mode: accessMode(cpu), stack: stack)
             return nil
         }
         unsafe noteStore(cpu, pointer)
@@ -347,23 +357,24 @@ func slowModifyPointer(
     }
 }
 
-// MARK: Accesses that no instruction names: descriptor tables, task state, interrupt frames.
-
-/// Implicit supervisor read of up to 16 bytes.
-func readSystem<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, _ address: UInt64, as type: T.Type)
-    -> T?
-{
-    unsafe loadPieces(
-        cpu, op, address, MemoryLayout<T>.size, mode: AccessMode.supervisorToUser, stack: false)?
-        .loadUnaligned(as: T.self)
-}
-
-/// Implicit supervisor write.
-func writeSystem<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, _ address: UInt64, _ value: T) -> Bool
-{
-    unsafe withUnsafeBytes(of: value) {
-        unsafe storePieces(
-            cpu, op, address, $0.baseAddress.unsafelyUnwrapped, MemoryLayout<T>.size,
-            mode: AccessMode.supervisorToUser, stack: false)
+/// Whether `byteCount` bytes could be stored, without storing them. False as for `store`.
+@inline(never)
+func probeStore(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, stack: Bool = false
+) -> Bool {
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: stack) {
+        return false
     }
+    let stack = unsafe stack || namesStackSegment(op)
+    let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
+    let next = unsafe linearNextPage(cpu, address)
+    if byteCount > room, unsafe !endIsCanonical(cpu, next, stack: stack) { return false }
+    let mode = unsafe accessMode(cpu)
+    if case .fault = unsafe translate(cpu, address, .write, mode: mode, stack: stack) {
+        return false
+    }
+    if byteCount <= room { return true }
+    if case .fault = unsafe translate(cpu, next, .write, mode: mode, stack: stack) { return false }
+    return true
 }

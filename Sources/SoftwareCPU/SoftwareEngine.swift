@@ -37,6 +37,7 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.pendingWord = unsafe UnsafeRawPointer(events.word).assumingMemoryBound(
             to: UInt32.self)
         unsafe cpu.pointee.tscOffset = tscOffset
+        unsafe cpu.pointee.x87Exact = x87Register
         reset()
     }
 
@@ -60,6 +61,7 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.budget = wanted
         unsafe vectorStateLoad(cpu)
         let exit = runLoop()
+        unsafe x87_release(cpu)
         unsafe vectorStateSync(cpu)
         unsafe engine.retired &+= UInt64(bitPattern: wanted &- cpu.pointee.budget)
         unsafe cpu.pointee.budget = 0

@@ -63,6 +63,7 @@ func componentsInUse(_ cpu: CPU) -> UInt64 {
 }
 
 private func x87InUse(_ cpu: CPU) -> Bool {
+    unsafe x87_release(cpu)
     let pointers = unsafe cpu.pointee.x87InstructionPointer | cpu.pointee.x87DataPointer
     let selectors = unsafe cpu.pointee.x87InstructionSelector | cpu.pointee.x87DataSelector
     let words = unsafe cpu.pointee.x87Status | cpu.pointee.x87Opcode | selectors

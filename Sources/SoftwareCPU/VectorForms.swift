@@ -82,6 +82,7 @@ func vectorImmediateMemory(
 /// A pending x87 exception is raised by every MMX instruction before it does anything.
 @inline(__always)
 func mmxPending(_ cpu: CPU, _ op: Op) -> Bool {
+    unsafe x87_release(cpu)
     if _fastPath(unsafe cpu.pointee.x87Status & 0x80 == 0) { return false }
     unsafe raise(cpu, op, vector: Vector.floatingPoint)
     return true

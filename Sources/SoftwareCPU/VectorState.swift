@@ -34,6 +34,7 @@ struct SaveForm {
 
 /// Writes the x87, MXCSR and XMM parts of the legacy area; reserved bytes become zero.
 func encodeLegacyArea(_ cpu: CPU, _ form: SaveForm, into area: UnsafeMutableRawPointer) {
+    unsafe x87_release(cpu)
     unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: FXSaveArea.byteCount)
     unsafe area.storeBytes(of: cpu.pointee.x87Control, toByteOffset: 0, as: UInt16.self)
     unsafe area.storeBytes(of: cpu.pointee.x87Status, toByteOffset: 2, as: UInt16.self)
@@ -75,6 +76,7 @@ func stackRegister(_ cpu: CPU, _ index: Int) -> UnsafeMutableRawPointer {
 
 /// Loads the x87 part of a legacy area.
 func decodeX87(_ cpu: CPU, _ form: SaveForm, from area: UnsafeRawPointer) {
+    unsafe x87_release(cpu)
     let control = unsafe area.load(fromByteOffset: 0, as: UInt16.self) | 0x40
     var status = unsafe area.load(fromByteOffset: 2, as: UInt16.self)
     // ES and B follow from the flags and masks.
@@ -106,6 +108,7 @@ func decodeX87(_ cpu: CPU, _ form: SaveForm, from area: UnsafeRawPointer) {
 
 /// The state after FNINIT with all registers zero: what XRSTOR initialises to.
 func initializeX87(_ cpu: CPU) {
+    unsafe x87_release(cpu)
     unsafe cpu.pointee.x87Control = 0x37f
     unsafe cpu.pointee.x87Status = 0
     unsafe cpu.pointee.x87Tags = 0

@@ -40,6 +40,12 @@ func x87LoadControl(_ cpu: CPU, _ op: Op) -> Next {
     guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt16.self) else {
         return nil
     }
+    let masks = UInt16(X87_EXCEPTIONS)
+    if unsafe cpu.pointee.x87Resident != 0, value & masks == masks {
+        unsafe x87_set_control(cpu, value & UInt16(X87_CONTROL_DEFINED) | 0x40)
+        return unsafe op + 1
+    }
+    unsafe x87_release(cpu)
     unsafe setControl(cpu, value)
     return unsafe op + 1
 }
@@ -53,20 +59,24 @@ func x87StoreControl(_ cpu: CPU, _ op: Op) -> Next {
 
 /// FNSTSW m16.
 func x87StoreStatus(_ cpu: CPU, _ op: Op) -> Next {
-    let value = unsafe cpu.pointee.x87Status
+    let value = unsafe x87_status(cpu)
     guard unsafe store(cpu, op, effectiveAddress(cpu, op), value) else { return nil }
     return unsafe op + 1
 }
 
 /// FNSTSW AX.
 func x87StoreStatusAX(_ cpu: CPU, _ op: Op) -> Next {
-    unsafe cpu.write(Layout.gpr(GPR.rax), cpu.pointee.x87Status)
+    unsafe cpu.write(Layout.gpr(GPR.rax), x87_status(cpu))
     return unsafe op + 1
 }
 
 /// FNCLEX.
 func x87ClearExceptions(_ cpu: CPU, _ op: Op) -> Next {
-    unsafe cpu.pointee.x87Status &= 0x7f00
+    if unsafe cpu.pointee.x87Resident != 0 {
+        x87_clear_exceptions()
+    } else {
+        unsafe cpu.pointee.x87Status &= 0x7f00
+    }
     return unsafe op + 1
 }
 
@@ -77,6 +87,7 @@ func x87Initialize(_ cpu: CPU, _ op: Op) -> Next {
 }
 
 private func x87Reset(_ cpu: CPU) {
+    unsafe x87_release(cpu)
     unsafe cpu.pointee.x87Control = UInt16(X87_CONTROL_INITIAL)
     unsafe cpu.pointee.x87Status = 0
     unsafe cpu.pointee.x87Tags = 0
@@ -89,6 +100,7 @@ private func x87Reset(_ cpu: CPU) {
 
 /// The seven words of the environment, as 32-bit ones; the narrow form has their low halves.
 private func environment(_ cpu: CPU, _ form: X87EnvironmentForm) -> [UInt32] {
+    unsafe x87_release(cpu)
     let opcode = unsafe UInt32(cpu.pointee.x87Opcode)
     let codeSelector = unsafe UInt32(cpu.pointee.x87InstructionSelector)
     let dataSelector = unsafe UInt32(cpu.pointee.x87DataSelector)
@@ -188,6 +200,7 @@ func x87LoadEnvironment(_ cpu: CPU, _ op: Op) -> Next {
     let form = unsafe X87EnvironmentForm(cpu, op)
     let address = unsafe effectiveAddress(cpu, op)
     guard let source = unsafe readPointer(cpu, op, address, form.byteCount) else { return nil }
+    unsafe x87_release(cpu)
     unsafe setEnvironment(cpu, form, source)
     return unsafe op + 1
 }
@@ -207,6 +220,7 @@ func x87RestoreState(_ cpu: CPU, _ op: Op) -> Next {
     guard let source = unsafe readPointer(cpu, op, address, form.byteCount &+ 80) else {
         return nil
     }
+    unsafe x87_release(cpu)
     unsafe setEnvironment(cpu, form, source)
     let top = unsafe Int((cpu.pointee.x87Status &>> 11) & 7)
     for index in 0..<8 {

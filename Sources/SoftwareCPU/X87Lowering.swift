@@ -46,9 +46,9 @@ enum X87Lowering {
             unsafe op.handler = x87NotAvailable
         } else if instruction.hasMemoryOperand {
             unsafe op.auxiliary = environmentForm(instruction)
-            unsafe op.handler = memoryHandler(row: row, digit: digit)
+            unsafe op.handler = X87Memory.handler(row: row, digit: digit)
         } else {
-            unsafe op.handler = registerHandler(row: row, digit: digit, instruction)
+            unsafe op.handler = registerHandler(row: row, op.immediate, instruction)
         }
         return true
     }
@@ -82,28 +82,8 @@ enum X87Lowering {
         instruction.operandSize == 2 ? 1 : 0
     }
 
-    private static func memoryHandler(row: UInt64, digit: UInt64) -> InstructionHandler {
-        switch (row, digit) {
-        case (1, 4): unsafe x87LoadEnvironment
-        case (1, 5): unsafe x87LoadControl
-        case (1, 6): unsafe x87StoreEnvironment
-        case (1, 7): unsafe x87StoreControl
-        case (5, 4): unsafe x87RestoreState
-        case (5, 6): unsafe x87SaveState
-        case (5, 7): unsafe x87StoreStatus
-        case (0, _), (2, _), (1, 0), (3, 0): { unsafe x87Load($0, $1, 4) }
-        case (4, _), (5, 0), (7, 5): { unsafe x87Load($0, $1, 8) }
-        case (6, _), (7, 0): { unsafe x87Load($0, $1, 2) }
-        case (3, 5), (7, 4): { unsafe x87Load($0, $1, 10) }
-        case (1, 2), (1, 3), (3, 1), (3, 2), (3, 3): { unsafe x87Store($0, $1, 4) }
-        case (5, 1), (5, 2), (5, 3), (7, 7): { unsafe x87Store($0, $1, 8) }
-        case (7, 1), (7, 2), (7, 3): { unsafe x87Store($0, $1, 2) }
-        default: { unsafe x87Store($0, $1, 10) }
-        }
-    }
-
     private static func registerHandler(
-        row: UInt64, digit: UInt64, _ instruction: Instruction
+        row: UInt64, _ code: UInt64, _ instruction: Instruction
     ) -> InstructionHandler {
         switch instruction.mnemonic {
         case .fnclex: unsafe x87ClearExceptions
@@ -111,7 +91,7 @@ enum X87Lowering {
         case .fnstsw: unsafe x87StoreStatusAX
         // FNENI, FNDISI and FNSETPM do nothing, and do not wait.
         case .fnop where row == 3: { unsafe $1 + 1 }
-        default: unsafe x87Register
+        default: unsafe x87_register_handler(UInt32(truncatingIfNeeded: code))
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import CEngine
 
-// Handlers of x87 instructions that compute, and what all of them share.
+// Handlers of x87 instructions that compute, and what all of them share. X87.h says where the
+// guest's state is while they run.
 //
 // FIP is kept for every instruction that is not a control instruction, FDP for those with a memory
 // operand, FOP for both, as processors without the exception-only rule for them do.
@@ -15,20 +16,10 @@ func x87Pending(_ cpu: CPU, _ op: Op) -> Bool {
     return true
 }
 
-/// Keeps the instruction pointer and opcode for exception handlers.
-@inline(__always)
-func x87NoteInstruction(_ cpu: CPU, _ op: Op) {
-    unsafe cpu.pointee.x87InstructionPointer = cpu.instructionPointer(of: op)
-    unsafe cpu.pointee.x87Opcode = UInt16(truncatingIfNeeded: op.pointee.immediate) & 0x7ff
-    if unsafe !cpu.isLongCode {
-        unsafe cpu.pointee.x87InstructionSelector = cpu.segment(Segment.cs).selector
-    }
-}
-
 /// Keeps the data pointer.
 @inline(__always)
 func x87NoteOperand(_ cpu: CPU, _ op: Op, _ address: UInt64) {
-    unsafe x87NoteInstruction(cpu, op)
+    unsafe x87_note(cpu, op)
     if unsafe cpu.isLongCode {
         unsafe cpu.pointee.x87DataPointer = address
     } else {
@@ -46,17 +37,29 @@ func x87MemoryCode(_ op: Op) -> UInt32 {
     return (code &>> 5) & 0x38 | (code &>> 3) & 7
 }
 
-/// A form without memory operand.
+/// A form without memory operand whose guest does not mask all exceptions: `CPUState.x87Exact`.
 func x87Register(_ cpu: CPU, _ op: Op) -> Next {
     if unsafe x87Pending(cpu, op) { return nil }
     unsafe x87_register(cpu, UInt32(truncatingIfNeeded: op.pointee.immediate))
-    unsafe x87NoteInstruction(cpu, op)
+    unsafe x87_note(cpu, op)
     return unsafe op + 1
 }
 
-/// A form that reads memory.
+/// A form that reads memory. `operation` runs it with the guest's state in the host's FPU.
 @inline(__always)
-func x87Load(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
+func x87Load(
+    _ cpu: CPU, _ op: Op, _ byteCount: Int, _ operation: (UnsafeRawPointer) -> Void
+) -> Next {
+    if unsafe x87_acquire(cpu) == 0 { return unsafe x87LoadExact(cpu, op, byteCount) }
+    let address = unsafe effectiveAddress(cpu, op)
+    guard let operand = unsafe readPointer(cpu, op, address, byteCount) else { return nil }
+    unsafe operation(operand)
+    unsafe x87NoteOperand(cpu, op, address)
+    return unsafe op + 1
+}
+
+@inline(never)
+private func x87LoadExact(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
     if unsafe x87Pending(cpu, op) { return nil }
     let address = unsafe effectiveAddress(cpu, op)
     guard let operand = unsafe readPointer(cpu, op, address, byteCount) else { return nil }
@@ -65,10 +68,30 @@ func x87Load(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
     return unsafe op + 1
 }
 
-/// A form that writes memory. An unmasked invalid operation, overflow or underflow leaves memory as
-/// it was (SDM volume 1, 8.5).
+/// A form that writes memory: at once where a store cannot fail, through a copy otherwise.
 @inline(__always)
-func x87Store(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
+func x87Store(
+    _ cpu: CPU, _ op: Op, _ byteCount: Int, _ operation: (UnsafeRawPointer) -> Void
+) -> Next {
+    if unsafe _fastPath(x87_acquire(cpu) != 0) {
+        let address = unsafe effectiveAddress(cpu, op)
+        let entry = unsafe tlbEntry(cpu, address)
+        if unsafe _fastPath(entry.pointee.writeTag == expectedTag(cpu, address, byteCount)),
+            let target = unsafe hostPointer(entry.pointee.addend, address)
+        {
+            unsafe operation(UnsafeRawPointer(target))
+            unsafe x87NoteOperand(cpu, op, address)
+            return unsafe op + 1
+        }
+    }
+    return unsafe x87StoreExact(cpu, op, byteCount)
+}
+
+/// An unmasked invalid operation, overflow or underflow leaves memory as it was (SDM volume 1,
+/// 8.5), but it has to be writable.
+@inline(never)
+private func x87StoreExact(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
+    unsafe x87_release(cpu)
     if unsafe x87Pending(cpu, op) { return nil }
     let address = unsafe effectiveAddress(cpu, op)
     var image = X87Image()
@@ -77,7 +100,9 @@ func x87Store(_ cpu: CPU, _ op: Op, _ byteCount: Int) -> Next {
         guard let operand = buffer.baseAddress else { return false }
         unsafe x87_memory(cpu, x87MemoryCode(op), operand, &image)
         let unmasked = unsafe image.status & ~UInt32(cpu.pointee.x87Control) & 0x19
-        return unsafe unmasked != 0 || storeBytes(cpu, op, address, from: operand, byteCount)
+        return unmasked != 0
+            ? unsafe probeStore(cpu, op, address, byteCount)
+            : unsafe storeBytes(cpu, op, address, from: operand, byteCount)
     }
     if !done { return nil }
     unsafe x87_commit(cpu, &image)

@@ -189,7 +189,8 @@ typedef struct CPUState {
     uint16_t x87Status;
     /// Tag word as in FXSAVE: bit i set when physical register i is not empty.
     uint8_t x87Tags;
-    uint8_t x87Reserved;
+    /// The guest's x87 state is in the host's FPU: `x87Status`, `x87Tags` and `st` are out of date.
+    uint8_t x87Resident;
     uint16_t x87Opcode;
     uint64_t x87InstructionPointer;
     uint64_t x87DataPointer;
@@ -198,6 +199,9 @@ typedef struct CPUState {
     /// The host's own MXCSR while guest code runs with the guest's.
     uint32_t hostMXCSR;
     X87Register st[8];
+
+    /// Register forms of x87 when the guest's state cannot be in the host's FPU.
+    InstructionHandler _Nullable x87Exact;
 
     /// Data of an access that needed the slow path.
     Vector128 scratch[8];

@@ -1,6 +1,9 @@
-// x87 instructions, executed by the host's own FPU from the guest's whole state.
+// x87 instructions, executed by the host's own FPU.
 //
-// Every function leaves the host's FPU as FNINIT does: empty, all exceptions masked.
+// While the guest masks all exceptions, its state stays in the host's FPU from one instruction to
+// the next (`x87_acquire`) until somebody needs it (`x87_release`), at the latest the end of the run
+// loop. Otherwise each instruction loads and saves the whole state. The host's FPU is as FNINIT
+// leaves it whenever the guest's state is not there: empty, all exceptions masked.
 #ifndef MARTLET_X87_H
 #define MARTLET_X87_H
 
@@ -70,6 +73,64 @@ static inline void x87_commit(CPUState *_Nonnull cpu, const X87Image *_Nonnull i
     cpu->x87Tags = tags;
 }
 
+/// Loads the guest's state. Zero: an exception is pending or not masked, nothing is done.
+static inline int x87_load_state(CPUState *_Nonnull cpu) {
+    X87Image image;
+    if ((cpu->x87Control & X87_EXCEPTIONS) != X87_EXCEPTIONS || (cpu->x87Status & X87_SUMMARY))
+        return 0;
+    x87_enter(cpu, &image);
+    cpu->x87Resident = 1;
+    return 1;
+}
+
+/// Non-zero: the guest's state is in the host's FPU.
+static inline int x87_acquire(CPUState *_Nonnull cpu) {
+    return __builtin_expect(cpu->x87Resident, 1) ? 1 : x87_load_state(cpu);
+}
+
+/// Brings the guest's state back into `cpu`.
+static inline void x87_release(CPUState *_Nonnull cpu) {
+    X87Image image;
+    if (__builtin_expect(cpu->x87Resident, 0)) {
+        x87_leave(&image);
+        x87_commit(cpu, &image);
+        cpu->x87Resident = 0;
+    }
+}
+
+/// The status word of the guest, wherever it is.
+static inline uint16_t x87_status(const CPUState *_Nonnull cpu) {
+    uint16_t status;
+    if (!cpu->x87Resident) return cpu->x87Status;
+    __asm__ volatile("fnstsw %0" : "=a"(status));
+    return status;
+}
+
+/// With the guest's state in the host's FPU: a control word that masks everything.
+static inline void x87_set_control(CPUState *_Nonnull cpu, uint16_t control) {
+    cpu->x87Control = control;
+    __asm__ volatile("fldcw %0" : : "m"(control));
+}
+
+static inline void x87_clear_exceptions(void) { __asm__ volatile("fnclex"); }
+
+/// Keeps the instruction pointer and opcode for exception handlers.
+static inline void x87_note(
+    CPUState *_Nonnull cpu, const DecodedInstruction *_Nonnull instruction) {
+    uint64_t linear = cpu->codePage + instruction->pageOffset;
+    cpu->x87Opcode = (uint16_t)(instruction->immediate & 0x7ff);
+    // The code size of the block mode: 64 bits.
+    if (__builtin_expect((cpu->blockMode & 3) == 2, 1)) {
+        cpu->x87InstructionPointer = linear;
+        return;
+    }
+    cpu->x87InstructionPointer = (linear - cpu->segments[1].base) & 0xffffffff;
+    cpu->x87InstructionSelector = cpu->segments[1].selector;
+}
+
+/// The handler of the register form `code`: low three bits of the opcode, then ModRM.
+InstructionHandler _Nonnull x87_register_handler(uint32_t code);
+
 #define X87_REGISTER(byte, modrm, rm)                                                            \
     case ((byte & 7) << 8 | (modrm + rm)):                                                       \
         __asm__ volatile("addb $0x7f, %%al\n\tsahf\n\t.byte " #byte ", " #modrm " + " #rm        \
@@ -106,6 +167,17 @@ static inline void x87_register(CPUState *_Nonnull cpu, uint32_t code) {
 #define X87_MEMORY_ROW(byte)                                                                     \
     X87_MEMORY(byte, 0) X87_MEMORY(byte, 1) X87_MEMORY(byte, 2) X87_MEMORY(byte, 3)              \
     X87_MEMORY(byte, 4) X87_MEMORY(byte, 5) X87_MEMORY(byte, 6) X87_MEMORY(byte, 7)
+
+#define X87_OPERATION(byte, digit)                                                               \
+    static inline void x87_operation_##byte##_##digit(const void *_Nonnull operand) {            \
+        __asm__ volatile(".byte " #byte ", " #digit " * 8 + 7" : : "D"(operand) : "memory");     \
+    }
+#define X87_OPERATION_ROW(byte)                                                                  \
+    X87_OPERATION(byte, 0) X87_OPERATION(byte, 1) X87_OPERATION(byte, 2) X87_OPERATION(byte, 3)  \
+    X87_OPERATION(byte, 4) X87_OPERATION(byte, 5) X87_OPERATION(byte, 6) X87_OPERATION(byte, 7)
+// One memory form with the guest's state in the host's FPU.
+X87_OPERATION_ROW(0xd8) X87_OPERATION_ROW(0xd9) X87_OPERATION_ROW(0xda) X87_OPERATION_ROW(0xdb)
+X87_OPERATION_ROW(0xdc) X87_OPERATION_ROW(0xdd) X87_OPERATION_ROW(0xde) X87_OPERATION_ROW(0xdf)
 
 /// Runs a form with a memory operand at `operand`, into `image`; nothing of the guest changes.
 /// `code`: low three bits of the opcode, then ModRM.reg.
