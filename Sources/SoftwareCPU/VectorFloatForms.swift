@@ -3,14 +3,6 @@ internal import X86
 
 // Vector floating point: the fast path while the guest masks all exceptions, and the exact one.
 
-/// The elements of a result that may be denormal: an unmasked underflow reports those even when
-/// they are exact, which the masked host operation does not.
-enum VectorFormat {
-    /// Integers, comparisons, or values that cannot become denormal.
-    case other
-    case scalarSingle, packedSingle, scalarDouble, packedDouble
-}
-
 /// MXCSR as the host needs it while guest code runs: everything masked. Bits that are not defined,
 /// which a state from outside may have, would fault in the host.
 @inline(__always)
@@ -60,61 +52,6 @@ func allMasked(_ cpu: CPU) -> Bool {
     return unsafe cpu.pointee.mxcsr & masks == masks
 }
 
-/// Runs `compute`, which writes only a temporary, with an empty set of flags and everything
-/// masked. True: no unmasked exception, `mxcsr` has the flags, the caller commits. False: #XM
-/// (or #UD) is recorded (SDM volume 1, section 11.5).
-///
-/// Two deviations, in flags only: with an unmasked OE or UE, PE may be set where the processor,
-/// which does not bring the exponent into range then, has an exact result; and DPPS and DPPD are
-/// one operation here, where the processor stops between products and sums.
-@inline(never)
-func withExceptions(
-    _ cpu: CPU, _ op: Op, _ format: VectorFormat, _ result: UnsafeRawPointer, _ compute: () -> Void
-) -> Bool {
-    let guest = unsafe collectFlags(cpu)
-    let masks = guest & UInt32(MXCSR_MASKS)
-    let allFlags = UInt32(MXCSR_FLAGS)
-    let underflow: UInt32 = 1 << 4
-    let underflowUnmasked = masks & (underflow << UInt32(MXCSR_MASK_SHIFT)) == 0
-    var control = hostControl(guest) & ~allFlags
-    // An unmasked underflow reports the tiny result instead of flushing it.
-    if underflowUnmasked { control &= ~UInt32(MXCSR_FLUSH_TO_ZERO) }
-    vector_set_host_mxcsr(control)
-    compute()
-    var flags = vector_host_mxcsr() & allFlags
-    vector_set_host_mxcsr(hostControl(guest))
-    if underflowUnmasked, unsafe hasDenormal(result, format) { flags |= underflow }
-    let unmasked = ~(masks >> UInt32(MXCSR_MASK_SHIFT)) & allFlags
-    // IE, DE and ZE are found before the operation and then keep OE, UE and PE from happening.
-    if flags & unmasked & 0x7 != 0 { flags &= 0x7 }
-    unsafe setMXCSR(cpu, guest | flags)
-    if flags & unmasked == 0 { return true }
-    let reported = unsafe cpu.pointee.cr4 & (1 << 10) != 0
-    unsafe raise(
-        cpu, op, vector: reported ? Vector.simdFloatingPoint : Vector.invalidOpcode)
-    return false
-}
-
-/// One of the elements is a denormal number.
-func hasDenormal(_ result: UnsafeRawPointer, _ format: VectorFormat) -> Bool {
-    switch format {
-    case .other:
-        return false
-    case .scalarSingle, .packedSingle:
-        let count = format == .scalarSingle ? 1 : 4
-        return (0..<count).contains { index in
-            let bits = unsafe result.loadUnaligned(fromByteOffset: index &* 4, as: UInt32.self)
-            return bits & 0x7f80_0000 == 0 && bits & 0x7f_ffff != 0
-        }
-    case .scalarDouble, .packedDouble:
-        let count = format == .scalarDouble ? 1 : 2
-        return (0..<count).contains { index in
-            let bits = unsafe result.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self)
-            return bits & 0x7ff0_0000_0000_0000 == 0 && bits & 0xf_ffff_ffff_ffff != 0
-        }
-    }
-}
-
 /// The exact path for 16-byte destinations. A general-purpose destination is copied with the
 /// register behind it, which stays as it is.
 @inline(never)
@@ -125,7 +62,8 @@ func floatExact(
     var temporary = unsafe destination.loadUnaligned(as: Vector128.self)
     let done = unsafe withUnsafeMutableBytes(of: &temporary) { bytes in
         guard let pointer = bytes.baseAddress else { return false }
-        return unsafe withExceptions(cpu, op, format, pointer) { unsafe body(pointer, source) }
+        let run = unsafe VectorRun(format, destination, source, result: pointer)
+        return unsafe withExceptions(cpu, op, run) { unsafe body(pointer, source) }
     }
     if done { unsafe destination.copyMemory(from: &temporary, byteCount: 16) }
     return done
@@ -141,9 +79,9 @@ func floatImmediateExact(
     var temporary = unsafe destination.loadUnaligned(as: Vector128.self)
     let done = unsafe withUnsafeMutableBytes(of: &temporary) { bytes in
         guard let pointer = bytes.baseAddress else { return false }
-        return unsafe withExceptions(cpu, op, format, pointer) {
-            unsafe body(pointer, source, immediate)
-        }
+        var run = unsafe VectorRun(format, destination, source, result: pointer)
+        run.immediate = immediate
+        return unsafe withExceptions(cpu, op, run) { unsafe body(pointer, source, immediate) }
     }
     if done { unsafe destination.copyMemory(from: &temporary, byteCount: 16) }
     return done
@@ -245,7 +183,8 @@ func floatCompareExact(
     _ body: @convention(c) (UnsafeRawPointer, UnsafeRawPointer) -> UInt64
 ) -> Next {
     var flags: UInt64 = 0
-    let done = unsafe withExceptions(cpu, op, .other, first) { flags = unsafe body(first, source) }
+    let run = unsafe VectorRun(.other, first, source, result: first)
+    let done = unsafe withExceptions(cpu, op, run) { flags = unsafe body(first, source) }
     if !done { return nil }
     unsafe cpu.pointee.statusFlags = flags
     return unsafe op + 1

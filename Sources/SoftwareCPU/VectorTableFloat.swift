@@ -9,68 +9,68 @@ extension VectorTable {
         switch mnemonic {
         case .addps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_addps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_addps) })
+                register: { unsafe floatRegister($0, $1, .packedSingle(.add), vector_addps) },
+                memory: { unsafe floatMemory16($0, $1, .packedSingle(.add), vector_addps) })
         case .addpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_addpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_addpd) })
+                register: { unsafe floatRegister($0, $1, .packedDouble(.add), vector_addpd) },
+                memory: { unsafe floatMemory16($0, $1, .packedDouble(.add), vector_addpd) })
         case .addss:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarSingle, vector_addss) },
-                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle, vector_addss) })
+                register: { unsafe floatRegister($0, $1, .scalarSingle(.add), vector_addss) },
+                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle(.add), vector_addss) })
         case .addsd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarDouble, vector_addsd) },
-                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble, vector_addsd) })
+                register: { unsafe floatRegister($0, $1, .scalarDouble(.add), vector_addsd) },
+                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble(.add), vector_addsd) })
         case .subps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_subps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_subps) })
+                register: { unsafe floatRegister($0, $1, .packedSingle(.subtract), vector_subps) },
+                memory: { unsafe floatMemory16($0, $1, .packedSingle(.subtract), vector_subps) })
         case .subpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_subpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_subpd) })
+                register: { unsafe floatRegister($0, $1, .packedDouble(.subtract), vector_subpd) },
+                memory: { unsafe floatMemory16($0, $1, .packedDouble(.subtract), vector_subpd) })
         case .subss:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarSingle, vector_subss) },
-                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle, vector_subss) })
+                register: { unsafe floatRegister($0, $1, .scalarSingle(.subtract), vector_subss) },
+                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle(.subtract), vector_subss) })
         case .subsd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarDouble, vector_subsd) },
-                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble, vector_subsd) })
+                register: { unsafe floatRegister($0, $1, .scalarDouble(.subtract), vector_subsd) },
+                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble(.subtract), vector_subsd) })
         case .mulps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_mulps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_mulps) })
+                register: { unsafe floatRegister($0, $1, .packedSingle(.multiply), vector_mulps) },
+                memory: { unsafe floatMemory16($0, $1, .packedSingle(.multiply), vector_mulps) })
         case .mulpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_mulpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_mulpd) })
+                register: { unsafe floatRegister($0, $1, .packedDouble(.multiply), vector_mulpd) },
+                memory: { unsafe floatMemory16($0, $1, .packedDouble(.multiply), vector_mulpd) })
         case .mulss:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarSingle, vector_mulss) },
-                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle, vector_mulss) })
+                register: { unsafe floatRegister($0, $1, .scalarSingle(.multiply), vector_mulss) },
+                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle(.multiply), vector_mulss) })
         case .mulsd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarDouble, vector_mulsd) },
-                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble, vector_mulsd) })
+                register: { unsafe floatRegister($0, $1, .scalarDouble(.multiply), vector_mulsd) },
+                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble(.multiply), vector_mulsd) })
         case .divps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_divps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_divps) })
+                register: { unsafe floatRegister($0, $1, .packedSingle(.divide), vector_divps) },
+                memory: { unsafe floatMemory16($0, $1, .packedSingle(.divide), vector_divps) })
         case .divpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_divpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_divpd) })
+                register: { unsafe floatRegister($0, $1, .packedDouble(.divide), vector_divpd) },
+                memory: { unsafe floatMemory16($0, $1, .packedDouble(.divide), vector_divpd) })
         case .divss:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarSingle, vector_divss) },
-                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle, vector_divss) })
+                register: { unsafe floatRegister($0, $1, .scalarSingle(.divide), vector_divss) },
+                memory: { unsafe floatMemory($0, $1, 4, .scalarSingle(.divide), vector_divss) })
         case .divsd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarDouble, vector_divsd) },
-                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble, vector_divsd) })
+                register: { unsafe floatRegister($0, $1, .scalarDouble(.divide), vector_divsd) },
+                memory: { unsafe floatMemory($0, $1, 8, .scalarDouble(.divide), vector_divsd) })
         case .minps:
             return unsafe VectorRow(
                 register: { unsafe floatRegister($0, $1, .other, vector_minps) },
@@ -121,28 +121,52 @@ extension VectorTable {
                 memory: { unsafe floatMemory($0, $1, 8, .other, vector_sqrtsd) })
         case .addsubps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_addsubps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_addsubps) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedSingle(.addSubtract), vector_addsubps)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedSingle(.addSubtract), vector_addsubps)
+                })
         case .addsubpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_addsubpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_addsubpd) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedDouble(.addSubtract), vector_addsubpd)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedDouble(.addSubtract), vector_addsubpd)
+                })
         case .haddps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_haddps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_haddps) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedSingle(.horizontalAdd), vector_haddps)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedSingle(.horizontalAdd), vector_haddps)
+                })
         case .haddpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_haddpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_haddpd) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedDouble(.horizontalAdd), vector_haddpd)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedDouble(.horizontalAdd), vector_haddpd)
+                })
         case .hsubps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_hsubps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_hsubps) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedSingle(.horizontalSubtract), vector_hsubps)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedSingle(.horizontalSubtract), vector_hsubps)
+                })
         case .hsubpd:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedDouble, vector_hsubpd) },
-                memory: { unsafe floatMemory16($0, $1, .packedDouble, vector_hsubpd) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedDouble(.horizontalSubtract), vector_hsubpd)
+                },
+                memory: {
+                    unsafe floatMemory16($0, $1, .packedDouble(.horizontalSubtract), vector_hsubpd)
+                })
         case .cvtdq2ps:
             return unsafe VectorRow(
                 register: { unsafe floatRegister($0, $1, .other, vector_cvtdq2ps) },
@@ -165,8 +189,10 @@ extension VectorTable {
                 memory: { unsafe floatMemory16($0, $1, .other, vector_cvttpd2dq) })
         case .cvtpd2ps:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .packedSingle, vector_cvtpd2ps) },
-                memory: { unsafe floatMemory16($0, $1, .packedSingle, vector_cvtpd2ps) })
+                register: {
+                    unsafe floatRegister($0, $1, .packedSingle(.convert), vector_cvtpd2ps)
+                },
+                memory: { unsafe floatMemory16($0, $1, .packedSingle(.convert), vector_cvtpd2ps) })
         case .cvtdq2pd:
             return unsafe VectorRow(
                 register: { unsafe floatRegister($0, $1, .other, vector_cvtdq2pd) },
@@ -177,8 +203,10 @@ extension VectorTable {
                 memory: { unsafe floatMemory($0, $1, 8, .other, vector_cvtps2pd) })
         case .cvtsd2ss:
             return unsafe VectorRow(
-                register: { unsafe floatRegister($0, $1, .scalarSingle, vector_cvtsd2ss) },
-                memory: { unsafe floatMemory($0, $1, 8, .scalarSingle, vector_cvtsd2ss) })
+                register: {
+                    unsafe floatRegister($0, $1, .scalarSingle(.convert), vector_cvtsd2ss)
+                },
+                memory: { unsafe floatMemory($0, $1, 8, .scalarSingle(.convert), vector_cvtsd2ss) })
         case .cvtss2sd:
             return unsafe VectorRow(
                 register: { unsafe floatRegister($0, $1, .other, vector_cvtss2sd) },
@@ -209,12 +237,20 @@ extension VectorTable {
                 memory: { unsafe floatImmediateMemory16($0, $1, .other, vector_roundpd) })
         case .dpps:
             return unsafe VectorRow(
-                register: { unsafe floatImmediateRegister($0, $1, .packedSingle, vector_dpps) },
-                memory: { unsafe floatImmediateMemory16($0, $1, .packedSingle, vector_dpps) })
+                register: {
+                    unsafe floatImmediateRegister($0, $1, .packedSingle(.dotProduct), vector_dpps)
+                },
+                memory: {
+                    unsafe floatImmediateMemory16($0, $1, .packedSingle(.dotProduct), vector_dpps)
+                })
         case .dppd:
             return unsafe VectorRow(
-                register: { unsafe floatImmediateRegister($0, $1, .packedDouble, vector_dppd) },
-                memory: { unsafe floatImmediateMemory16($0, $1, .packedDouble, vector_dppd) })
+                register: {
+                    unsafe floatImmediateRegister($0, $1, .packedDouble(.dotProduct), vector_dppd)
+                },
+                memory: {
+                    unsafe floatImmediateMemory16($0, $1, .packedDouble(.dotProduct), vector_dppd)
+                })
         case .cmpss:
             return unsafe VectorRow(
                 register: { unsafe floatImmediateRegister($0, $1, .other, vector_cmpss) },

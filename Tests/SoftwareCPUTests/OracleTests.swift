@@ -59,6 +59,12 @@ struct OracleTests {
         if instruction.mnemonic == .bsf || instruction.mnemonic == .bsr {
             return instruction.prefixes.contains(.rep)
         }
+        // F2 and F3 are reserved here (SDM volume 2, 2.1.1): one maker's LOOPE with F2 is a LOOPNE.
+        if instruction.mnemonic == .loope || instruction.mnemonic == .loopne,
+            !instruction.prefixes.isDisjoint(with: [.rep, .repne])
+        {
+            return true
+        }
         if instruction.operand0 == .relative, instruction.immediate &+ length < length {
             return true
         }

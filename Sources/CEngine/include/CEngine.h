@@ -3,6 +3,7 @@
 #define MARTLET_CENGINE_H
 
 #include "CPUState.h"
+#include "VectorElement.h"
 #include "VectorFloat.h"
 #include "VectorImmediate.h"
 #include "VectorInteger.h"
