@@ -44,7 +44,8 @@ public struct CPUIDModel: Sendable, Hashable {
         public var tscFrequency: UInt64 = 0
         /// Frequency in Hz that clocks the local APIC's timer and is told as the crystal's: kernels
         /// take it for the timer's. They multiply its kHz by the numerator of the TSC's ratio in
-        /// 32 bits, so at 1 GHz the ratio has whole MHz, and 2 MHz from 4.29 GHz on.
+        /// 32 bits, so at 1 GHz the numerator is at most 4294: the ratio is right to about 1 ppm,
+        /// and to 120 ppm just beside a whole number of GHz.
         public var crystalFrequency: UInt32 = 1_000_000_000
 
         public init() {}
@@ -173,16 +174,48 @@ extension CPUIDModel {
         guard crystal >= 1000, context.tscFrequency > 0 else { return (0, 0, 0, 0) }
         // Linux multiplies the crystal's kHz by the numerator in 32 bits.
         let limit = UInt64(UInt32.max) / (crystal / 1000)
-        for denominator in [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1] as [UInt64] {
-            let (product, overflow) =
-                context.tscFrequency.multipliedReportingOverflow(by: denominator)
-            if overflow { continue }
-            let numerator = (product &+ crystal / 2) / crystal
-            if numerator > 0, numerator <= limit {
-                return (UInt32(denominator), UInt32(numerator), context.crystalFrequency, 0)
-            }
+        guard let ratio = Self.ratio(context.tscFrequency, crystal, limit) else {
+            return (0, 0, 0, 0)
         }
-        return (0, 0, 0, 0)
+        return (ratio.denominator, ratio.numerator, context.crystalFrequency, 0)
+    }
+
+    /// The fraction nearest to `value / unit` whose numerator is at most `limit`, by continued
+    /// fractions. Nil if there is none above 0.
+    private static func ratio(
+        _ value: UInt64, _ unit: UInt64, _ limit: UInt64
+    ) -> (numerator: UInt32, denominator: UInt32)? {
+        typealias Fraction = (numerator: UInt64, denominator: UInt64)
+        var (high, low) = (value, unit)
+        var (current, previous): (Fraction, Fraction) = ((1, 0), (0, 1))
+        func next(_ factor: UInt64) -> Fraction {
+            (
+                current.numerator &* factor &+ previous.numerator,
+                current.denominator &* factor &+ previous.denominator
+            )
+        }
+        func distance(_ fraction: Fraction) -> Double {
+            guard fraction.numerator > 0, fraction.denominator > 0 else { return .infinity }
+            let exact = Double(value) / Double(unit)
+            return abs(Double(fraction.numerator) / Double(fraction.denominator) - exact)
+        }
+        while low != 0 {
+            let quotient = high / low
+            let room =
+                current.numerator == 0
+                ? .max : (limit &- min(limit, previous.numerator)) / current.numerator
+            let following = next(min(quotient, room))
+            if quotient > room {
+                if distance(following) < distance(current) { current = following }
+                break
+            }
+            (current, previous) = (following, current)
+            (high, low) = (low, high % low)
+        }
+        guard let numerator = UInt32(exactly: current.numerator), numerator > 0,
+            let denominator = UInt32(exactly: current.denominator), denominator > 0
+        else { return nil }
+        return (numerator, denominator)
     }
 
     private func frequencies(_ context: Context) -> Registers {

@@ -71,6 +71,17 @@ struct CPUIDModelTests {
             let error = computed > frequency ? computed - frequency : frequency - computed
             #expect(error <= frequency / 30_000, "\(frequency): \(computed)")
         }
+        context.crystalFrequency = 1_000_000_000
+        for (frequency, millionths) in [
+            (2_445_424_123, 1), (2_899_999_871, 1), (3_141_592_653, 1), (4_700_000_321, 1),
+            (2_000_233_000, 120), (1_193_182, 120), (3_000_000_000, 0),
+        ] as [(UInt64, UInt64)] {
+            context.tscFrequency = frequency
+            let leaf = model.leaf(0x15, 0, context)
+            let computed = UInt64(leaf.ecx / 1000 * leaf.ebx / leaf.eax) * 1000
+            let error = max(computed, frequency) - min(computed, frequency)
+            #expect(error <= 1000 + frequency / 1_000_000 * millionths, "\(frequency): \(computed)")
+        }
         context.tscFrequency = 0
         #expect(model.leaf(0x15, 0, context) == (0, 0, 0, 0))
     }
