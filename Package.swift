@@ -101,13 +101,18 @@ let package = Package(
         tests(
             "SoftwareCPU",
             ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        tests("Interrupts", ["Vocabulary", "VirtualCPU"]),
+        tests("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests("Clocks", ["Vocabulary"]),
         tests("Bus", ["Vocabulary"]),
         tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
-        tests("KVMParavirt", ["Vocabulary", "GuestMemory", "VirtualCPU"]),
+        tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        tests("Machine", ["Vocabulary", "VirtualCPU", "Boot", "LegacyDevices"]),
+        tests(
+            "Machine",
+            [
+                "Vocabulary", "HostIO", "VirtualCPU", "Boot", "Bus", "Clocks", "Interrupts",
+                "LegacyDevices",
+            ]),
         tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]

@@ -153,7 +153,7 @@ private enum Definition {
         }
         bytes += device(
             "RTC_", identifier: [0x0c, 0x41, 0xd0, 0x0b, 0x00], index: 0,
-            resources: ioPorts(0x70, 2))
+            resources: ioPorts(0x70, 2) + interrupt(8))
         return bytes
     }
 

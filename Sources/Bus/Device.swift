@@ -1,3 +1,5 @@
+public import Vocabulary
+
 /// The width of one access on the bus, in bytes: 1, 2, 4 or 8.
 public typealias AccessWidth = Int
 
@@ -5,10 +7,7 @@ public typealias AccessWidth = Int
 ///
 /// Called from vCPU threads, several at once: a device guards its own state. Values are little
 /// endian in the low bytes; a register that is not there reads as all ones and ignores writes.
-public protocol Device: AnyObject, Sendable {
-    /// The device's name as statistics and messages show it, e.g. `uart0`.
-    var name: String { get }
-
+public protocol Device: MachinePart {
     /// Reads `width` bytes at `offset` from the start of the claimed range.
     func read(offset: UInt64, width: AccessWidth) -> UInt64
 

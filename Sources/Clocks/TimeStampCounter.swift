@@ -1,43 +1,116 @@
 internal import CHost
 internal import Glibc
-internal import Vocabulary
+internal import Synchronization
+public import Vocabulary
 
 /// The guest's time-stamp counter: the host's plus an offset, at the host's frequency.
-public struct TimeStampCounter: Sendable {
-    /// In hertz.
+///
+/// Owner: the machine. Any thread. Engines keep a copy of the offset.
+public final class TimeStampCounter: MachinePart {
+    public let name = "tsc"
+    /// In hertz, as exact as the host's clocks can be compared: better than 1 ppm.
     public let frequency: UInt64
-    /// Added to the host's counter, modulo 2^64.
-    public let offset: UInt64
+    private let offsetWord: Atomic<UInt64>
 
+    /// Added to the host's counter, modulo 2^64.
+    public var offset: UInt64 { offsetWord.load(ordering: .acquiring) }
+
+    /// - Parameters:
+    ///   - frequency: in hertz, at least 1.
     public init(frequency: UInt64, offset: UInt64) {
-        self.frequency = frequency
-        self.offset = offset
+        self.frequency = max(1, frequency)
+        offsetWord = Atomic(offset)
     }
 
-    /// Starts at 0 now. Measures the host's frequency against its monotonic clock for about 20 ms.
-    public static func starting() -> TimeStampCounter {
-        let clock = HostClock()
-        let startTime = clock.now.nanoseconds
-        let start = chost_rdtsc()
-        var pause = timespec(tv_sec: 0, tv_nsec: 20_000_000)
-        unsafe nanosleep(&pause, nil)
-        let ticks = chost_rdtsc() &- start
-        let elapsed = max(1, clock.now.nanoseconds &- startTime)
-        let (high, low) = ticks.multipliedFullWidth(by: 1_000_000_000)
-        let measured = high < elapsed ? elapsed.dividingFullWidth((high, low)).quotient : 1
-        // Counters run at whole megahertz; the measurement is off by less than one.
-        let rounded = (measured &+ 500_000) / 1_000_000 &* 1_000_000
-        return TimeStampCounter(frequency: max(1_000_000, rounded), offset: 0 &- chost_rdtsc())
+    /// A counter that shows `value` now.
+    public convenience init(frequency: UInt64, startingAt value: UInt64) {
+        self.init(frequency: frequency, offset: value &- chost_rdtsc())
     }
 
     /// The guest's counter now.
     public var now: UInt64 { chost_rdtsc() &+ offset }
 
-    /// Nanoseconds until the guest's counter reaches `value`; 0 when it has.
+    func start(at value: UInt64) {
+        offsetWord.store(value &- chost_rdtsc(), ordering: .releasing)
+    }
+
+    /// Nanoseconds until the guest's counter reaches `value`, rounded up; 0 when it has.
     public func nanoseconds(until value: UInt64) -> UInt64 {
-        let current = now
-        if value <= current { return 0 }
-        let (high, low) = (value &- current).multipliedFullWidth(by: 1_000_000_000)
-        return high < frequency ? frequency.dividingFullWidth((high, low)).quotient : .max
+        Self.nanoseconds(from: now, until: value, frequency: frequency)
+    }
+
+    /// - Parameter frequency: at least 1.
+    static func nanoseconds(from now: UInt64, until value: UInt64, frequency: UInt64) -> UInt64 {
+        if value <= now { return 0 }
+        let (high, low) = (value &- now).multipliedFullWidth(by: 1_000_000_000)
+        guard high < frequency else { return .max }
+        let (quotient, remainder) = frequency.dividingFullWidth((high, low))
+        return remainder == 0 || quotient == .max ? quotient : quotient &+ 1
+    }
+}
+
+/// The host's counter and its monotonic clock at one moment.
+public struct CounterSample: Sendable, Equatable {
+    /// Of the host's time-stamp counter.
+    public var counter: UInt64
+    /// CLOCK_MONOTONIC.
+    public var nanoseconds: UInt64
+
+    public init(counter: UInt64, nanoseconds: UInt64) {
+        self.counter = counter
+        self.nanoseconds = nanoseconds
+    }
+
+    /// The tightest of a few looks at both: tens of nanoseconds apart.
+    public static func take(
+        counter: () -> UInt64, nanoseconds: () -> UInt64
+    ) -> CounterSample {
+        var best = CounterSample(counter: 0, nanoseconds: 0)
+        var width = UInt64.max
+        for _ in 0..<16 {
+            let before = counter()
+            let time = nanoseconds()
+            let around = counter() &- before
+            if around < width {
+                width = around
+                best = CounterSample(counter: before &+ around / 2, nanoseconds: time)
+            }
+        }
+        return best
+    }
+
+    /// The host's counter and clock now.
+    public static func now() -> CounterSample {
+        let clock = HostClock()
+        return take(counter: { chost_rdtsc() }, nanoseconds: { clock.now.nanoseconds })
+    }
+
+    /// Frequency in hertz of the counter between this sample and a later one, rounded.
+    public func frequency(to later: CounterSample) -> UInt64 {
+        let elapsed = max(1, later.nanoseconds &- nanoseconds)
+        let (high, low) = (later.counter &- counter).multipliedFullWidth(by: 1_000_000_000)
+        guard high < elapsed else { return 1 }
+        let (quotient, remainder) = elapsed.dividingFullWidth((high, low))
+        return max(1, remainder >= elapsed / 2 ? quotient &+ 1 : quotient)
+    }
+}
+
+/// Compares the host's counter with its clock while something else is done.
+public struct FrequencyMeasurement: Sendable {
+    private let start = CounterSample.now()
+
+    /// The shortest time that gives better than 1 ppm, in nanoseconds.
+    static let shortest: UInt64 = 50_000_000
+
+    public init() {}
+
+    /// The frequency in hertz. Waits only if less than 50 ms have passed since `init`.
+    public func finish() -> UInt64 {
+        let passed = HostClock().now.nanoseconds &- start.nanoseconds
+        if passed < Self.shortest {
+            var pause = timespec(tv_sec: 0, tv_nsec: Int(Self.shortest &- passed))
+            unsafe nanosleep(&pause, nil)
+        }
+        return start.frequency(to: .now())
     }
 }

@@ -3,29 +3,24 @@ internal import Vocabulary
 /// The local APICs of all vCPUs and the I/O APIC, and the way between them. The machine's
 /// `InterruptSink`.
 ///
-/// Any thread. No lock is shared: each APIC has its own.
+/// Any thread. No lock is shared: each APIC has its own, and delivery to a local APIC takes none.
 public final class InterruptController: InterruptSink, Sendable {
+    /// In the order of their identifiers, which count from 0.
     public let localAPICs: [LocalAPIC]
-    private let lines: IOAPICBox
-
-    /// The I/O APIC sends into the controller that owns it.
-    private final class IOAPICBox: Sendable {
-        let ioAPIC: IOAPIC
-        init(_ ioAPIC: IOAPIC) { self.ioAPIC = ioAPIC }
-    }
+    public let ioAPIC: IOAPIC
 
     public init(localAPICs: [LocalAPIC]) {
         self.localAPICs = localAPICs
-        lines = IOAPICBox(
-            IOAPIC { message in
-                Self.deliver(
-                    localAPICs, vector: message.vector, mode: message.deliveryMode,
-                    destination: UInt32(message.destination), isLogical: message.isLogical,
-                    isX2: false, isLevel: message.isLevel)
-            })
+        ioAPIC = IOAPIC { message in
+            Self.deliver(
+                localAPICs,
+                Interrupt(
+                    vector: message.vector, mode: message.deliveryMode, isLevel: message.isLevel),
+                Destination(
+                    value: UInt32(message.destination), isLogical: message.isLogical, isWide: false)
+            )
+        }
     }
-
-    public var ioAPIC: IOAPIC { lines.ioAPIC }
 
     // MARK: InterruptSink
 
@@ -33,12 +28,18 @@ public final class InterruptController: InterruptSink, Sendable {
         ioAPIC.setLine(Int(clamping: line), asserted: asserted)
     }
 
+    /// SDM volume 3, 11.11.
     public func send(messageAddress address: UInt64, data: UInt32) {
+        // The end of a level, which has no meaning for a message.
+        if data & 0xc000 == 0x8000 { return }
         Self.deliver(
-            localAPICs, vector: UInt8(truncatingIfNeeded: data),
-            mode: UInt8(truncatingIfNeeded: data >> 8) & 7,
-            destination: UInt32(truncatingIfNeeded: address >> 12) & 0xff,
-            isLogical: address & 4 != 0, isX2: false, isLevel: data & 0x8000 != 0)
+            localAPICs,
+            Interrupt(
+                vector: UInt8(truncatingIfNeeded: data),
+                mode: UInt8(truncatingIfNeeded: data >> 8) & 7, isLevel: data & 0x8000 != 0),
+            Destination(
+                value: UInt32(truncatingIfNeeded: address >> 12) & 0xff,
+                isLogical: address & 4 != 0, isWide: false))
     }
 
     // MARK: Local APIC registers
@@ -54,63 +55,102 @@ public final class InterruptController: InterruptSink, Sendable {
 
     /// An interrupt command (SDM volume 3, 11.6.1).
     private func perform(_ command: LocalAPIC.Command) {
-        let vector = UInt8(truncatingIfNeeded: command.value)
-        let mode = UInt8(truncatingIfNeeded: command.value >> 8) & 7
-        let isLogical = command.value & (1 << 11) != 0
-        let isAsserted = command.value & (1 << 14) != 0
-        let destination =
-            command.isX2
-            ? UInt32(truncatingIfNeeded: command.value >> 32)
-            : UInt32(truncatingIfNeeded: command.value >> 56)
+        let interrupt = Interrupt(
+            vector: UInt8(truncatingIfNeeded: command.value),
+            mode: UInt8(truncatingIfNeeded: command.value >> 8) & 7, isLevel: false)
         // INIT level de-assert does nothing on the processors this stands for.
-        if mode == 5, !isAsserted { return }
-        switch (command.value >> 18) & 3 {
-        case 1:
-            for apic in localAPICs where apic.index == command.source {
-                Self.deliver(apic, vector: vector, mode: mode, isLevel: false)
-            }
-        case 2:
-            for apic in localAPICs {
-                Self.deliver(apic, vector: vector, mode: mode, isLevel: false)
-            }
-        case 3:
-            for apic in localAPICs where apic.index != command.source {
-                Self.deliver(apic, vector: vector, mode: mode, isLevel: false)
-            }
-        default:
-            Self.deliver(
-                localAPICs, vector: vector, mode: mode, destination: destination,
-                isLogical: isLogical, isX2: command.isX2, isLevel: false)
-        }
-    }
-
-    private static func deliver(
-        _ localAPICs: [LocalAPIC], vector: UInt8, mode: UInt8, destination: UInt32,
-        isLogical: Bool, isX2: Bool, isLevel: Bool
-    ) {
-        if mode == 1 {
-            var best: (LocalAPIC, UInt8)?
-            for apic in localAPICs
-            where apic.matches(destination: destination, isLogical: isLogical, isX2: isX2) {
-                guard let priority = apic.arbitrationPriority else { continue }
-                if best.map({ priority < $0.1 }) ?? true { best = (apic, priority) }
-            }
-            best?.0.request(vector: vector, level: isLevel)
+        if interrupt.mode == 5, command.value & 0xc000 == 0x8000 { return }
+        let source = Int(clamping: command.source.rawValue)
+        guard source < localAPICs.count else { return }
+        if interrupt.mode <= 1, interrupt.vector < 16 {
+            localAPICs[source].report(LocalAPIC.ErrorStatus.sendIllegalVector)
             return
         }
-        for apic in localAPICs
-        where apic.matches(destination: destination, isLogical: isLogical, isX2: isX2) {
-            deliver(apic, vector: vector, mode: mode, isLevel: isLevel)
+        switch (command.value >> 18) & 3 {
+        case 1: Self.deliver(localAPICs[source], interrupt)
+        case 2: Self.deliver(localAPICs, interrupt) { _ in true }
+        case 3: Self.deliver(localAPICs, interrupt) { $0.index != command.source }
+        default:
+            let destination = Destination(
+                value: UInt32(
+                    truncatingIfNeeded: command.isX2 ? command.value >> 32 : command.value >> 56),
+                isLogical: command.value & (1 << 11) != 0, isWide: command.isX2)
+            Self.deliver(localAPICs, interrupt, destination)
         }
     }
 
-    private static func deliver(_ apic: LocalAPIC, vector: UInt8, mode: UInt8, isLevel: Bool) {
-        switch mode {
-        case 0, 1, 7: apic.request(vector: vector, level: isLevel)
+    // MARK: Delivery
+
+    private struct Interrupt {
+        var vector: UInt8
+        /// 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 6 start-up, 7 external.
+        var mode: UInt8
+        var isLevel: Bool
+    }
+
+    private struct Destination {
+        var value: UInt32
+        var isLogical: Bool
+        /// 32 bits, as x2APIC senders have them.
+        var isWide: Bool
+    }
+
+    /// True if somebody took it.
+    @discardableResult
+    private static func deliver(
+        _ localAPICs: [LocalAPIC], _ interrupt: Interrupt, _ destination: Destination
+    ) -> Bool {
+        // One processor by its number needs no search. 0xff is everybody to a narrow sender.
+        let isBroadcast = destination.value == (destination.isWide ? .max : 0xff)
+        if !destination.isLogical, !isBroadcast {
+            let index = Int(clamping: destination.value)
+            guard index < localAPICs.count, localAPICs[index].address.isEnabled else {
+                return false
+            }
+            return deliver(localAPICs[index], interrupt)
+        }
+        return deliver(localAPICs, interrupt) {
+            $0.address.matches(
+                $0.identifier, destination.value, isLogical: destination.isLogical,
+                isWide: destination.isWide)
+        }
+    }
+
+    @discardableResult
+    private static func deliver(
+        _ localAPICs: [LocalAPIC], _ interrupt: Interrupt, to isMeant: (LocalAPIC) -> Bool
+    ) -> Bool {
+        guard interrupt.mode == 1 else {
+            var isTaken = false
+            for apic in localAPICs where isMeant(apic) {
+                if deliver(apic, interrupt) { isTaken = true }
+            }
+            return isTaken
+        }
+        // Of equal priorities the vector chooses, so that not all interrupts go to the first.
+        let count = localAPICs.count
+        var best: (apic: LocalAPIC, priority: UInt8)?
+        for step in 0..<count {
+            let apic = localAPICs[(Int(interrupt.vector) + step) % count]
+            let address = apic.address
+            guard address.isSoftwareEnabled, isMeant(apic) else { continue }
+            let priority = address.processorPriority & 0xf0
+            if best.map({ priority < $0.priority }) ?? true { best = (apic, priority) }
+        }
+        return best.map { deliver($0.apic, interrupt) } ?? false
+    }
+
+    /// SMIs and external interrupts (ExtINT) go nowhere: there is no system management mode and no
+    /// 8259 that would name a vector.
+    @discardableResult
+    private static func deliver(_ apic: LocalAPIC, _ interrupt: Interrupt) -> Bool {
+        switch interrupt.mode {
+        case 0, 1: return apic.request(vector: interrupt.vector, level: interrupt.isLevel)
         case 4: apic.requestNonMaskableInterrupt()
         case 5: apic.request(.initialize)
-        case 6: apic.request(.startUp(vector: vector))
-        default: break
+        case 6: apic.request(.startUp(vector: interrupt.vector))
+        default: return false
         }
+        return true
     }
 }

@@ -1,64 +1,20 @@
 internal import VirtualCPU
 internal import Vocabulary
 
-/// 256 bits, one for each vector.
-struct VectorSet: Sendable, Equatable {
-    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-
-    static func == (a: Self, b: Self) -> Bool { a.words == b.words }
-
-    private func word(_ index: Int) -> UInt64 {
-        switch index {
-        case 0: words.0
-        case 1: words.1
-        case 2: words.2
-        default: words.3
-        }
-    }
-
-    private mutating func set(_ index: Int, _ value: UInt64) {
-        switch index {
-        case 0: words.0 = value
-        case 1: words.1 = value
-        case 2: words.2 = value
-        default: words.3 = value
-        }
-    }
-
-    mutating func insert(_ vector: UInt8) {
-        let index = Int(vector >> 6)
-        set(index, word(index) | 1 &<< UInt64(vector & 63))
-    }
-
-    mutating func remove(_ vector: UInt8) {
-        let index = Int(vector >> 6)
-        set(index, word(index) & ~(1 &<< UInt64(vector & 63)))
-    }
-
-    func contains(_ vector: UInt8) -> Bool {
-        word(Int(vector >> 6)) & (1 &<< UInt64(vector & 63)) != 0
-    }
-
-    /// The highest vector in the set.
-    var highest: UInt8? {
-        for index in [3, 2, 1, 0] where word(index) != 0 {
-            return UInt8(truncatingIfNeeded: index * 64 + 63 - word(index).leadingZeroBitCount)
-        }
-        return nil
-    }
-
-    /// The 32 bits of register `index`, 0 to 7.
-    func register(_ index: UInt32) -> UInt32 {
-        UInt32(truncatingIfNeeded: word(Int(index >> 1)) >> (UInt64(index & 1) * 32))
-    }
-}
-
 extension LocalAPIC {
-    /// The register file (SDM volume 3, table 11-1).
+    /// The register file (SDM volume 3, table 11-1) without the requests.
     struct Registers: Sendable {
         enum TimerMode { case oneShot, periodic, deadline }
 
         static let timerEntry = 0
+        static let performanceEntry = 2
+        static let errorEntry = 5
+        static let masked: UInt32 = 1 << 16
+        static let remoteRequest: UInt32 = 1 << 14
+        /// Writable bits: timer, thermal, performance, LINT0, LINT1, error.
+        static let entryMasks: [UInt32] = [
+            0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff,
+        ]
 
         let identifier: UInt32
         var base: UInt64
@@ -66,18 +22,19 @@ extension LocalAPIC {
         var logicalDestination: UInt32 = 0
         var destinationFormat: UInt32 = .max
         var spurious: UInt32 = 0xff
-        var interruptRequest = VectorSet()
         var inService = VectorSet()
-        var triggerMode = VectorSet()
         var errorStatus: UInt32 = 0
         var interruptCommand: UInt64 = 0
         /// Timer, thermal, performance, LINT0, LINT1, error.
-        var localVectors = [UInt32](repeating: 0x1_0000, count: 6)
+        var localVectors = [UInt32](repeating: masked, count: 6)
+        /// Level of the local inputs: bit `LocalInput.rawValue`.
+        var inputs: UInt32 = 0
         var initialCount: UInt32 = 0
         var divideConfiguration: UInt32 = 0
         var timerStart: UInt64 = 0
         var timerDeadline: UInt64 = 0
-        var startUpRequests: [StartUpRequest] = []
+        /// The one-shot count has come to 0.
+        var timerHasFired = false
 
         init(identifier: UInt32) {
             self.identifier = identifier
@@ -85,30 +42,22 @@ extension LocalAPIC {
         }
 
         var isX2: Bool { base & 0xc00 == 0xc00 }
-        var isSoftwareEnabled: Bool { base & 0x800 != 0 && spurious & 0x100 != 0 }
+        var isEnabled: Bool { base & 0x800 != 0 }
+        var isSoftwareEnabled: Bool { isEnabled && spurious & 0x100 != 0 }
 
-        var timerMode: TimerMode {
-            switch (localVectors[Self.timerEntry] >> 17) & 3 {
-            case 0: .oneShot
-            case 1: .periodic
-            default: .deadline
-            }
+        var address: LocalAPICAddress {
+            LocalAPICAddress(
+                logicalDestination: logicalDestination, processorPriority: processorPriority,
+                isEnabled: isEnabled, isX2: isX2, isSoftwareEnabled: isSoftwareEnabled,
+                isFlat: destinationFormat >> 28 == 0xf)
         }
 
-        /// 1 to 128.
-        var timerDivisor: UInt32 {
-            let code = divideConfiguration & 3 | (divideConfiguration >> 1) & 4
-            return code == 7 ? 1 : 2 << code
-        }
-
-        /// Nanoseconds from the initial count to 0: the timer's input is 1 GHz. 0: it stands.
-        var timerPeriod: UInt64 { UInt64(initialCount) &* UInt64(timerDivisor) }
-
-        /// The state after INIT.
+        /// The state after INIT. Levels of inputs are outside and stay.
         mutating func initialize() {
-            let (identifier, base) = (identifier, base)
+            let (identifier, base, inputs) = (identifier, base, inputs)
             self = Registers(identifier: identifier)
             self.base = base
+            self.inputs = inputs
             if isX2 { setX2LogicalDestination() }
         }
 
@@ -123,14 +72,6 @@ extension LocalAPIC {
             return task & 0xf0 >= service ? task : service
         }
 
-        /// The request that the priorities let through now.
-        var deliverable: UInt8? {
-            guard isSoftwareEnabled, let vector = interruptRequest.highest,
-                vector & 0xf0 > processorPriority & 0xf0
-            else { return nil }
-            return vector
-        }
-
         /// False: #GP. Transitions of SDM volume 3, figure 11-27.
         mutating func setBase(_ value: UInt64) -> Bool {
             if value & ~0x0000_3fff_ffff_fd00 != 0 { return false }
@@ -140,47 +81,87 @@ extension LocalAPIC {
                 return false
             }
             base = value
-            if new == 0 {
-                initialize()
+            if new == 0 { initialize() }
+            if isX2, old != 0xc00 {
+                setX2LogicalDestination()
+                interruptCommand &= 0xffff_ffff
             }
-            if isX2 { setX2LogicalDestination() }
             return true
         }
 
-        func matches(destination: UInt32, isLogical: Bool, isX2 wide: Bool) -> Bool {
-            if isX2 {
-                if destination == (wide ? UInt32.max : 0xff) { return true }
-                if !isLogical { return destination == identifier }
-                return destination >> 16 == logicalDestination >> 16
-                    && destination & logicalDestination & 0xffff != 0
-            }
-            let target = destination & 0xff
-            if destination == .max || target == 0xff { return true }
-            if !isLogical { return destination == identifier }
-            let logical = logicalDestination >> 24
-            if destinationFormat >> 28 == 0xf { return logical & target != 0 }
-            return logical >> 4 == target >> 4 && logical & target & 0xf != 0
+        // MARK: Local inputs
+
+        mutating func setInput(_ input: LocalInput, asserted: Bool) -> LocalDelivery? {
+            let bit: UInt32 = 1 << UInt32(input.rawValue)
+            let rises = asserted && inputs & bit == 0
+            inputs = asserted ? inputs | bit : inputs & ~bit
+            return asserted ? signal(input.rawValue, edge: rises) : nil
         }
+
+        /// LINT0 may be level-triggered in fixed mode; LINT1 and the others are edges.
+        private func isLevel(_ entry: Int) -> Bool {
+            entry == LocalInput.lint0.rawValue && localVectors[entry] & 0x8700 == 0x8000
+        }
+
+        private mutating func signal(_ entry: Int, edge: Bool) -> LocalDelivery? {
+            let value = localVectors[entry]
+            if value & Self.masked != 0 { return nil }
+            if isLevel(entry) {
+                if value & Self.remoteRequest != 0 { return nil }
+                localVectors[entry] |= Self.remoteRequest
+            } else if !edge {
+                return nil
+            }
+            // A performance interrupt masks its entry.
+            if entry == Self.performanceEntry { localVectors[entry] |= Self.masked }
+            return LocalDelivery(
+                mode: UInt8(truncatingIfNeeded: value >> 8) & 7,
+                vector: UInt8(truncatingIfNeeded: value), isLevel: isLevel(entry))
+        }
+
+        /// The end of a level-triggered interrupt of LINT0.
+        private mutating func endLocalInterrupt(_ vector: UInt8) -> LocalDelivery? {
+            let entry = LocalInput.lint0.rawValue
+            guard localVectors[entry] & Self.remoteRequest != 0,
+                UInt8(truncatingIfNeeded: localVectors[entry]) == vector
+            else { return nil }
+            localVectors[entry] &= ~Self.remoteRequest
+            return inputs & 1 << UInt32(entry) != 0 ? signal(entry, edge: false) : nil
+        }
+
+        // MARK: Registers
 
         static func isKnown(_ offset: UInt32) -> Bool {
             switch offset {
-            case 0x020, 0x030, 0x080, 0x0a0, 0x0d0, 0x0f0, 0x100...0x280, 0x320...0x380, 0x390,
-                0x3e0:
+            case 0x020, 0x030, 0x080, 0x0a0, 0x0b0, 0x0d0, 0x0e0, 0x0f0, 0x100...0x280,
+                0x300...0x390, 0x3e0:
                 true
             default: false
             }
         }
 
-        static func isWritable(_ offset: UInt32) -> Bool {
+        /// Bits that WRMSR may set in an x2APIC register; nil: not writable there.
+        static func writableX2(_ offset: UInt32) -> UInt32? {
             switch offset {
-            case 0x080, 0x0b0, 0x0d0, 0x0e0, 0x0f0, 0x280, 0x320...0x380, 0x3e0: true
-            default: false
+            case 0x080: 0xff
+            case 0x0b0, 0x280: 0
+            case 0x0f0: 0x3ff
+            // The status bits are read-only and written as anything.
+            case 0x320: 0x7_10ff
+            case 0x330, 0x340: 0x1_17ff
+            case 0x350, 0x360: 0x1_f7ff
+            case 0x370: 0x1_10ff
+            case 0x380: .max
+            case 0x3e0: 0xb
+            default: nil
             }
         }
 
+        /// The requests and triggers are the APIC's.
         func read(_ offset: UInt32) -> UInt32 {
             switch offset & 0xff0 {
             case 0x020: return isX2 ? identifier : identifier << 24
+            // Version 0x14, six entries in the local vector table.
             case 0x030: return 0x0005_0014
             case 0x080: return taskPriority
             case 0x0a0: return UInt32(processorPriority)
@@ -188,8 +169,6 @@ extension LocalAPIC {
             case 0x0e0: return destinationFormat
             case 0x0f0: return spurious
             case 0x100...0x170: return inService.register((offset >> 4) & 7)
-            case 0x180...0x1f0: return triggerMode.register((offset >> 4) & 7)
-            case 0x200...0x270: return interruptRequest.register((offset >> 4) & 7)
             case 0x280: return errorStatus
             case 0x300: return UInt32(truncatingIfNeeded: interruptCommand)
             case 0x310: return UInt32(truncatingIfNeeded: interruptCommand >> 32)
@@ -200,53 +179,71 @@ extension LocalAPIC {
             }
         }
 
-        /// The effect outside this APIC, and whether the timer has to be programmed anew.
+        /// What a write brings about outside the registers.
+        struct Consequence {
+            var effect = Effect.none
+            /// The timer has to be programmed anew.
+            var timer = false
+            var delivery: LocalDelivery?
+        }
+
+        /// - Parameter isLevelTriggered: the trigger mode register has the vector.
         mutating func write(
-            _ offset: UInt32, _ value: UInt32, source: VCPUIndex
-        ) -> (Effect, Bool) {
+            _ offset: UInt32, _ value: UInt32, source: VCPUIndex,
+            isLevelTriggered: (UInt8) -> Bool
+        ) -> Consequence {
+            var result = Consequence()
             switch offset & 0xff0 {
             case 0x080: taskPriority = value & 0xff
             case 0x0b0:
-                guard let vector = inService.highest else { return (.none, false) }
+                guard let vector = inService.highest else { break }
                 inService.remove(vector)
-                if triggerMode.contains(vector) { return (.endOfInterrupt(vector: vector), false) }
-            case 0x0d0: logicalDestination = value & 0xff00_0000
-            case 0x0e0: destinationFormat = value | 0x0fff_ffff
-            case 0x0f0:
-                spurious = value & 0x1ff
-                if spurious & 0x100 == 0 {
-                    for index in localVectors.indices { localVectors[index] |= 0x1_0000 }
+                if isLevelTriggered(vector) {
+                    result.effect = .endOfInterrupt(vector: vector)
+                    result.delivery = endLocalInterrupt(vector)
                 }
-            case 0x280: errorStatus = 0
+            case 0x0d0: if !isX2 { logicalDestination = value & 0xff00_0000 }
+            case 0x0e0: if !isX2 { destinationFormat = value | 0x0fff_ffff }
+            case 0x0f0:
+                spurious = value & 0x3ff
+                if spurious & 0x100 == 0 {
+                    for index in localVectors.indices { localVectors[index] |= Self.masked }
+                }
             case 0x300:
                 interruptCommand =
-                    interruptCommand & 0xffff_ffff_0000_0000 | UInt64(value & ~0x1000)
-                return (
-                    .command(Command(value: interruptCommand, isX2: false, source: source)), false
-                )
+                    interruptCommand & 0xffff_ffff_0000_0000 | UInt64(value & 0xc_cfff)
+                result.effect = .command(
+                    Command(value: interruptCommand, isX2: false, source: source))
             case 0x310:
                 interruptCommand = interruptCommand & 0xffff_ffff | UInt64(value) << 32
-            case 0x320...0x370:
-                let entry = Int((offset & 0xff0) &- 0x320) >> 4
-                let old = timerMode
-                var new = value & (entry == Self.timerEntry ? 0x7_00ff : 0x1_a7ff)
-                if !isSoftwareEnabled { new |= 0x1_0000 }
-                localVectors[entry] = new
-                return (
-                    .none,
-                    entry == Self.timerEntry && old != timerMode
-                        && (old == .deadline || timerMode == .deadline)
-                )
+            case 0x320...0x370: result = writeEntry(Int((offset & 0xff0) &- 0x320) >> 4, value)
             case 0x380:
-                if timerMode == .deadline { return (.none, false) }
+                if timerMode == .deadline { break }
                 initialCount = value
-                return (.none, true)
+                result.timer = true
             case 0x3e0:
                 divideConfiguration = value & 0xb
-                return (.none, initialCount != 0)
+                result.timer = initialCount != 0
             default: break
             }
-            return (.none, false)
+            return result
+        }
+
+        private mutating func writeEntry(_ entry: Int, _ value: UInt32) -> Consequence {
+            var result = Consequence()
+            guard entry < localVectors.count else { return result }
+            let oldMode = timerMode
+            var new = value & Self.entryMasks[entry]
+            if !isSoftwareEnabled { new |= Self.masked }
+            if new & 0x8000 != 0 { new |= localVectors[entry] & Self.remoteRequest }
+            localVectors[entry] = new
+            if entry == Self.timerEntry {
+                result.timer = oldMode != timerMode
+            } else if inputs & 1 << UInt32(entry) != 0 {
+                // A level that waited behind the mask.
+                result.delivery = signal(entry, edge: false)
+            }
+            return result
         }
     }
 }

@@ -1,13 +1,15 @@
 internal import HostIO
+internal import Synchronization
 public import VirtualCPU
 public import Vocabulary
 
 /// The local APIC of one vCPU (SDM volume 3, chapter 11): registers by memory (xAPIC) and by MSR
 /// (x2APIC), the timer, and the requests that wait for the vCPU.
 ///
-/// Owner: `InterruptController`. Any thread may deliver; registers are the vCPU's. One lock, held for
-/// a few dozen instructions; while it is held only the clocks and the timer queue are called.
-public final class LocalAPIC: Sendable {
+/// Owner: `InterruptController`. Any thread may deliver, and takes no lock for it: what waits is in
+/// atomic words, and only the vCPU's own thread moves a request into service. The registers have a
+/// lock of their own, which the vCPU's thread, its timer and the local inputs take.
+public final class LocalAPIC: MachinePart {
     /// What an INIT or start-up IPI asks of the vCPU.
     public enum StartUpRequest: Sendable, Equatable {
         case initialize
@@ -41,13 +43,32 @@ public final class LocalAPIC: Sendable {
         }
     }
 
+    /// An error of the error status register (SDM volume 3, 11.5.3).
+    struct ErrorStatus {
+        static let sendIllegalVector: UInt32 = 1 << 5
+        static let receivedIllegalVector: UInt32 = 1 << 6
+        static let illegalRegisterAddress: UInt32 = 1 << 7
+    }
+
     public let index: VCPUIndex
+    public let name: String
     /// The initial APIC ID.
     public let identifier: UInt32
-    private let registers: RankedLock<Registers>
-    private let pending: PendingEvents
+    let registers: RankedLock<Registers>
+    /// IRR and TMR: any thread.
+    let requests = AtomicVectorSet()
+    let triggers = AtomicVectorSet()
+    let startUps = StartUpLatch()
+    /// Errors since the error status register was last written: any thread.
+    let errors = Atomic<UInt32>(0)
+    /// The LVT error entry, for whoever finds an error. Written under the lock.
+    private let errorEntry = Atomic<UInt32>(0x1_0000)
+    /// `LocalAPICAddress`. Written under the lock.
+    private let addressWord = Atomic<UInt64>(0)
+    let pending: PendingEvents
+    let timing: Timing
     private let wake: @Sendable () -> Void
-    private let timing: Timing
+    let counters = Counters()
 
     /// - Parameters:
     ///   - wake: called after `pending` has been raised, on any thread.
@@ -56,36 +77,60 @@ public final class LocalAPIC: Sendable {
         wake: @escaping @Sendable () -> Void
     ) {
         self.index = index
+        name = "apic\(index.rawValue)"
         identifier = index.rawValue
         self.pending = pending
         self.timing = timing
         self.wake = wake
         registers = RankedLock(
-            Registers(identifier: index.rawValue), owner: "apic\(index.rawValue)", rank: .localAPIC)
+            Registers(identifier: index.rawValue), owner: name, rank: .localAPIC)
+        registers.withLock { publish($0) }
     }
 
     // MARK: Delivery, from any thread
 
-    /// Accepts a fixed or lowest-priority interrupt.
-    public func request(vector: UInt8, level: Bool) {
-        let accepted = registers.withLock { registers in
-            guard registers.isSoftwareEnabled, vector >= 16 else { return false }
-            registers.interruptRequest.insert(vector)
-            if level {
-                registers.triggerMode.insert(vector)
-            } else {
-                registers.triggerMode.remove(vector)
-            }
-            return registers.deliverable != nil
-        }
-        if accepted { raise(.interrupt) }
+    /// Where senders find this APIC.
+    var address: LocalAPICAddress {
+        LocalAPICAddress(bits: addressWord.load(ordering: .sequentiallyConsistent))
     }
 
-    public func requestNonMaskableInterrupt() { raise(.nonMaskableInterrupt) }
+    /// Accepts a fixed or lowest-priority interrupt. False: this APIC takes none now, or not this.
+    @discardableResult
+    public func request(vector: UInt8, level: Bool) -> Bool {
+        guard address.isSoftwareEnabled else { return false }
+        guard vector >= 16 else {
+            report(ErrorStatus.receivedIllegalVector)
+            return false
+        }
+        if triggers.contains(vector) != level {
+            if level { triggers.insert(vector) } else { triggers.remove(vector) }
+        }
+        requests.insert(vector)
+        counters.add(.accepted)
+        // The vCPU lowers its priority before it looks at the requests, and this is the other way
+        // round: one of the two sees the other.
+        if vector & 0xf0 > address.processorPriority & 0xf0 { raise(.interrupt) }
+        return true
+    }
+
+    public func requestNonMaskableInterrupt() {
+        counters.add(.nonMaskable)
+        raise(.nonMaskableInterrupt)
+    }
 
     public func request(_ request: StartUpRequest) {
-        registers.withLock { $0.startUpRequests.append(request) }
+        startUps.insert(request)
         raise(.initialize)
+    }
+
+    /// An error of this APIC. The first since the register was written may interrupt.
+    func report(_ error: UInt32) {
+        counters.add(.errors)
+        let (old, _) = errors.bitwiseOr(error, ordering: .acquiringAndReleasing)
+        let entry = errorEntry.load(ordering: .acquiring)
+        let vector = UInt8(truncatingIfNeeded: entry)
+        guard old == 0, entry & 0x1_0000 == 0, vector >= 16 else { return }
+        request(vector: vector, level: false)
     }
 
     private func raise(_ events: PendingEvents.Events) {
@@ -96,43 +141,68 @@ public final class LocalAPIC: Sendable {
     // MARK: The vCPU's side
 
     /// Takes the highest deliverable request into service. Nil if there is none. What
-    /// remains has a lower priority; the end of this interrupt raises the pending bit for it.
+    /// remains has a lower priority; the end of this interrupt raises the pending bit for it. The
+    /// vCPU's thread, which has cleared the pending bit before.
     public func acknowledge() -> UInt8? {
         registers.withLock { registers in
-            guard let vector = registers.deliverable else { return nil }
-            registers.interruptRequest.remove(vector)
+            guard let vector = deliverable(registers.processorPriority, registers.isSoftwareEnabled)
+            else { return nil }
+            requests.remove(vector)
             registers.inService.insert(vector)
+            publish(registers)
+            counters.add(.acknowledged)
             return vector
         }
     }
 
+    private func deliverable(_ priority: UInt8, _ isSoftwareEnabled: Bool) -> UInt8? {
+        guard isSoftwareEnabled, let vector = requests.current.highest,
+            vector & 0xf0 > priority & 0xf0
+        else { return nil }
+        return vector
+    }
+
     /// There is a request the priorities let through now.
-    public var hasDeliverable: Bool { registers.withLock { $0.deliverable != nil } }
+    public var hasDeliverable: Bool {
+        let address = address
+        return deliverable(address.processorPriority, address.isSoftwareEnabled) != nil
+    }
 
     /// The INIT and start-up requests since the last call, oldest first. An INIT resets the APIC's
     /// registers, except the identifier and IA32_APIC_BASE (SDM volume 3, 11.4.7.3).
     public func takeStartUpRequests() -> [StartUpRequest] {
-        registers.withLock { registers in
-            let requests = registers.startUpRequests
-            registers.startUpRequests = []
-            if requests.contains(.initialize) {
+        let taken = startUps.take()
+        if taken.contains(.initialize) {
+            registers.withLock { registers in
                 registers.initialize()
-                timing.setDeadline(nil)
+                forgetRequests()
+                publish(registers)
             }
-            return requests
         }
+        return taken
+    }
+
+    /// The requests and the timer go with the registers.
+    private func forgetRequests() {
+        requests.replace(VectorSet())
+        triggers.replace(VectorSet())
+        errors.store(0, ordering: .releasing)
+        timing.setDeadline(nil)
     }
 
     /// CR8: bits 7:4 of the task priority.
     public var taskPriority: UInt8 {
         get { registers.withLock { UInt8(truncatingIfNeeded: $0.taskPriority >> 4) } }
         set {
-            registers.withLock { $0.taskPriority = UInt32(newValue & 0xf) << 4 }
+            registers.withLock {
+                $0.taskPriority = UInt32(newValue & 0xf) << 4
+                publish($0)
+            }
             announce()
         }
     }
 
-    private func announce() {
+    func announce() {
         if hasDeliverable { pending.raise(.interrupt) }
     }
 
@@ -141,167 +211,50 @@ public final class LocalAPIC: Sendable {
 
     /// False: #GP.
     public func setBase(_ value: UInt64) -> Bool {
-        registers.withLock { $0.setBase(value) }
-    }
-
-    /// The logical or physical address of this APIC matches. `isX2` destinations have 32 bits.
-    func matches(destination: UInt32, isLogical: Bool, isX2: Bool) -> Bool {
-        registers.withLock {
-            $0.matches(destination: destination, isLogical: isLogical, isX2: isX2)
-        }
-    }
-
-    /// For lowest-priority arbitration: smaller is more willing. Nil when disabled.
-    var arbitrationPriority: UInt8? {
-        registers.withLock { $0.isSoftwareEnabled ? $0.processorPriority : nil }
-    }
-
-    // MARK: Registers
-
-    /// What a write asks the controller to do.
-    public enum Effect: Sendable, Equatable {
-        case none
-        case command(Command)
-        /// End of interrupt of a level-triggered vector: the IOAPICs hear of it.
-        case endOfInterrupt(vector: UInt8)
-    }
-
-    /// A 32-bit read at `offset` of the page, or of x2APIC MSR 0x800 + offset / 16.
-    public func read(_ offset: UInt32) -> UInt32 {
-        if offset == 0x390 { return currentCount }
-        return registers.withLock { $0.read(offset) }
-    }
-
-    /// A 32-bit write. The interrupt command's high half is kept until the low half is written.
-    public func write(_ offset: UInt32, _ value: UInt32) -> Effect {
-        let (effect, timerChanged) = registers.withLock { registers -> (Effect, Bool) in
-            registers.write(offset, value, source: index)
-        }
-        if timerChanged { programTimer(offset) }
-        announce()
-        return effect
-    }
-
-    /// RDMSR 0x800 to 0x8ff. Nil: #GP.
-    public func readX2(_ index: UInt32) -> UInt64? {
-        guard registers.withLock({ $0.isX2 }) else { return nil }
-        let offset = (index & 0xff) << 4
-        switch offset {
-        case 0x300: return registers.withLock { $0.interruptCommand }
-        case 0x0b0, 0x3f0, 0x0e0, 0x310: return nil
-        default: return Registers.isKnown(offset) ? UInt64(read(offset)) : nil
-        }
-    }
-
-    /// WRMSR. Nil: #GP.
-    public func writeX2(_ index: UInt32, _ value: UInt64) -> Effect? {
-        guard registers.withLock({ $0.isX2 }) else { return nil }
-        let offset = (index & 0xff) << 4
-        if offset == 0x300 {
-            registers.withLock { $0.interruptCommand = value }
-            return .command(Command(value: value, isX2: true, source: self.index))
-        }
-        guard value >> 32 == 0 else { return nil }
-        if offset == 0x3f0 {
-            guard value >> 8 == 0 else { return nil }
-            request(vector: UInt8(truncatingIfNeeded: value), level: false)
-            return Effect.none
-        }
-        guard Registers.isWritable(offset), offset != 0x0e0, offset != 0x0d0, offset != 0x310 else {
-            return nil
-        }
-        if offset == 0x0b0 || offset == 0x280, value != 0 { return nil }
-        return write(offset, UInt32(truncatingIfNeeded: value))
-    }
-
-    // MARK: Timer
-
-    /// IA32_TSC_DEADLINE.
-    public var deadline: UInt64 {
-        get { registers.withLock { $0.timerDeadline } }
-        set {
-            registers.withLock { registers in
-                // In the other modes the register reads as 0 and ignores writes.
-                guard registers.timerMode == .deadline else { return }
-                registers.timerDeadline = newValue
-                timing.setDeadline(
-                    newValue == 0
-                        ? nil
-                        : timing.now().advanced(by: timing.nanosecondsUntilCounter(newValue)))
-            }
-        }
-    }
-
-    /// Nanoseconds of one count: the timer's input is 1 GHz.
-    private func programTimer(_ offset: UInt32) {
         registers.withLock { registers in
-            if offset == 0x320 {
-                // Changing to or from deadline mode disarms the timer.
-                registers.timerDeadline = 0
-                if registers.timerMode == .deadline { registers.initialCount = 0 }
-            } else {
-                registers.timerStart = timing.now().nanoseconds
-            }
-            timing.setDeadline(
-                registers.initialCount == 0
-                    ? nil
-                    : Instant(nanoseconds: registers.timerStart).advanced(
-                        by: registers.timerPeriod))
+            guard registers.setBase(value) else { return false }
+            if value & 0x800 == 0 { forgetRequests() }
+            publish(registers)
+            return true
         }
     }
 
-    private var currentCount: UInt32 {
-        let now = timing.now().nanoseconds
-        return registers.withLock { registers in
-            guard registers.initialCount != 0, registers.timerMode != .deadline else { return 0 }
-            let elapsed = (now &- registers.timerStart) / UInt64(registers.timerDivisor)
-            let count = UInt64(registers.initialCount)
-            if registers.timerMode == .periodic {
-                return UInt32(truncatingIfNeeded: count - elapsed % count)
-            }
-            return elapsed >= count ? 0 : UInt32(truncatingIfNeeded: count - elapsed)
-        }
+    /// Tells the senders. With the lock held, after each change of what they must know.
+    func publish(_ registers: Registers) {
+        errorEntry.store(registers.localVectors[Registers.errorEntry], ordering: .releasing)
+        addressWord.store(registers.address.bits, ordering: .sequentiallyConsistent)
     }
 
-    /// The deadline has come. Any thread.
-    public func timerExpired() {
-        // The next deadline is set under the lock: the vCPU may be setting another one.
-        let vector = registers.withLock { registers -> UInt8? in
-            let now = timing.now()
-            let entry = registers.localVectors[Registers.timerEntry]
-            let vector = entry & 0x1_0000 == 0 ? UInt8(truncatingIfNeeded: entry) : nil
-            switch registers.timerMode {
-            case .deadline:
-                let due = registers.timerDeadline
-                guard due != 0 else { return nil }
-                let rest = timing.nanosecondsUntilCounter(due)
-                if rest > 0 {
-                    timing.setDeadline(now.advanced(by: rest))
-                    return nil
-                }
-                registers.timerDeadline = 0
-                return vector
-            case .periodic, .oneShot:
-                let period = registers.timerPeriod
-                guard period != 0 else { return nil }
-                let start = registers.timerStart
-                let end = Instant(nanoseconds: start).advanced(by: period)
-                if now < end {
-                    timing.setDeadline(end)
-                    return nil
-                }
-                guard registers.timerMode == .periodic else { return vector }
-                // A late thread skips periods rather than bunching them.
-                registers.timerStart = start &+ (now.nanoseconds &- start) / period &* period
-                timing.setDeadline(
-                    Instant(nanoseconds: registers.timerStart).advanced(
-                        by: max(period, Self.shortestPeriod)))
-                return vector
-            }
-        }
-        if let vector { request(vector: vector, level: false) }
+    // MARK: Local inputs
+
+    /// The pins and the sources that raise interrupts through the local vector table.
+    public enum LocalInput: Int, Sendable, CaseIterable {
+        case thermal = 1
+        case performance = 2
+        case lint0 = 3
+        case lint1 = 4
     }
 
-    /// Nanoseconds between two interrupts of the periodic timer at least, whatever the guest asks.
-    static let shortestPeriod: UInt64 = 20_000
+    /// Sets the level of a local input. Any thread. External interrupts (ExtINT) and SMIs are not
+    /// delivered: this machine has no 8259 and no system management mode.
+    public func setInput(_ input: LocalInput, asserted: Bool) {
+        let delivery = registers.withLock { $0.setInput(input, asserted: asserted) }
+        if let delivery { deliver(delivery) }
+    }
+
+    /// What an entry of the local vector table sends.
+    struct LocalDelivery: Sendable, Equatable {
+        var mode: UInt8
+        var vector: UInt8
+        var isLevel: Bool
+    }
+
+    func deliver(_ delivery: LocalDelivery) {
+        switch delivery.mode {
+        case 0: request(vector: delivery.vector, level: delivery.isLevel)
+        case 4: requestNonMaskableInterrupt()
+        case 5: request(.initialize)
+        default: break
+        }
+    }
 }

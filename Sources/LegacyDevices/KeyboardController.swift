@@ -1,22 +1,15 @@
 public import Bus
 
-/// As much of the i8042 keyboard controller as a machine without keyboard needs: nothing is ever
-/// waiting, and command 0xfe resets. Claimed as ports 0x60 and 0x64 each.
-public final class KeyboardController: Device, Sendable {
-    public let name: String
-    private let isCommandPort: Bool
-    private let request: @Sendable (ACPIPower.Request) -> Void
+/// As much of the i8042 keyboard controller as a machine without keyboard needs: the command port,
+/// 0x64, whose command 0xfe resets the machine. Port 0x60 is nobody's.
+///
+/// Any thread; no lock, no state.
+public final class KeyboardController: Device {
+    public let name = "i8042"
+    let request: @Sendable (ACPIPower.Request) -> Void
+    let counters = AccessCounters()
 
-    public init(isCommandPort: Bool, request: @escaping @Sendable (ACPIPower.Request) -> Void) {
-        name = isCommandPort ? "i8042-command" : "i8042-data"
-        self.isCommandPort = isCommandPort
+    public init(request: @escaping @Sendable (ACPIPower.Request) -> Void) {
         self.request = request
-    }
-
-    /// Without a controller all bits read as ones, and drivers give up at once.
-    public func read(offset: UInt64, width: AccessWidth) -> UInt64 { 0xff }
-
-    public func write(offset: UInt64, width: AccessWidth, value: UInt64) {
-        if isCommandPort, value & 0xff == 0xfe { request(.reset) }
     }
 }

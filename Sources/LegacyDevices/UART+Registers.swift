@@ -1,6 +1,6 @@
 extension UART {
     /// The registers, without the way in and out.
-    struct Registers: Sendable {
+    struct Registers: Codable, Sendable, Equatable {
         /// Received bytes the guest has not read.
         var input: [UInt8] = []
         /// Bytes have been waiting: the FIFO's time-out counts as passed.

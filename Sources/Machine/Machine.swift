@@ -1,5 +1,4 @@
 internal import Boot
-internal import Bus
 internal import Clocks
 import Foundation
 internal import GuestMemory
@@ -25,8 +24,9 @@ public final class Machine: Sendable {
     private let ensemble: VCPUEnsemble
     private let runners: [VCPURunner]
     private let timers: TimerQueue
-    private let uarts: [UART]
-    private let power: ACPIPower
+    private let devices: MachineDevices
+    /// Every part with a state, in the order of `MachinePartStates`.
+    let parts: [any MachinePart]
 
     /// Puts the machine together and loads the kernel.
     ///
@@ -45,7 +45,10 @@ public final class Machine: Sendable {
         let layout = MachineMemoryMap(memoryByteCount: configuration.memoryByteCount)
         let memory = try GuestMemory(regions: layout.regions)
         self.memory = memory
-        let counter = TimeStampCounter.starting()
+        // Loading the kernel takes as long as a good measurement does.
+        let measurement = FrequencyMeasurement()
+        let start = try Self.load(configuration, layout, into: memory)
+        let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
         let clock = HostClock()
         let origin = clock.now.nanoseconds
         let timers = try TimerQueue()
@@ -60,24 +63,19 @@ public final class Machine: Sendable {
             Self.makeAPIC(index, pending[index], gates[index], timers, counter, clock)
         }
         let controller = InterruptController(localAPICs: apics)
-        let request: @Sendable (ACPIPower.Request) -> Void = { [ensemble] request in
-            ensemble.stop(request == .powerOff ? .poweredOff : .reset)
-        }
-        power = ACPIPower(clock: clock, interrupts: controller, request: request)
-        uarts = (0..<Self.serialPortCount).map { port in
-            UART(
-                name: "uart\(port)", line: SerialPort.lines[port], interrupts: controller,
-                transmit: { output(port, $0) }, roomAvailable: { room(port) })
-        }
-        let bus = Bus()
-        try Self.claim(bus, uarts: uarts, power: power, controller: controller, request: request)
-
+        let devices = try MachineDevices(
+            MachineDevices.Surroundings(
+                clock: clock, timers: timers, controller: controller,
+                request: { [ensemble] request in
+                    ensemble.stop(request == .powerOff ? .poweredOff : .reset)
+                }, output: output, room: room))
+        self.devices = devices
         let face = KVMFace(
             memory: memory, processorCount: count, frequency: counter.frequency,
             counter: { counter.now }, monotonic: { clock.now.nanoseconds &- origin },
             wallClock: { HostClock.wallClockNanoseconds })
+        parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
         let isKVM = configuration.platform == .kvm
-        let start = try Self.load(configuration, layout, into: memory)
         runners = (0..<count).map { index in
             let vcpu = VCPUIndex(UInt32(index))
             let engine = SoftwareEngine(
@@ -90,7 +88,7 @@ public final class Machine: Sendable {
             return VCPURunner(
                 index: vcpu, engine: engine,
                 surroundings: MachineSurroundings(
-                    index: vcpu, bus: bus, apic: apics[index], controller: controller,
+                    index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
                     face: isKVM ? face : nil),
                 pending: pending[index], gate: gates[index], waitsForStartUp: index != 0,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) })
@@ -101,39 +99,17 @@ public final class Machine: Sendable {
         _ index: Int, _ pending: PendingEvents, _ gate: WakeGate, _ timers: TimerQueue,
         _ counter: TimeStampCounter, _ clock: HostClock
     ) -> LocalAPIC {
-        let box = APICBox()
-        let timer = timers.makeTimer { box.apic?.timerExpired() }
-        let apic = LocalAPIC(
-            index: VCPUIndex(UInt32(index)), pending: pending,
-            timing: LocalAPIC.Timing(
-                now: { clock.now },
-                nanosecondsUntilCounter: { counter.nanoseconds(until: $0) },
-                setDeadline: { timers.set(timer, $0) }),
-            wake: { gate.wake() })
-        box.set(apic)
-        return apic
-    }
-
-    /// Ports and addresses of a PC without what nobody needs.
-    private static func claim(
-        _ bus: Bus, uarts: [UART], power: ACPIPower, controller: InterruptController,
-        request: @escaping @Sendable (ACPIPower.Request) -> Void
-    ) throws {
-        for (port, uart) in uarts.enumerated() {
-            try bus.claim(PortNumber(SerialPort.addresses[port]), count: 8, uart)
+        timers.attach { setDeadline in
+            LocalAPIC(
+                index: VCPUIndex(UInt32(index)), pending: pending,
+                timing: LocalAPIC.Timing(
+                    now: { clock.now },
+                    nanosecondsUntilCounter: { counter.nanoseconds(until: $0) },
+                    setDeadline: setDeadline),
+                wake: { gate.wake() })
+        } expired: {
+            $0.timerExpired()
         }
-        try bus.claim(PortNumber(0x600), count: ACPIPower.byteCount, power)
-        try bus.claim(PortNumber(0xcf9), count: 1, ResetControl(request: request))
-        try bus.claim(
-            PortNumber(0x60), count: 1, KeyboardController(isCommandPort: false, request: request))
-        try bus.claim(
-            PortNumber(0x64), count: 1, KeyboardController(isCommandPort: true, request: request))
-        try bus.claim(
-            PortNumber(0x70), count: 2,
-            RealTimeClock(wallClock: { HostClock.wallClockNanoseconds }))
-        try bus.claim(
-            MachineMemoryMap.ioAPIC, byteCount: 4096, IOAPICWindow(controller.ioAPIC))
-        bus.freeze()
     }
 
     private static func load(
@@ -161,7 +137,7 @@ public final class Machine: Sendable {
     public func stop(_ reason: StopReason = .requested) { ensemble.stop(reason) }
 
     /// Presses the power button. A guest with ACPI shuts down.
-    public func pressPowerButton() { power.pressPowerButton() }
+    public func pressPowerButton() { devices.power.pressPowerButton() }
 
     /// Waits until every vCPU has ended, at most `seconds`. Nil when the time is up.
     public func wait(seconds: Double? = nil) -> StopReason? {
@@ -175,7 +151,7 @@ public final class Machine: Sendable {
 
     /// Offers bytes to a serial port. Returns how many the guest could take now.
     public func send(_ bytes: some Collection<UInt8>, toPort port: Int) -> Int {
-        port >= 0 && port < uarts.count ? uarts[port].receive(bytes) : 0
+        port >= 0 && port < devices.uarts.count ? devices.uarts[port].receive(bytes) : 0
     }
 
     /// Counters of all vCPUs so far.
@@ -188,6 +164,8 @@ public final class Machine: Sendable {
             result.mips = Double(result.instructionsRetired) / result.processorSeconds / 1e6
         }
         result.locks = LockRegistry.statistics
+        for part in parts { result.parts[part.name] = part.metrics }
+        result.parts["timers"] = timers.metrics
         result.peakMemoryByteCount = Self.peakMemoryByteCount
         return result
     }
@@ -200,18 +178,4 @@ extension Machine {
         unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return UInt64(max(0, usage.ru_maxrss)) << 10
     }
-}
-
-/// Base ports and interrupt lines of the serial ports. COM3 and COM4 have lines of their own.
-enum SerialPort {
-    static let addresses: [UInt16] = [0x3f8, 0x2f8, 0x3e8, 0x2e8]
-    static let lines: [UInt32] = [4, 3, 10, 11]
-}
-
-/// Breaks the circle of a timer and the APIC it is for.
-private final class APICBox: Sendable {
-    private let value = RankedLock<LocalAPIC?>(
-        nil, owner: "apic-timer", rank: .leaf)
-    var apic: LocalAPIC? { value.withLock { $0 } }
-    func set(_ apic: LocalAPIC) { value.withLock { $0 = apic } }
 }

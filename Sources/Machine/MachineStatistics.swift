@@ -22,6 +22,8 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     /// Peak resident memory of this process, in bytes.
     public var peakMemoryByteCount: UInt64 = 0
     public var engine = EngineStatistics()
+    /// What each device, controller and clock counted, by its name.
+    public var parts: [String: [String: UInt64]] = [:]
     /// Every lock of this process, the longest waited for first.
     public var locks: [LockStatistics] = []
 

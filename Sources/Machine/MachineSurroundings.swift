@@ -118,20 +118,6 @@ private enum QuietRegister {
     }
 }
 
-/// The I/O APIC's page on the bus.
-final class IOAPICWindow: Device {
-    let name = "ioapic"
-    private let ioAPIC: IOAPIC
-
-    init(_ ioAPIC: IOAPIC) { self.ioAPIC = ioAPIC }
-
-    func read(offset: UInt64, width: AccessWidth) -> UInt64 { UInt64(ioAPIC.read(offset)) }
-
-    func write(offset: UInt64, width: AccessWidth, value: UInt64) {
-        ioAPIC.write(offset, UInt32(truncatingIfNeeded: value))
-    }
-}
-
 /// The machine's CPUID: the processor's model and the platform's leaves.
 struct ProcessorModel: Sendable {
     var index: UInt32

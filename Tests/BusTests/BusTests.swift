@@ -7,7 +7,11 @@ import Vocabulary
     final class Register: Device, Sendable {
         let name: String
         let last = Mutex<(UInt64, Int, UInt64)>((0, 0, 0))
+        struct State: Codable {}
+        var metrics: [String: UInt64] { [:] }
         init(_ name: String) { self.name = name }
+        func captureState() -> State { State() }
+        func restore(_ state: State) throws(XError) {}
         func read(offset: UInt64, width: AccessWidth) -> UInt64 { offset << 8 | UInt64(width) }
         func write(offset: UInt64, width: AccessWidth, value: UInt64) {
             last.withLock { $0 = (offset, width, value) }

@@ -1,0 +1,104 @@
+internal import Clocks
+internal import GuestMemory
+internal import HostIO
+public import Vocabulary
+
+extension KVMFace {
+    struct Registers: Sendable {
+        /// MSR_KVM_SYSTEM_TIME_NEW of each vCPU: bit 0 enable, the rest is the address.
+        var systemTime: [UInt64]
+        /// MSR_KVM_WALL_CLOCK_NEW as last written.
+        var wallClock: UInt64 = 0
+        /// The pair that all vCPUs' pages have: their clocks agree exactly.
+        var origin: CounterSample
+        let scale: ClockScale
+        var published: UInt64 = 0
+    }
+
+    static let systemTimeRegisters: [UInt32] = [0x4b56_4d01, 0x12]
+    static let wallClockRegisters: [UInt32] = [0x4b56_4d00, 0x11]
+
+    /// RDMSR. Nil: not one of ours.
+    public func read(_ index: UInt32, _ processor: VCPUIndex) -> UInt64? {
+        let slot = Int(clamping: processor.rawValue)
+        if Self.systemTimeRegisters.contains(index) {
+            return registers.withLock {
+                $0.systemTime.indices.contains(slot) ? $0.systemTime[slot] : 0
+            }
+        }
+        if Self.wallClockRegisters.contains(index) { return registers.withLock { $0.wallClock } }
+        return nil
+    }
+
+    /// WRMSR. False: not one of ours, or refused.
+    public func write(_ index: UInt32, _ value: UInt64, _ processor: VCPUIndex) -> Bool {
+        let slot = Int(clamping: processor.rawValue)
+        if Self.systemTimeRegisters.contains(index) {
+            registers.withLock { registers in
+                guard registers.systemTime.indices.contains(slot) else { return }
+                registers.systemTime[slot] = value
+                publishSystemTime(value, flags: Self.stable, &registers)
+            }
+            return true
+        }
+        if Self.wallClockRegisters.contains(index) {
+            registers.withLock { registers in
+                registers.wallClock = value
+                publishWallClock(value, registers)
+            }
+            return true
+        }
+        return false
+    }
+
+    // MARK: Pages
+
+    /// PVCLOCK_TSC_STABLE_BIT: the vCPUs' pages agree.
+    static let stable: UInt8 = 1
+    /// PVCLOCK_GUEST_STOPPED: the guest did not run for a while, which is no lock-up.
+    static let stopped: UInt8 = 2
+
+    /// pvclock_vcpu_time_info, 32 bytes: version 0, counter 8, system time 16, multiplier 24,
+    /// shift 28, flags 29. Counter and clock run at one rate, so it is written once.
+    func publishSystemTime(_ value: UInt64, flags: UInt8, _ registers: inout Registers) {
+        // The guest aligns it to 4 bytes; what is no RAM is left alone.
+        guard value & 1 != 0, value & 2 == 0 else { return }
+        let page = GuestPhysicalAddress(value & ~1)
+        guard memory.contains(page.rawValue, 32) else { return }
+        registers.published &+= 1
+        let (origin, scale) = (registers.origin, registers.scale)
+        update(page) {
+            memory.write(page.advanced(by: 8), integer: origin.counter)
+            memory.write(page.advanced(by: 16), integer: origin.nanoseconds)
+            memory.write(page.advanced(by: 24), integer: scale.multiplier)
+            memory.write(page.advanced(by: 28), integer: UInt8(bitPattern: scale.shift))
+            memory.write(page.advanced(by: 29), integer: flags)
+        }
+    }
+
+    /// pvclock_wall_clock, 12 bytes: version 0, seconds 4, nanoseconds 8: the wall-clock time at which
+    /// the machine's clock was 0.
+    func publishWallClock(_ value: UInt64, _ registers: Registers) {
+        guard value & 3 == 0, memory.contains(value, 12) else { return }
+        let page = GuestPhysicalAddress(value)
+        let now = sample
+        let running = registers.scale.nanoseconds(now.counter &- registers.origin.counter)
+        let boot = wallClock() &- (registers.origin.nanoseconds &+ running)
+        update(page) {
+            memory.write(
+                page.advanced(by: 4), integer: UInt32(truncatingIfNeeded: boot / 1_000_000_000))
+            memory.write(
+                page.advanced(by: 8), integer: UInt32(truncatingIfNeeded: boot % 1_000_000_000))
+        }
+    }
+
+    /// Readers look again while the version is odd or has changed: it is odd while `body` writes and
+    /// the next even one afterwards.
+    private func update(_ page: GuestPhysicalAddress, _ body: () -> Void) {
+        let old = memory.atomicLoad(page, as: UInt32.self) ?? 0
+        let odd = old | 1
+        memory.atomicStore(page, odd)
+        body()
+        memory.atomicStore(page, odd &+ 1)
+    }
+}

@@ -1,0 +1,49 @@
+internal import Clocks
+internal import HostIO
+public import Vocabulary
+
+extension KVMFace {
+    public struct State: Codable, Sendable, Equatable {
+        /// The system-time register of each vCPU.
+        public var systemTime: [UInt64]
+        public var wallClock: UInt64
+        /// What the machine's clock showed, in nanoseconds.
+        public var nanoseconds: UInt64
+    }
+
+    /// The clock as guests compute it now.
+    private func nanoseconds(_ registers: Registers) -> UInt64 {
+        registers.origin.nanoseconds
+            &+ registers.scale.nanoseconds(sample.counter &- registers.origin.counter)
+    }
+
+    public func captureState() -> State {
+        registers.withLock {
+            State(
+                systemTime: $0.systemTime, wallClock: $0.wallClock, nanoseconds: nanoseconds($0))
+        }
+    }
+
+    /// The clock goes on from what it showed. Memory and the time-stamp counter have been restored
+    /// before.
+    public func restore(_ state: State) throws(XError) {
+        let refusal = registers.withLock { registers -> XError? in
+            guard state.systemTime.count == registers.systemTime.count else {
+                return XError(
+                    .invalidFormat,
+                    "the state of \(name) is for \(state.systemTime.count) vCPUs, the machine has "
+                        + "\(registers.systemTime.count)")
+            }
+            registers.systemTime = state.systemTime
+            registers.wallClock = state.wallClock
+            registers.origin = sample
+            registers.origin.nanoseconds = state.nanoseconds
+            for value in state.systemTime {
+                publishSystemTime(value, flags: Self.stable | Self.stopped, &registers)
+            }
+            if state.wallClock != 0 { publishWallClock(state.wallClock, registers) }
+            return nil
+        }
+        if let refusal { throw refusal }
+    }
+}

@@ -1,0 +1,4 @@
+extension KeyboardController {
+    /// Reads and writes; each a count.
+    public var metrics: [String: UInt64] { counters.values }
+}

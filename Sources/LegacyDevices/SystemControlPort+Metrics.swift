@@ -1,0 +1,4 @@
+extension SystemControlPort {
+    /// Reads and writes; each a count.
+    public var metrics: [String: UInt64] { counters.values }
+}

@@ -1,0 +1,4 @@
+extension UART {
+    /// Reads, writes and rises of the line; each a count.
+    public var metrics: [String: UInt64] { counters.values }
+}

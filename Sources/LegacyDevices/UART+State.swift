@@ -1,0 +1,21 @@
+internal import HostIO
+public import Vocabulary
+
+extension UART {
+    /// The registers and the received bytes that the guest has not read.
+    public struct State: Codable, Sendable, Equatable {
+        var registers: Registers
+    }
+
+    public func captureState() -> State { State(registers: registers.withLock { $0 }) }
+
+    public func restore(_ state: State) throws(XError) {
+        guard state.registers.input.count <= Registers.inputCapacity else {
+            throw XError(.invalidFormat, "the state of \(name) is damaged: its FIFO is too full")
+        }
+        registers.withLock { registers in
+            registers = state.registers
+            announce(registers)
+        }
+    }
+}
