@@ -2,7 +2,7 @@
 
 .PHONY: run test build install-dependencies lint check-generated format clean fuzz-cpu
 
-PACKAGES = bc sqlite3 liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
+PACKAGES = gcc binutils bc sqlite3 liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: install-dependencies
@@ -15,7 +15,8 @@ build: install-dependencies
 # Everything CI checks: style, generated sources, release build, all tests.
 test: install-dependencies lint check-generated
 	swift build -c release -Xswiftc -enable-testing --product martlet
-	MARTLET_BINARY=$(CURDIR)/.build/release/martlet \
+	$(MAKE) -s -C Guests/privileged OUT=$(CURDIR)/.build/guests
+	MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
 	  swift test -c release -Xswiftc -enable-testing
 
 # Installs only what is missing, and says what and why.

@@ -47,7 +47,9 @@ struct GuestRun {
 
     private static func read(_ path: String, what: String, option: String) throws -> [UInt8] {
         do {
-            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+            // By descriptor, so that /dev/null and pipes can be given.
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            return [UInt8](try file.readToEnd() ?? Data())
         } catch {
             throw XError(
                 .notFound,

@@ -89,6 +89,12 @@ func transientBlock(
         available = 15
         outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
     }
+    if unsafe !cpu.isLongCode {
+        let last = unsafe cpu.pointee.rip &+ UInt64(slot.pointee.length) &- 1
+        if unsafe last > UInt64(cpu.segment(Segment.cs).limit) {
+            return unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+        }
+    }
     let end = unsafe code + 2
     unsafe end.initialize(to: .empty)
     unsafe end.pointee.handler = transientEnd

@@ -20,6 +20,11 @@ enum Layout {
     static func gpr(_ index: Int) -> UInt16 { gpr &+ UInt16(truncatingIfNeeded: index & 15) &* 8 }
     /// The vector register `index`, 0 to 15.
     static func xmm(_ index: Int) -> UInt16 { xmm &+ UInt16(truncatingIfNeeded: index & 15) &* 16 }
+    /// The base of segment register `index` for code that is not 64-bit: see `legacyBase`.
+    static func legacyBase(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: CPU_OFFSET_LEGACY_BASE)
+            &+ UInt16(truncatingIfNeeded: index) &* 8
+    }
     /// The base of segment register `index`: 0 ES, 1 CS, 2 SS, 3 DS, 4 FS, 5 GS.
     static func segmentBase(_ index: Int) -> UInt16 {
         segments &+ UInt16(truncatingIfNeeded: index)
@@ -60,6 +65,8 @@ enum LeaveReason {
     static let poll: UInt32 = 3
     /// The mode changed: look the next block up from `rip`.
     static let resume: UInt32 = 4
+    /// The instruction runs again, alone: one of its accesses meets a breakpoint.
+    static let restart: UInt32 = 5
 }
 
 extension UnsafeMutablePointer where Pointee == CPUState {

@@ -39,8 +39,7 @@ enum ControlLowering {
             unsafe op.immediate = instruction.immediate
             unsafe op.handler = FarTransfer.interrupt
         case .int3:
-            unsafe op.immediate = 3
-            unsafe op.handler = FarTransfer.interrupt
+            unsafe op.handler = FarTransfer.breakpoint
         case .into: unsafe op.handler = FarTransfer.overflowInterrupt
         case .int1: unsafe op.handler = FarTransfer.debugInterrupt
         case .syscall: unsafe op.handler = SystemCall.syscall

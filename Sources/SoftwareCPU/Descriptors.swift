@@ -141,6 +141,10 @@ func loadRealSegment(_ cpu: CPU, _ number: Int, _ selector: UInt16) {
 func setCodeSegment(_ cpu: CPU, _ descriptor: Descriptor, selector: UInt16, cpl: UInt32) {
     var code = descriptor.register(selector: selector & 0xfffc | UInt16(truncatingIfNeeded: cpl))
     code.attributes |= 1
+    // The jump cache has targets within the limit only.
+    if !descriptor.isLong, unsafe cpu.segment(Segment.cs).limit > code.limit {
+        unsafe flushJumpCache(cpu)
+    }
     unsafe cpu.setSegment(Segment.cs, code)
     unsafe setPrivilegeLevel(cpu, cpl)
 }

@@ -25,6 +25,9 @@ final class EngineContext {
     /// Translation contexts handed out so far; see TLB.swift.
     var contexts = TranslationContexts()
     var nonMaskableInterruptsBlocked = false
+    var nonMaskableInterruptPending = false
+    /// What DR7 enables.
+    var breakpoints = Breakpoints()
     /// The last exit has been answered and its instruction is to run again.
     var answered = false
     /// Delivery between two runs ended in shutdown.

@@ -168,10 +168,13 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     engine.exitAwaits = .nothing
     unsafe cpu.pointee.replayCount = 0
     unsafe cpu.pointee.replayCursor = 0
-    unsafe cpu.pointee.stepping = 0
+    unsafe cpu.pointee.stepping = state.interruptShadow ? Stepping.alone : 0
+    unsafe cpu.pointee.pendingDebug = 0
     unsafe cpu.pointee.systemFlags = 0
     unsafe writeFlags(cpu, state.rflags)
     unsafe refreshMode(cpu)
+    unsafe refreshBreakpoints(cpu)
+    unsafe reloadPageDirectoryPointers(cpu)
     unsafe flushEverything(cpu)
     engine.code.flush()
     unsafe cpu.pointee.codeGeneration &+= 1

@@ -24,12 +24,14 @@ struct Event {
 func deliverRecordedFault(_ cpu: CPU) -> Bool {
     let op = unsafe UnsafePointer(context(cpu).code.transient)
     var event = unsafe takeRecordedFault(cpu)
-    for _ in 0..<3 {
-        if event.vector == Vector.pageFault {
-            unsafe cpu.pointee.cr2 = unsafe cpu.pointee.faultAddress
-        }
+    // A task switch may end in a fault of the new task, which is a first fault again.
+    for _ in 0..<16 {
         if event.vector != Vector.debug { unsafe cpu.pointee.systemFlags |= Flags.resume }
-        if unsafe deliver(cpu, op, event) { return true }
+        if unsafe deliver(cpu, op, event) {
+            if unsafe cpu.pointee.leaveReason != LeaveReason.fault { return true }
+            event = unsafe takeRecordedFault(cpu)
+            continue
+        }
         let second = unsafe takeRecordedFault(cpu)
         if event.vector == Vector.doubleFault { return false }
         event = combine(first: event, second: second)
@@ -40,13 +42,19 @@ func deliverRecordedFault(_ cpu: CPU) -> Bool {
 /// Delivers an interrupt; faults on the way are delivered in its place. False: triple fault.
 func deliverInterrupt(_ cpu: CPU, _ event: Event) -> Bool {
     let op = unsafe UnsafePointer(context(cpu).code.transient)
-    if unsafe deliver(cpu, op, event) { return true }
+    unsafe cpu.pointee.leaveReason = LeaveReason.none
+    if unsafe deliver(cpu, op, event), unsafe cpu.pointee.leaveReason != LeaveReason.fault {
+        return true
+    }
     unsafe cpu.pointee.leaveReason = LeaveReason.fault
     return unsafe deliverRecordedFault(cpu)
 }
 
 private func takeRecordedFault(_ cpu: CPU) -> Event {
     unsafe cpu.pointee.leaveReason = LeaveReason.none
+    if unsafe cpu.pointee.faultVector == Vector.pageFault {
+        unsafe cpu.pointee.cr2 = unsafe cpu.pointee.faultAddress
+    }
     return unsafe Event(
         vector: cpu.pointee.faultVector, kind: .exception,
         errorCode: cpu.pointee.faultHasErrorCode != 0 ? cpu.pointee.faultErrorCode : nil)
@@ -77,7 +85,8 @@ private func combine(first: Event, second: Event) -> Event {
 func deliver(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     unsafe cpu.pointee.interruptShadow = 0
     let stepping = unsafe cpu.pointee.stepping
-    unsafe cpu.pointee.stepping &= Stepping.trap
+    unsafe cpu.pointee.stepping = 0
+    if event.vector == Vector.debug, event.kind == .exception { unsafe clearGeneralDetect(cpu) }
     let saved = unsafe cpu.pointee.rip
     let done: Bool
     if unsafe cpu.pointee.cr0 & CR0.pe == 0 {
@@ -92,12 +101,21 @@ func deliver(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
         unsafe cpu.pointee.stepping = stepping
         return false
     }
-    unsafe cpu.pointee.stepping = 0
+    let traces = unsafe cpu.pointee.systemFlags & Flags.trap != 0
+    unsafe cpu.pointee.stepping = traces ? Stepping.trap : 0
+    unsafe cpu.pointee.pendingDebug = 0
     unsafe cpu.pointee.replayCount = 0
     unsafe cpu.pointee.replayCursor = 0
     unsafe refreshContexts(cpu)
     unsafe refreshPendingMask(cpu)
     return true
+}
+
+/// A debug exception clears DR7.GD, so that its handler may use the debug registers.
+private func clearGeneralDetect(_ cpu: CPU) {
+    let dr7 =
+        unsafe (cpu.bytes + CPUOffsets.debugRegisters).assumingMemoryBound(to: UInt64.self) + 7
+    unsafe dr7.pointee &= ~(1 << 13)
 }
 
 private func fail(_ cpu: CPU, _ vector: UInt8, _ code: UInt16, _ event: Event) -> Bool {
@@ -115,16 +133,16 @@ private func deliverReal(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     else {
         return false
     }
-    let sp = unsafe cpu.gpr(GPR.rsp)
-    let frame: [UInt16] = unsafe [
-        UInt16(truncatingIfNeeded: readFlags(cpu)), cpu.segment(Segment.cs).selector,
-        UInt16(truncatingIfNeeded: cpu.pointee.rip),
-    ]
-    for (index, word) in frame.enumerated() {
-        let address = unsafe stackAddress(cpu, sp &- 2 &* UInt64(truncatingIfNeeded: index &+ 1))
-        if unsafe !writeSystem(cpu, op, address, word) { return false }
+    var frame = unsafe Frame(
+        stack: cpu.segment(Segment.ss), pointer: cpu.gpr(GPR.rsp), width: 2, isLong: false,
+        privilege: 0, faultCode: 0)
+    if unsafe !frame.push(cpu, op, readFlags(cpu))
+        || !frame.push(cpu, op, UInt64(cpu.segment(Segment.cs).selector))
+        || !frame.push(cpu, op, cpu.pointee.rip)
+    {
+        return false
     }
-    unsafe setStackPointer(cpu, sp &- 6)
+    unsafe frame.setPointer(cpu)
     unsafe cpu.pointee.systemFlags &=
         ~(Flags.interrupt | Flags.trap | Flags.alignmentCheck | Flags.resume)
     unsafe loadRealSegment(cpu, Segment.cs, UInt16(truncatingIfNeeded: gate &>> 16))
@@ -171,37 +189,24 @@ private func deliverLong(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     let newCPL = code.isConforming ? cpl : code.privilegeLevel
     var stack = unsafe cpu.gpr(GPR.rsp)
     if ist != 0 || newCPL < cpl {
-        let offset = ist != 0 ? 0x24 &+ (ist &- 1) &* 8 : 4 &+ UInt64(newCPL) &* 8
-        if unsafe offset &+ 7 > UInt64(cpu.pointee.taskRegister.limit) {
-            return unsafe fail(
-                cpu, Vector.invalidTSS, cpu.pointee.taskRegister.selector & 0xfffc, event)
-        }
         guard
-            let pointer = unsafe readSystem(
-                cpu, op, cpu.pointee.taskRegister.base &+ offset, as: UInt64.self)
+            let pointer = unsafe innerStackPointer(
+                cpu, op, newCPL, table: ist, external: event.isExternalToProgram ? 1 : 0)
         else { return false }
         stack = pointer
     }
     stack &= ~0xf
     let oldStack = unsafe cpu.segment(Segment.ss).selector
-    var frame: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = unsafe (
+    var frame = unsafe Frame(
+        stack: cpu.segment(Segment.ss), pointer: stack, width: 8, isLong: true,
+        privilege: newCPL, faultCode: event.isExternalToProgram ? 1 : 0)
+    var words = unsafe [
         UInt64(oldStack), cpu.gpr(GPR.rsp), readFlags(cpu),
-        UInt64(cpu.segment(Segment.cs).selector), cpu.pointee.rip, 0
-    )
-    var count = 5
-    if let errorCode = event.errorCode {
-        frame.5 = UInt64(errorCode)
-        count = 6
-    }
-    let words = [frame.0, frame.1, frame.2, frame.3, frame.4, frame.5]
-    for index in 0..<count {
-        let slot = stack &- 8 &* UInt64(truncatingIfNeeded: index &+ 1)
-        if Int64(bitPattern: slot) &>> 47 != 0, Int64(bitPattern: slot) &>> 47 != -1 {
-            return unsafe fail(cpu, Vector.stackFault, 0, event)
-        }
-        if unsafe !writeFrame(cpu, op, slot, words[index], mode: newCPL == 3) { return false }
-    }
-    unsafe cpu.setGPR(GPR.rsp, stack &- 8 &* UInt64(truncatingIfNeeded: count))
+        UInt64(cpu.segment(Segment.cs).selector), cpu.pointee.rip,
+    ]
+    if let errorCode = event.errorCode { words.append(UInt64(errorCode)) }
+    for word in words where unsafe !frame.push(cpu, op, word) { return false }
+    unsafe frame.setPointer(cpu)
     if newCPL < cpl {
         unsafe cpu.setSegment(
             Segment.ss,
@@ -217,13 +222,6 @@ private func deliverLong(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     return true
 }
 
-/// A push of the interrupt frame: with the rights of the new privilege level.
-private func writeFrame<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ value: T, mode userStack: Bool
-) -> Bool {
-    unsafe writeSystem(cpu, op, address, value)
-}
-
 private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     let selectorCode = UInt16(event.vector) &* 8 | 2
     let entry = UInt64(event.vector) &* 8
@@ -237,9 +235,7 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     let type = (gate &>> 40) & 0x1f
     let cpl = unsafe cpu.currentPrivilegeLevel
     let wide = type & 8 != 0
-    // Task gates (type 5) are not offered: Linux and its user programs use none outside 32-bit
-    // double fault handling.
-    if type & 0x17 != 0x6 && type & 0x17 != 0x7
+    if type & 0x17 != 0x6 && type & 0x17 != 0x7 && type != 5
         || event.kind == .software && UInt32(truncatingIfNeeded: gate &>> 45) & 3 < cpl
     {
         return unsafe fail(cpu, Vector.generalProtection, selectorCode, event)
@@ -248,6 +244,12 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
         return unsafe fail(cpu, Vector.segmentNotPresent, selectorCode, event)
     }
     let selector = UInt16(truncatingIfNeeded: gate &>> 16)
+    if type == 5 {
+        let external: UInt16 = event.isExternalToProgram ? 1 : 0
+        return unsafe enterTask(
+            cpu, op, selector, by: .interrupt(external: external, errorCode: event.errorCode),
+            returningTo: cpu.pointee.rip)
+    }
     let target = wide ? gate & 0xffff | (gate &>> 32) & 0xffff_0000 : gate & 0xffff
     guard selector & 0xfffc != 0, let address = unsafe descriptorAddress(cpu, selector) else {
         return unsafe fail(cpu, Vector.generalProtection, selector & 0xfffc, event)
@@ -269,42 +271,10 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     var pointer = unsafe cpu.gpr(GPR.rsp)
     var words: [UInt64] = []
     if newCPL < cpl {
-        let task = unsafe cpu.pointee.taskRegister
-        let wideTask = task.attributes & 8 != 0
-        let offset = wideTask ? 4 &+ UInt64(newCPL) &* 8 : 2 &+ UInt64(newCPL) &* 4
-        if offset &+ (wideTask ? 5 : 3) > UInt64(task.limit) {
-            return unsafe fail(cpu, Vector.invalidTSS, task.selector & 0xfffc, event)
-        }
-        let newSelector: UInt16
-        if wideTask {
-            guard let esp = unsafe readSystem(cpu, op, task.base &+ offset, as: UInt32.self),
-                let ss = unsafe readSystem(cpu, op, task.base &+ offset &+ 4, as: UInt16.self)
-            else { return false }
-            pointer = UInt64(esp)
-            newSelector = ss
-        } else {
-            guard let sp = unsafe readSystem(cpu, op, task.base &+ offset, as: UInt16.self),
-                let ss = unsafe readSystem(cpu, op, task.base &+ offset &+ 2, as: UInt16.self)
-            else { return false }
-            pointer = UInt64(sp)
-            newSelector = ss
-        }
-        guard newSelector & 0xfffc != 0, let ssAddress = unsafe descriptorAddress(cpu, newSelector)
-        else {
-            return unsafe fail(cpu, Vector.invalidTSS, newSelector & 0xfffc, event)
-        }
-        guard let ssRaw = unsafe readSystem(cpu, op, ssAddress, as: UInt64.self) else {
-            return false
-        }
-        let descriptor = Descriptor(raw: ssRaw)
-        if !descriptor.isWritableData || descriptor.privilegeLevel != newCPL
-            || UInt32(newSelector & 3) != newCPL
-        {
-            return unsafe fail(cpu, Vector.invalidTSS, newSelector & 0xfffc, event)
-        }
-        if !descriptor.isPresent {
-            return unsafe fail(cpu, Vector.stackFault, newSelector & 0xfffc, event)
-        }
+        guard
+            let (inner, innerPointer) = unsafe innerStack(
+                cpu, op, newCPL, external: event.isExternalToProgram ? 1 : 0)
+        else { return false }
         if fromVirtual8086 {
             for number in [Segment.gs, Segment.fs, Segment.ds, Segment.es] {
                 unsafe words.append(UInt64(cpu.segment(number).selector))
@@ -312,29 +282,19 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
         }
         words.append(UInt64(stackSegment.selector))
         unsafe words.append(cpu.gpr(GPR.rsp))
-        stackSegment = descriptor.register(selector: newSelector)
+        stackSegment = inner
+        pointer = innerPointer
     }
     unsafe words.append(readFlags(cpu))
     unsafe words.append(UInt64(cpu.segment(Segment.cs).selector))
     unsafe words.append(cpu.pointee.rip)
     if let errorCode = event.errorCode { words.append(UInt64(errorCode)) }
-    let step: UInt64 = wide ? 4 : 2
-    let mask: UInt64 = stackSegment.attributes & 0x4000 != 0 ? 0xffff_ffff : 0xffff
-    var sp = pointer
-    for word in words {
-        sp = sp &- step
-        let offset = sp & mask
-        if !segmentPermits(stackSegment, offset, Int(truncatingIfNeeded: step), write: true) {
-            return unsafe fail(
-                cpu, Vector.stackFault, newCPL < cpl ? stackSegment.selector & 0xfffc : 0, event)
-        }
-        let linear = (stackSegment.base &+ offset) & 0xffff_ffff
-        let done =
-            unsafe wide
-            ? writeFrame(cpu, op, linear, UInt32(truncatingIfNeeded: word), mode: newCPL == 3)
-            : writeFrame(cpu, op, linear, UInt16(truncatingIfNeeded: word), mode: newCPL == 3)
-        if !done { return false }
-    }
+    let external: UInt16 = event.isExternalToProgram ? 1 : 0
+    var frame = Frame(
+        stack: stackSegment, pointer: pointer, width: wide ? 4 : 2, isLong: false,
+        privilege: newCPL,
+        faultCode: (newCPL < cpl ? stackSegment.selector & 0xfffc : 0) | external)
+    for word in words where unsafe !frame.push(cpu, op, word) { return false }
     if newCPL < cpl { unsafe cpu.setSegment(Segment.ss, stackSegment) }
     if fromVirtual8086 {
         for number in [Segment.gs, Segment.fs, Segment.ds, Segment.es] {
@@ -346,9 +306,7 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
         ~(Flags.trap | Flags.nestedTask | Flags.resume | Flags.virtual8086)
     if type & 1 == 0 { unsafe cpu.pointee.systemFlags &= ~Flags.interrupt }
     unsafe setCodeSegment(cpu, code, selector: selector, cpl: newCPL)
-    unsafe cpu.setGPR(
-        GPR.rsp,
-        mask == 0xffff ? cpu.gpr(GPR.rsp) & ~0xffff | sp & 0xffff : sp & 0xffff_ffff)
+    unsafe frame.setPointer(cpu)
     unsafe cpu.pointee.rip = target
     return true
 }

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import VirtualCPU
 
 // Far transfers, interrupts by instruction and returns from them, SYSCALL and SYSENTER.
 // `op.auxiliary` is the operand size in bytes; `op.immediate` the offset of a direct far pointer and
@@ -29,11 +30,16 @@ enum FarTransfer {
     }
 
     static let interrupt: InstructionHandler = { cpu, op in
-        unsafe softwareInterrupt(cpu, op, UInt8(truncatingIfNeeded: op.pointee.immediate))
+        unsafe softwareInterrupt(
+            cpu, op, UInt8(truncatingIfNeeded: op.pointee.immediate), sensitive: true)
+    }
+    /// INT3 as one byte: IOPL does not matter in virtual-8086 mode.
+    static let breakpoint: InstructionHandler = { cpu, op in
+        unsafe softwareInterrupt(cpu, op, Vector.breakpoint, sensitive: false)
     }
     static let overflowInterrupt: InstructionHandler = { cpu, op in
         unsafe cpu.pointee.statusFlags & 1 != 0
-            ? softwareInterrupt(cpu, op, Vector.overflow) : op + 1
+            ? softwareInterrupt(cpu, op, Vector.overflow, sensitive: false) : op + 1
     }
     static let debugInterrupt: InstructionHandler = { cpu, op in
         unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)
@@ -59,61 +65,26 @@ private func protection(_ cpu: CPU, _ op: Op, _ selector: UInt16) -> Next {
     unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: selector & 0xfffc)
 }
 
-/// A code descriptor that a direct far transfer may go to, at the current privilege level.
-private func farTarget(_ cpu: CPU, _ op: Op, _ selector: UInt16, _ offset: UInt64) -> Descriptor? {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if selector & 0xfffc == 0 {
-        unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
-        return nil
-    }
-    guard var code = unsafe readDescriptor(cpu, op, selector, failing: Vector.generalProtection)
-    else {
-        return nil
-    }
-    let cpl = unsafe cpu.currentPrivilegeLevel
-    let bad =
-        unsafe !code.isCode
-        || (code.isConforming
-            ? code.privilegeLevel > cpl : UInt32(selector & 3) > cpl || code.privilegeLevel != cpl)
-        || cpu.pointee.efer & EFER.lma != 0 && code.isLong && code.isBig
-    if bad {
-        unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: selector & 0xfffc)
-        return nil
-    }
-    if !code.isPresent {
-        unsafe recordFault(cpu, vector: Vector.segmentNotPresent, errorCode: selector & 0xfffc)
-        return nil
-    }
-    let long = unsafe cpu.pointee.efer & EFER.lma != 0 && code.isLong
-    if long ? !isCanonical(offset) : offset > UInt64(code.limit) {
-        unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
-        return nil
-    }
-    return unsafe markAccessed(cpu, op, selector, &code) ? code : nil
-}
-
 private func continueAt(_ cpu: CPU, _ rip: UInt64) -> Next { unsafe jump(cpu, to: rip) }
 
 private func farJump(_ cpu: CPU, _ op: Op, selector: UInt16, offset: UInt64) -> Next {
     if unsafe cpu.pointee.blockMode & BlockMode.protected == 0 {
-        if offset > 0xffff, unsafe cpu.segment(Segment.cs).limit < 0x1_0000 {
+        if unsafe offset > UInt64(cpu.segment(Segment.cs).limit) {
             return unsafe protection(cpu, op, 0)
         }
         unsafe loadRealSegment(cpu, Segment.cs, selector)
         return unsafe continueAt(cpu, offset)
     }
-    guard let code = unsafe farTarget(cpu, op, selector, offset) else { return nil }
-    unsafe setCodeSegment(cpu, code, selector: selector, cpl: cpu.currentPrivilegeLevel)
-    return unsafe continueAt(cpu, offset)
+    return unsafe farProtected(cpu, op, selector, offset, call: false)
 }
 
 private func farCall(_ cpu: CPU, _ op: Op, selector: UInt16, offset: UInt64) -> Next {
     let size = unsafe UInt64(op.pointee.auxiliary)
-    let isProtected = unsafe cpu.pointee.blockMode & BlockMode.protected != 0
-    var code: Descriptor?
-    if isProtected {
-        guard let target = unsafe farTarget(cpu, op, selector, offset) else { return nil }
-        code = target
+    if unsafe cpu.pointee.blockMode & BlockMode.protected != 0 {
+        return unsafe farProtected(cpu, op, selector, offset, call: true)
+    }
+    if unsafe offset > UInt64(cpu.segment(Segment.cs).limit) {
+        return unsafe protection(cpu, op, 0)
     }
     let pointer = unsafe cpu.gpr(GPR.rsp)
     let oldCode = unsafe UInt64(cpu.segment(Segment.cs).selector)
@@ -123,11 +94,7 @@ private func farCall(_ cpu: CPU, _ op: Op, selector: UInt16, offset: UInt64) -> 
         return nil
     }
     unsafe setStackPointer(cpu, pointer &- 2 &* size)
-    if let code {
-        unsafe setCodeSegment(cpu, code, selector: selector, cpl: cpu.currentPrivilegeLevel)
-    } else {
-        unsafe loadRealSegment(cpu, Segment.cs, selector)
-    }
+    unsafe loadRealSegment(cpu, Segment.cs, selector)
     return unsafe continueAt(cpu, offset)
 }
 
@@ -276,8 +243,14 @@ private func returnFromInterrupt(_ cpu: CPU, _ op: Op) -> Next {
     if unsafe cpu.pointee.blockMode & BlockMode.protected != 0,
         unsafe cpu.pointee.systemFlags & Flags.nestedTask != 0
     {
-        // A return to another task: task switches are not offered.
-        return unsafe protection(cpu, op, 0)
+        // A return to the task that the back link names; IA-32e mode has none.
+        if unsafe cpu.pointee.efer & EFER.lma != 0 { return unsafe protection(cpu, op, 0) }
+        guard
+            let link = unsafe readSystem(
+                cpu, op, cpu.pointee.taskRegister.base, as: UInt16.self)
+        else { return nil }
+        unblockNonMaskableInterrupts(engine)
+        return unsafe switchTask(cpu, op, to: link, by: .interruptReturn)
     }
     guard let offset = unsafe popLegacy(cpu, op, 0),
         let selectorWord = unsafe popLegacy(cpu, op, size),
@@ -285,7 +258,7 @@ private func returnFromInterrupt(_ cpu: CPU, _ op: Op) -> Next {
     else { return nil }
     let selector = UInt16(truncatingIfNeeded: selectorWord)
     if unsafe cpu.pointee.blockMode & BlockMode.protected == 0 {
-        engine.nonMaskableInterruptsBlocked = false
+        unblockNonMaskableInterrupts(engine)
         unsafe setStackPointer(cpu, cpu.gpr(GPR.rsp) &+ 3 &* size)
         var kept = Flags.virtual8086 | Flags.virtualInterrupt | Flags.virtualInterruptPending
         if size == 2 { kept |= 0xffff_0000 }
@@ -301,18 +274,24 @@ private func returnFromInterrupt(_ cpu: CPU, _ op: Op) -> Next {
     {
         return unsafe returnToVirtual8086(cpu, op, offset, selector, flags)
     }
-    let next = unsafe returnTo(
+    // NMIs are let in even if the return faults.
+    unblockNonMaskableInterrupts(engine)
+    return unsafe returnTo(
         cpu, op, selector: selector, offset: offset, stackAbove: 3 &* size, outer: 0, flags: flags)
-    if unsafe cpu.pointee.leaveReason != LeaveReason.fault {
-        engine.nonMaskableInterruptsBlocked = false
-    }
-    return unsafe next
+}
+
+/// An NMI that waited is announced, so that the next block's header finds it.
+private func unblockNonMaskableInterrupts(_ engine: EngineContext) {
+    if !engine.nonMaskableInterruptsBlocked { return }
+    engine.nonMaskableInterruptsBlocked = false
+    if engine.nonMaskableInterruptPending { engine.events.raise(.nonMaskableInterrupt) }
 }
 
 private func returnToVirtual8086(
     _ cpu: CPU, _ op: Op, _ offset: UInt64, _ selector: UInt16, _ flags: UInt64
 ) -> Next {
     var words: [UInt64] = []
+    if offset > 0xffff { return unsafe protection(cpu, op, 0) }
     for index in 3..<9 {
         guard let word = unsafe popLegacy(cpu, op, UInt64(truncatingIfNeeded: index) &* 4) else {
             return nil
@@ -330,8 +309,8 @@ private func returnToVirtual8086(
     return unsafe continueAt(cpu, offset & 0xffff)
 }
 
-private func softwareInterrupt(_ cpu: CPU, _ op: Op, _ vector: UInt8) -> Next {
-    if unsafe cpu.pointee.blockMode & BlockMode.virtual8086 != 0, vector != Vector.breakpoint,
+private func softwareInterrupt(_ cpu: CPU, _ op: Op, _ vector: UInt8, sensitive: Bool) -> Next {
+    if unsafe cpu.pointee.blockMode & BlockMode.virtual8086 != 0, sensitive,
         unsafe cpu.pointee.systemFlags & Flags.ioPrivilegeLevel != Flags.ioPrivilegeLevel
     {
         return unsafe protection(cpu, op, 0)
@@ -339,6 +318,7 @@ private func softwareInterrupt(_ cpu: CPU, _ op: Op, _ vector: UInt8) -> Next {
     let start = unsafe cpu.instructionPointer(of: op)
     unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)
     if unsafe deliver(cpu, op, Event(vector: vector, kind: .software, errorCode: nil)) {
+        if unsafe cpu.pointee.leaveReason == LeaveReason.fault { return nil }
         return unsafe lookUpBlock(cpu)
     }
     unsafe cpu.pointee.rip = start

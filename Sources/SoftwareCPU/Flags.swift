@@ -14,7 +14,17 @@ func readFlags(_ cpu: CPU) -> UInt64 {
 func writeFlags(_ cpu: CPU, _ flags: UInt64) {
     unsafe cpu.pointee.statusFlags = (flags & 0xd5) &<< 8 | 0x200 | (flags &>> 11) & 1
     let old = unsafe cpu.pointee.systemFlags
-    let new = flags & Flags.defined & ~Flags.arithmetic | Flags.fixed
+    var new = flags & Flags.defined & ~Flags.arithmetic | Flags.fixed
+    if new & Flags.resume != 0 {
+        if unsafe context(cpu).breakpoints.hasExecute {
+            // RF lasts for one instruction.
+            unsafe cpu.pointee.stepping |= Stepping.alone
+            unsafe refreshContexts(cpu)
+        } else {
+            // Without instruction breakpoints nothing can tell.
+            new &= ~Flags.resume
+        }
+    }
     unsafe cpu.pointee.systemFlags = new
     unsafe cpu.pointee.direction = new & Flags.direction != 0 ? -1 : 1
     if (old ^ new) & (Flags.alignmentCheck | Flags.virtual8086) != 0 {
@@ -72,6 +82,7 @@ func refreshMode(_ cpu: CPU) {
     } else {
         unsafe cpu.pointee.currentPrivilegeLevel = 0
     }
+    if mode & BlockMode.sizeMask != BlockMode.code64 { unsafe refreshLegacyBases(cpu) }
     unsafe cpu.pointee.blockMode = mode
     unsafe refreshContexts(cpu)
 }

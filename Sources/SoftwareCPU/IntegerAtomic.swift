@@ -210,7 +210,7 @@ enum IntegerBits {
                 }
             let shift: Int64 = size == 2 ? 4 : size == 4 ? 5 : 6
             address = address &+ UInt64(bitPattern: (signed &>> shift) &* Int64(size))
-            if unsafe !cpu.isLongCode { address &= 0xffff_ffff }
+            if unsafe !cpu.isLongCode { address &= legacyAddressMask }
         }
         if !writes {
             guard let value = unsafe readAt(cpu, op, address, size) else { return nil }

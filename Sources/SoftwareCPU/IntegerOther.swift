@@ -277,7 +277,7 @@ enum IntegerOther {
         if unsafe op.pointee.auxiliary == 4 { offset &= 0xffff_ffff }
         if unsafe op.pointee.auxiliary == 2 { offset &= 0xffff }
         var address = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
-        if unsafe !cpu.isLongCode { address &= 0xffff_ffff }
+        if unsafe !cpu.isLongCode { address &= legacyAddressMask }
         guard let value = unsafe load(cpu, op, address, as: UInt8.self) else { return nil }
         unsafe cpu.write(Layout.gpr(GPR.rax), value)
         return unsafe op + 1

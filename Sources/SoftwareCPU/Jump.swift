@@ -29,6 +29,9 @@ func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCa
 /// A direct branch that is not linked: into another page always, within its page the first time.
 @inline(never)
 func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
+    if unsafe !reachable(cpu, rip) {
+        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    }
     let page = unsafe cpu.pointee.codePage
     let generation = unsafe cpu.pointee.codeGeneration
     guard let target = unsafe jump(cpu, to: rip) else { return nil }
@@ -38,6 +41,12 @@ func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
         unsafe link(cpu, op, target)
     }
     return unsafe target
+}
+
+/// Within the limit of CS, or canonical: checked before a direct branch is taken for the first time.
+/// A block is left when its limit changes, and its page is not kept when the limit lies within.
+private func reachable(_ cpu: CPU, _ rip: UInt64) -> Bool {
+    unsafe cpu.isLongCode ? isCanonical(rip) : rip <= UInt64(cpu.segment(Segment.cs).limit)
 }
 
 /// Remembers the target in the instruction: in the same linear page it is in the same physical page
@@ -54,10 +63,15 @@ private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
 func lookUpBlock(_ cpu: CPU) -> Next {
     let engine = unsafe context(cpu)
     unsafe cpu.pointee.blockLookups &+= 1
-    if unsafe cpu.pointee.stepping != 0 { return unsafe step(cpu, engine) }
+    if unsafe cpu.pointee.stepping != 0 || stopsWithin(cpu, engine) {
+        return unsafe step(cpu, engine)
+    }
     guard let (linear, physical) = unsafe fetchAddress(cpu, engine) else { return nil }
     let mode = unsafe cpu.pointee.blockMode
     unsafe cpu.pointee.codePage = linear & ~0xfff
+    if unsafe !cpu.isLongCode, unsafe limitIsWithin(cpu, linear) {
+        return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+    }
     var header = unsafe engine.code.find(physical, mode: mode)
     if unsafe header == nil {
         guard let built = unsafe buildBlock(cpu, engine, linear: linear, physical: physical) else {
@@ -74,8 +88,24 @@ func lookUpBlock(_ cpu: CPU) -> Next {
     return unsafe UnsafePointer(header)
 }
 
+/// The page of the next instruction has a breakpoint: one instruction at a time, and none of them in
+/// the jump cache.
+private func stopsWithin(_ cpu: CPU, _ engine: EngineContext) -> Bool {
+    if !engine.breakpoints.hasExecute { return false }
+    let rip = unsafe cpu.pointee.rip
+    let linear = unsafe cpu.isLongCode ? rip : (rip &+ cpu.csBase) & 0xffff_ffff
+    return engine.breakpoints.watchesExecution(page: linear)
+}
+
+/// The limit of CS ends the page early: each instruction's last byte is looked at.
+func limitIsWithin(_ cpu: CPU, _ linear: UInt64) -> Bool {
+    let code = unsafe cpu.segment(Segment.cs)
+    let rest = 0xfff &- (linear & 0xfff)
+    return unsafe cpu.pointee.rip &+ rest > UInt64(code.limit)
+}
+
 /// Linear and physical address of the next instruction. Nil: fault recorded.
-private func fetchAddress(_ cpu: CPU, _ engine: EngineContext) -> (UInt64, UInt64)? {
+func fetchAddress(_ cpu: CPU, _ engine: EngineContext) -> (UInt64, UInt64)? {
     let rip = unsafe cpu.pointee.rip
     var linear = rip
     if unsafe !cpu.isLongCode {
@@ -117,46 +147,4 @@ func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UI
         engine.fetchEntries[slot] = FetchEntry(tag: tag, physical: translation.physical)
         return translation.physical | (linear & 0xfff)
     }
-}
-
-/// One instruction at a time: trap flag, and instructions that run again after an exit.
-private func step(_ cpu: CPU, _ engine: EngineContext) -> Next {
-    if unsafe cpu.pointee.stepping & Stepping.armed != 0 {
-        // The one instruction is done.
-        unsafe cpu.pointee.stepping &= ~(Stepping.armed | Stepping.replay)
-        unsafe cpu.pointee.replayCount = 0
-        unsafe cpu.pointee.replayCursor = 0
-        if unsafe cpu.pointee.stepping & Stepping.trap != 0 {
-            unsafe setDebugStatus(cpu, singleStep)
-            if unsafe cpu.pointee.systemFlags & Flags.trap == 0 {
-                unsafe cpu.pointee.stepping &= ~Stepping.trap
-            }
-            unsafe refreshContexts(cpu)
-            return unsafe recordFault(cpu, vector: Vector.debug, errorCode: nil)
-        }
-        unsafe refreshContexts(cpu)
-        unsafe cpu.pointee.leaveReason = LeaveReason.resume
-        return nil
-    }
-    guard let (linear, physical) = unsafe fetchAddress(cpu, engine) else { return nil }
-    unsafe cpu.pointee.stepping |= Stepping.armed
-    return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
-}
-
-/// Bits of `CPUState.stepping`.
-enum Stepping {
-    /// EFLAGS.TF was set before the instruction.
-    static let trap: UInt32 = 1
-    /// The instruction runs again with the machine's answers.
-    static let replay: UInt32 = 2
-    /// The next look-up is the end of the one instruction.
-    static let armed: UInt32 = 4
-}
-
-private let singleStep: UInt64 = 1 << 14
-
-func setDebugStatus(_ cpu: CPU, _ bits: UInt64) {
-    let dr6 =
-        unsafe (cpu.bytes + CPUOffsets.debugRegisters).assumingMemoryBound(to: UInt64.self) + 6
-    unsafe dr6.pointee |= bits
 }

@@ -95,7 +95,9 @@ enum Lowering {
         if instruction.addressSize == 2 { flags |= UInt8(INSTRUCTION_ADDRESS16) }
         if instruction.prefixes.contains(.lock) { flags |= UInt8(INSTRUCTION_LOCKED) }
         if !isLong || instruction.addressSize != 8 { flags |= UInt8(INSTRUCTION_SLOW_ADDRESS) }
-        if !isLong || memory.segment >= 4 {
+        if !isLong {
+            unsafe op.segmentBase = Layout.legacyBase(Int(memory.segment))
+        } else if memory.segment >= 4 {
             unsafe op.segmentBase = Layout.segmentBase(Int(memory.segment))
         }
         unsafe op.flags = flags

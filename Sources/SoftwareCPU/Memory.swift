@@ -14,6 +14,10 @@ func effectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
         &+ UInt64(bitPattern: op.pointee.displacement) &+ segment
 }
 
+/// Outside 64-bit code: 32 bits, and the bit that has the segment looked at.
+@inline(__always)
+var legacyAddressMask: UInt64 { UInt64(LEGACY_ADDRESS_MASK) }
+
 @inline(__always)
 var slowAddress: UInt8 { UInt8(truncatingIfNeeded: INSTRUCTION_SLOW_ADDRESS) }
 
@@ -142,7 +146,8 @@ func stackAddress(_ cpu: CPU, _ pointer: UInt64) -> UInt64 {
     let wrapped =
         unsafe cpu.pointee.blockMode & BlockMode.stack32 != 0
         ? pointer & 0xffff_ffff : pointer & 0xffff
-    return unsafe (wrapped &+ cpu.segment(Segment.ss).base) & 0xffff_ffff
+    return unsafe (wrapped &+ cpu.read(Layout.legacyBase(Segment.ss), as: UInt64.self))
+        & legacyAddressMask
 }
 
 /// Sets RSP, ESP or SP, whichever the stack size says.

@@ -11,7 +11,7 @@ internal import Vocabulary
 func slowEffectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
     let offset = unsafe effectiveOffset(cpu, op)
     let linear = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
-    return unsafe cpu.isLongCode ? linear : linear & 0xffff_ffff
+    return unsafe cpu.isLongCode ? linear : linear & legacyAddressMask
 }
 
 /// The offset within the segment: what LEA computes.
@@ -29,7 +29,10 @@ func effectiveOffset(_ cpu: CPU, _ op: Op) -> UInt64 {
 
 /// The mode that explicit data accesses are made with now.
 @inline(__always)
-func accessMode(_ cpu: CPU) -> UInt64 { unsafe cpu.pointee.tlbContext.0 & 3 }
+func accessMode(_ cpu: CPU) -> UInt64 {
+    let mode = unsafe cpu.pointee.tlbContext.0 & 3
+    return mode == AccessMode.userAligned ? AccessMode.user : mode
+}
 
 /// Where one page-bounded piece of an access leads.
 @safe
@@ -47,6 +50,9 @@ private func translate(
         unsafe recordFault(
             cpu, vector: stack ? Vector.stackFault : Vector.generalProtection, errorCode: 0)
         return .fault
+    }
+    if let pointer = unsafe resident(cpu, address, access, mode: mode) {
+        return unsafe .memory(pointer)
     }
     unsafe cpu.pointee.tlbMisses &+= 1
     switch unsafe walk(cpu, address, access, mode: mode) {
@@ -66,9 +72,24 @@ private func translate(
     }
 }
 
+/// The host address if the TLB has it: accesses whose segment or alignment was checked come by here
+/// although it does.
+private func resident(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64)
+    -> UnsafeMutableRawPointer?
+{
+    let entry = unsafe tlbEntry(cpu, address)
+    let context = unsafe address &>> 63 != 0 ? cpu.pointee.tlbContext.1 : cpu.pointee.tlbContext.0
+    let tag = address & ~0xfff | context & ~3 | mode
+    guard
+        unsafe access == .write ? entry.pointee.writeTag == tag : entry.pointee.readTag == tag
+    else { return nil }
+    return unsafe hostPointer(entry.pointee.addend, address)
+}
+
 private func fillEntry(
     _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ translation: Translation, mode: UInt64
 ) {
+    if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return }
     let upper = address &>> 63 != 0
     if upper, !translation.global { engine.contexts.upperHasPrivate = true }
     if translation.large {
@@ -85,47 +106,6 @@ private func fillEntry(
     unsafe entry.pointee.addend =
         unsafe UInt64(UInt(bitPattern: engine.hostBase)) &+ translation.physical &- page
     unsafe entry.pointee.physical = translation.physical
-}
-
-/// Outside 64-bit code: the segment's limit and rights. True if the access is allowed.
-private func segmentAllows(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, write: Bool, stack: Bool
-) -> Bool {
-    if unsafe cpu.isLongCode || cpu.pointee.blockMode & BlockMode.flat != 0, !stack { return true }
-    if unsafe cpu.isLongCode { return true }
-    let number =
-        unsafe stack
-        ? Segment.ss
-        : (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7
-    let segment = unsafe cpu.segment(number)
-    if segmentPermits(segment, (address &- segment.base) & 0xffff_ffff, byteCount, write: write) {
-        return true
-    }
-    let vector = number == Segment.ss ? Vector.stackFault : Vector.generalProtection
-    unsafe recordFault(cpu, vector: vector, errorCode: 0)
-    return false
-}
-
-/// An address that is not canonical is #SS rather than #GP where the segment is SS.
-private func namesStackSegment(_ op: Op) -> Bool {
-    unsafe (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7 == Segment.ss
-}
-
-/// Limit and type of a data access (SDM volume 3, 5.3 and 5.5).
-func segmentPermits(
-    _ segment: SegmentRegister, _ offset: UInt64, _ byteCount: Int, write: Bool
-) -> Bool {
-    let type = segment.attributes & 0xf
-    if segment.attributes & 0x80 == 0 { return false }
-    let isCode = type & 8 != 0
-    if write, isCode || type & 2 == 0 { return false }
-    if !write, isCode, type & 2 == 0 { return false }
-    let last = offset &+ UInt64(truncatingIfNeeded: byteCount &- 1)
-    if !isCode, type & 4 != 0 {
-        let top: UInt64 = segment.attributes & 0x4000 != 0 ? 0xffff_ffff : 0xffff
-        return offset > UInt64(segment.limit) && last <= top
-    }
-    return last <= UInt64(segment.limit)
 }
 
 /// Where the next replayed value is, or nil after the exit has been recorded.
@@ -191,18 +171,28 @@ private func pieceWidth(_ address: UInt64, _ rest: Int) -> Int {
     return 1
 }
 
-@inline(never)
-func slowLoad(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
+/// What is asked before the page tables: segment, alignment, breakpoints.
+private func accessAllowed(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, write: Bool, stack: Bool
+) -> Bool {
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: false, stack: false) { return nil }
+    return unsafe segmentAllows(cpu, op, address, byteCount, write: write, stack: stack)
+        && alignmentAllows(cpu, address, byteCount)
+        && passesBreakpoints(cpu, address, byteCount, write: write)
+}
+
+@inline(never)
+func slowLoad(_ cpu: CPU, _ op: Op, _ linear: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
+    let address = unsafe plainAddress(cpu, linear)
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: false, stack: false) { return nil }
     return unsafe loadPieces(
         cpu, op, address, byteCount, mode: accessMode(cpu), stack: namesStackSegment(op))
 }
 
 @inline(never)
-func slowLoadStack(_ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: false, stack: true) { return nil }
+func slowLoadStack(_ cpu: CPU, _ op: Op, _ linear: UInt64, _ byteCount: Int) -> UnsafeRawPointer? {
+    let address = unsafe plainAddress(cpu, linear)
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: false, stack: true) { return nil }
     return unsafe loadPieces(cpu, op, address, byteCount, mode: accessMode(cpu), stack: true)
 }
 
@@ -293,10 +283,10 @@ func slowStoreInteger(
 
 @inline(never)
 func slowStoreStack(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ byteCount: Int
+    _ cpu: CPU, _ op: Op, _ linear: UInt64, _ value: UInt64, _ byteCount: Int
 ) -> Bool {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: true) { return false }
+    let address = unsafe plainAddress(cpu, linear)
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: true, stack: true) { return false }
     return unsafe withUnsafeBytes(of: value) {
         unsafe storePieces(
             cpu, op, address, $0.baseAddress.unsafelyUnwrapped, byteCount, mode: accessMode(cpu),
@@ -306,10 +296,10 @@ func slowStoreStack(
 
 @inline(never)
 func slowStore(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int
+    _ cpu: CPU, _ op: Op, _ linear: UInt64, _ source: UnsafeRawPointer, _ byteCount: Int
 ) -> Bool {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) {
+    let address = unsafe plainAddress(cpu, linear)
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: true, stack: false) {
         return false
     }
     return unsafe storePieces(
@@ -334,11 +324,11 @@ func storePieces(
 
 @inline(never)
 func slowModifyPointer(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int
+    _ cpu: CPU, _ op: Op, _ linear: UInt64, _ byteCount: Int
 ) -> UnsafeMutableRawPointer? {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    let address = unsafe plainAddress(cpu, linear)
     unsafe cpu.pointee.leaveReason = LeaveReason.none
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: false) { return nil }
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: true, stack: false) { return nil }
     let room = 0x1000 &- Int(truncatingIfNeeded: address & 0xfff)
     let next = unsafe linearNextPage(cpu, address)
     let stack = unsafe namesStackSegment(op)
@@ -360,10 +350,10 @@ func slowModifyPointer(
 /// Whether `byteCount` bytes could be stored, without storing them. False as for `store`.
 @inline(never)
 func probeStore(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, stack: Bool = false
+    _ cpu: CPU, _ op: Op, _ linear: UInt64, _ byteCount: Int, stack: Bool = false
 ) -> Bool {
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    if unsafe !segmentAllows(cpu, op, address, byteCount, write: true, stack: stack) {
+    let address = unsafe plainAddress(cpu, linear)
+    if unsafe !accessAllowed(cpu, op, address, byteCount, write: true, stack: stack) {
         return false
     }
     let stack = unsafe stack || namesStackSegment(op)

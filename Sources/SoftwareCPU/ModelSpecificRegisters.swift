@@ -193,5 +193,6 @@ func setBase(_ cpu: CPU, _ number: Int, _ base: UInt64) -> MSRWrite {
     var segment = unsafe cpu.segment(number)
     segment.base = base
     unsafe cpu.setSegment(number, segment)
+    if unsafe !cpu.isLongCode { unsafe refreshLegacyBases(cpu) }
     return .done
 }

@@ -41,6 +41,40 @@ private enum PTE {
 let physicalAddressBits: UInt64 = 46
 private let reservedAddress: UInt64 = PTE.address & ~((1 << physicalAddressBits) - 1)
 
+/// PAE paging outside IA-32e mode: bits 62 to 52.
+private let reservedInPAE: UInt64 = 0x7ff0_0000_0000_0000
+
+/// Bits 2:1, 8:5 and 63:46 of a PDPTE.
+private let reservedInPDPTE: UInt64 = 0x1e6 | ~((1 << physicalAddressBits) - 1)
+
+/// PAE paging outside IA-32e mode: loads the four PDPTEs, if they are good (SDM volume 3, 4.4.1).
+/// False: #GP(0), nothing has changed.
+@discardableResult
+func reloadPageDirectoryPointers(_ cpu: CPU) -> Bool {
+    if unsafe cpu.pointee.cr0 & CR0.pg == 0 || cpu.pointee.cr4 & CR4.pae == 0
+        || cpu.pointee.efer & EFER.lma != 0
+    {
+        return true
+    }
+    let engine = unsafe context(cpu)
+    let start = unsafe cpu.pointee.cr3 & 0xffff_ffe0
+    var entries: [UInt64] = []
+    for index in 0..<UInt64(4) {
+        guard let slot = unsafe table(cpu, engine, start &+ index &* 8, true) else {
+            entries.append(0)
+            continue
+        }
+        let entry = unsafe slot.load(as: UInt64.self)
+        if entry & PTE.present != 0, entry & reservedInPDPTE != 0 { return false }
+        entries.append(entry)
+    }
+    for (index, entry) in entries.enumerated() {
+        unsafe (cpu.bytes + Int(CPU_OFFSET_PDPTE)).storeBytes(
+            of: entry, toByteOffset: index &* 8, as: UInt64.self)
+    }
+    return true
+}
+
 private func table(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ wide: Bool)
     -> UnsafeMutableRawPointer?
 {
@@ -75,13 +109,8 @@ func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> Walk
         level = 4
         tableAddress = unsafe cpu.pointee.cr3 & PTE.address
     } else if pae {
-        // The PDPTEs are read here rather than at the load of CR3; Linux does not tell them apart.
-        let index = (address &>> 30) & 3
-        guard
-            let slot = unsafe table(
-                cpu, engine, (cpu.pointee.cr3 & 0xffff_ffe0) &+ index &* 8, true)
-        else { return .fault(errorCode: code) }
-        let entry = unsafe slot.load(as: UInt64.self)
+        let entry = unsafe (cpu.bytes + Int(CPU_OFFSET_PDPTE)).load(
+            fromByteOffset: Int(truncatingIfNeeded: (address &>> 30) & 3) &* 8, as: UInt64.self)
         if entry & PTE.present == 0 { return .fault(errorCode: code) }
         tableAddress = entry & PTE.address
         level = 2
@@ -98,7 +127,7 @@ func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> Walk
         var entry = unsafe cengine_load64(pointer)
         while true {
             if entry & PTE.present == 0 { return .fault(errorCode: code) }
-            var reserved = reservedAddress
+            var reserved = long ? reservedAddress : reservedAddress | reservedInPAE
             if !nxe { reserved |= PTE.noExecute }
             let leaf = level == 1 || (entry & PTE.large != 0 && level <= 3)
             if level == 4, entry & PTE.large != 0 { reserved |= PTE.large }
@@ -185,6 +214,8 @@ private func walk32(
     let first = unsafe UInt64(cengine_load32(directory))
     if first & PTE.present == 0 { return .fault(errorCode: code) }
     let large = unsafe first & PTE.large != 0 && cpu.pointee.cr4 & CR4.pse != 0
+    // PSE-36: bits 20 to 13 are address bits 39 to 32.
+    if large, first & (1 << 21) != 0 { return .fault(errorCode: code | 9) }
     var pointer = unsafe directory
     var rights = first & (PTE.writable | PTE.user)
     if !large {

@@ -27,7 +27,7 @@ enum SegmentInstruction {
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
         if unsafe !loadSegment(cpu, op, number, UInt16(truncatingIfNeeded: word)) { return nil }
         unsafe setStackPointer(cpu, cpu.gpr(GPR.rsp) &+ UInt64(op.pointee.auxiliary))
-        if number == Segment.ss { unsafe cpu.pointee.interruptShadow = 1 }
+        if number == Segment.ss { unsafe shadowNextInstruction(cpu, stack: true) }
         return unsafe continueAfter(cpu, op)
     }
 
@@ -174,7 +174,7 @@ private func loadInto(_ cpu: CPU, _ op: Op, _ number: Int, _ selector: UInt16) -
     if number == Segment.cs { return unsafe raise(cpu, op, vector: Vector.invalidOpcode) }
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
     if unsafe !loadSegment(cpu, op, number, selector) { return nil }
-    if number == Segment.ss { unsafe cpu.pointee.interruptShadow = 1 }
+    if number == Segment.ss { unsafe shadowNextInstruction(cpu, stack: true) }
     return unsafe continueAfter(cpu, op)
 }
 

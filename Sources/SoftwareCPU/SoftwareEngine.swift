@@ -14,7 +14,6 @@ public final class SoftwareEngine: CPUEngine {
     private let cpu: CPU
     private let engine: EngineContext
     private var interruptWindowWanted = false
-    private var nonMaskableInterruptPending = false
     /// The exit of `run` was answered by `completeMSRFault`.
     private var failed = false
 
@@ -79,10 +78,10 @@ public final class SoftwareEngine: CPUEngine {
             unsafe cpu.pointee.replayCursor = 0
             unsafe refreshContexts(cpu)
         }
-        if nonMaskableInterruptPending, !engine.nonMaskableInterruptsBlocked,
+        if engine.nonMaskableInterruptPending, !engine.nonMaskableInterruptsBlocked,
             unsafe cpu.pointee.replayCount == 0
         {
-            nonMaskableInterruptPending = false
+            engine.nonMaskableInterruptPending = false
             engine.nonMaskableInterruptsBlocked = true
             let event = Event(
                 vector: Vector.nonMaskableInterrupt, kind: .external, errorCode: nil)
@@ -108,6 +107,8 @@ public final class SoftwareEngine: CPUEngine {
             case LeaveReason.exit:
                 unsafe refundBudget(last)
                 return engine.pendingExit
+            case LeaveReason.restart:
+                unsafe refundBudget(last)
             case LeaveReason.poll:
                 if let exit = poll() { return exit }
             default:
@@ -127,15 +128,6 @@ public final class SoftwareEngine: CPUEngine {
     private func poll() -> VMExit? {
         let header = unsafe cpu.pointee.block.unsafelyUnwrapped
         let pending = engine.events.current
-        if unsafe cpu.pointee.interruptShadow != 0 {
-            // One more instruction before anybody looks.
-            unsafe cpu.pointee.interruptShadow = 0
-            if pending.subtracting(.interrupt).isEmpty {
-                unsafe cpu.pointee.stepping |= Stepping.replay
-                unsafe refreshContexts(cpu)
-                return nil
-            }
-        }
         let takeable = unsafe pending.rawValue & cpu.pointee.pendingMask
         if takeable != 0 {
             interruptWindowWanted = false
@@ -217,7 +209,7 @@ public final class SoftwareEngine: CPUEngine {
             cpu, Event(vector: vector, kind: .external, errorCode: nil))
     }
 
-    public func injectNonMaskableInterrupt() { nonMaskableInterruptPending = true }
+    public func injectNonMaskableInterrupt() { engine.nonMaskableInterruptPending = true }
 
     // MARK: State
 

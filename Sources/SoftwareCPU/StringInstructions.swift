@@ -29,13 +29,13 @@ private func setMasked(_ cpu: CPU, _ register: Int, _ value: UInt64, _ mask: UIn
 
 @inline(__always)
 private func linear(_ cpu: CPU, _ base: UInt64, _ offset: UInt64) -> UInt64 {
-    unsafe cpu.isLongCode ? base &+ offset : (base &+ offset) & 0xffff_ffff
+    unsafe cpu.isLongCode ? base &+ offset : (base &+ offset) & legacyAddressMask
 }
 
 /// The destination is always ES:rDI; 64-bit code ignores the base of ES.
 @inline(__always)
 private func destinationBase(_ cpu: CPU) -> UInt64 {
-    unsafe cpu.isLongCode ? 0 : cpu.segment(Segment.es).base
+    unsafe cpu.isLongCode ? 0 : cpu.read(Layout.legacyBase(Segment.es), as: UInt64.self)
 }
 
 /// How many iterations may run before pending events are looked at again.
@@ -59,10 +59,15 @@ private func iterate(
         guard body(mask) != nil else { return nil }
         return unsafe op + 1
     }
-    var left = limit
+    var left = unsafe cpu.pointee.stepping & Stepping.trapFollows != 0 ? 1 : limit
     while unsafe cpu.gpr(GPR.rcx) & mask != 0 {
         if left == 0 {
-            // The rest after the events have been looked at.
+            // The rest after the events have been looked at; RF says that there is a rest.
+            if unsafe cpu.pointee.stepping & Stepping.trapFollows != 0
+                || cpu.pointee.pendingDebug != 0
+            {
+                unsafe cpu.pointee.systemFlags |= Flags.resume
+            }
             return unsafe jump(cpu, to: cpu.instructionPointer(of: op))
         }
         left &-= 1
@@ -73,6 +78,8 @@ private func iterate(
             unsafe cpu.pointee.replayCursor = 0
         }
         if !goOn { break }
+        // A debug trap comes between iterations.
+        if unsafe cpu.pointee.pendingDebug != 0 { left = 0 }
     }
     return unsafe op + 1
 }
@@ -108,6 +115,7 @@ enum StringInstruction {
         let width = unsafe UInt64(op.pointee.auxiliary)
         let step = unsafe UInt64(bitPattern: cpu.pointee.direction) &* width
         if unsafe op.pointee.scaleShift != 0, unsafe cpu.pointee.direction > 0,
+            unsafe cpu.pointee.stepping & Stepping.trapFollows == 0,
             unsafe addressMask(op) != 0xffff,
             let next = unsafe moveRun(cpu, op, width)
         {
@@ -132,6 +140,7 @@ enum StringInstruction {
         let width = unsafe UInt64(op.pointee.auxiliary)
         let step = unsafe UInt64(bitPattern: cpu.pointee.direction) &* width
         if unsafe op.pointee.scaleShift != 0, unsafe cpu.pointee.direction > 0,
+            unsafe cpu.pointee.stepping & Stepping.trapFollows == 0,
             unsafe addressMask(op) != 0xffff,
             let next = unsafe storeRun(cpu, op, width)
         {
@@ -211,6 +220,7 @@ enum StringInstruction {
             }
             let target = unsafe cpu.gpr(GPR.rdi) & mask
             if unsafe !storeToES(cpu, op, target, value, width) { return nil }
+            unsafe notePortBreakpoints(cpu, port, Int(width))
             unsafe setMasked(cpu, GPR.rdi, target &+ step, mask)
             return true
         }
@@ -235,6 +245,7 @@ enum StringInstruction {
                         value: UInt32(truncatingIfNeeded: value)), awaiting: .replayWrite)
                 return nil
             }
+            unsafe notePortBreakpoints(cpu, port, Int(width))
             unsafe setMasked(cpu, GPR.rsi, source &+ step, mask)
             return true
         }

@@ -18,6 +18,7 @@ enum SystemCall {
         let flags = unsafe readFlags(cpu) & ~cpu.pointee.syscallMask & ~Flags.resume
         unsafe refreshMode(cpu)
         unsafe writeFlags(cpu, flags)
+        if unsafe cpu.pointee.stepping != 0 { unsafe trapAtOnce(cpu) }
         return unsafe jump(cpu, to: isLong ? cpu.pointee.lstar : cpu.pointee.cstar)
     }
 
@@ -38,6 +39,7 @@ enum SystemCall {
         unsafe flatSegments(cpu, code: code, stack: (base &+ 8) | 3, cpl: 3, long: long)
         unsafe refreshMode(cpu)
         unsafe writeFlags(cpu, cpu.gpr(11) & 0x3c_7fd7 | Flags.fixed)
+        if unsafe cpu.pointee.stepping != 0 { unsafe trapAtOnce(cpu) }
         return unsafe jump(cpu, to: target)
     }
 

@@ -15,6 +15,10 @@ enum SystemInstruction {
     static let halt: InstructionHandler = { cpu, op in
         if unsafe !requirePrivilege(cpu, op) { return nil }
         unsafe cpu.pointee.interruptShadow = 0
+        // The trap of a single step ends the halt at once.
+        if unsafe cpu.pointee.stepping & Stepping.trapFollows != 0 {
+            return unsafe continueAfter(cpu, op)
+        }
         _ = unsafe leave(cpu, op, with: .halt, awaiting: .nothing)
         unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)
         unsafe context(cpu).retired &+= 1
@@ -45,9 +49,14 @@ enum SystemInstruction {
         unsafe requirePrivilege(cpu, op) ? op + 1 : nil
     }
 
+    /// RDPMC: there are no counters to read.
+    static let performanceCounter: InstructionHandler = { cpu, op in
+        unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    }
+
     static let invalidatePage: InstructionHandler = { cpu, op in
         if unsafe !requirePrivilege(cpu, op) { return nil }
-        let address = unsafe effectiveAddress(cpu, op)
+        let address = unsafe plainAddress(cpu, effectiveAddress(cpu, op))
         unsafe context(cpu).statistics.tlbFlushes &+= 1
         if unsafe !cpu.isLongCode || isCanonical(address) { unsafe flushPage(cpu, address) }
         return unsafe continueAfter(cpu, op)
@@ -62,7 +71,7 @@ enum SystemInstruction {
         let pcid = unsafe pointer.loadUnaligned(as: UInt64.self)
         let address = unsafe pointer.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
         let usesPCID = type < 2
-        if unsafe type > 3 || usesPCID && pcid &>> 12 != 0
+        if unsafe type > 3 || pcid &>> 12 != 0
             || usesPCID && pcid != 0 && cpu.pointee.cr4 & CR4.pcide == 0
             || type == 0 && !isCanonical(address)
         {
@@ -127,12 +136,16 @@ enum SystemInstruction {
 
     static let setInterrupt: InstructionHandler = { cpu, op in
         if unsafe !interruptFlagAllowed(cpu, op) { return nil }
-        if unsafe cpu.pointee.systemFlags & Flags.interrupt == 0 {
-            unsafe cpu.pointee.interruptShadow = 1
-        }
+        let was = unsafe cpu.pointee.systemFlags & Flags.interrupt
         unsafe cpu.pointee.systemFlags |= Flags.interrupt
         unsafe refreshPendingMask(cpu)
-        return unsafe op + 1
+        if was != 0 { return unsafe op + 1 }
+        // Nobody looks for interrupts within a block: the shadow matters if one waits already, or if
+        // the next instruction is in another block, or alone.
+        let waiting = unsafe cengine_load32(cpu.pointee.pendingWord) & 1 != 0
+        if unsafe !waiting && (op + 1).pointee.length != 0 { return unsafe op + 1 }
+        unsafe shadowNextInstruction(cpu, stack: false)
+        return unsafe continueAfter(cpu, op)
     }
 
     static let clearAccessCheck: InstructionHandler = { cpu, op in
@@ -213,6 +226,7 @@ enum PortIO {
             return unsafe leave(
                 cpu, op, with: .portRead(port: PortNumber(port), width: width), awaiting: .replay)
         }
+        unsafe notePortBreakpoints(cpu, port, width)
         switch width {
         case 4: unsafe cpu.setGPR(GPR.rax, value & 0xffff_ffff)
         case 2: unsafe cpu.setGPR(GPR.rax, cpu.gpr(GPR.rax) & ~0xffff | value & 0xffff)
@@ -225,7 +239,10 @@ enum PortIO {
         let width = unsafe Int(op.pointee.auxiliary)
         let port = unsafe portNumber(cpu, op)
         if unsafe !portAllowed(cpu, op, port, width) { return nil }
-        if unsafe replayedAnswer(cpu) != nil { return unsafe op + 1 }
+        if unsafe replayedAnswer(cpu) != nil {
+            unsafe notePortBreakpoints(cpu, port, width)
+            return unsafe op + 1
+        }
         let mask: UInt64 = width == 4 ? 0xffff_ffff : width == 2 ? 0xffff : 0xff
         let value = unsafe UInt32(truncatingIfNeeded: cpu.gpr(GPR.rax) & mask)
         return unsafe leave(

@@ -55,8 +55,9 @@ enum SystemLowering {
         case .sgdt: return unsafe set(&op, DescriptorTables.storeGlobal, .continues)
         case .sidt: return unsafe set(&op, DescriptorTables.storeInterrupt, .continues)
         case .in, .out: return unsafe port(instruction, &op)
+        case .rdpmc: return unsafe set(&op, SystemInstruction.performanceCounter, .ends)
         // RDPID, XSAVES and XRSTORS: no processor model offers them (CPUID leaves 7 and 0xd).
-        case .ud0, .ud1, .ud2, .rsm, .rdpid, .rdpmc, .xsaves, .xrstors:
+        case .ud0, .ud1, .ud2, .rsm, .rdpid, .xsaves, .xrstors:
             return unsafe set(&op, SystemInstruction.invalidOpcode, .ends)
         default: return nil
         }

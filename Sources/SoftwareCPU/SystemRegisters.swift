@@ -119,6 +119,10 @@ func writeCR0(_ cpu: CPU, _ value: UInt64) -> Bool {
         unsafe cpu.pointee.efer &= ~EFER.lma
     }
     unsafe cpu.pointee.cr0 = new
+    if (old ^ new) & (CR0.pg | CR0.cd | CR0.nw) != 0, unsafe !reloadPageDirectoryPointers(cpu) {
+        unsafe cpu.pointee.cr0 = old
+        return false
+    }
     if (old ^ new) & CR0.pe != 0 {
         // Leaving real mode keeps the hidden parts; the privilege level is 0 until CS is loaded.
         unsafe setPrivilegeLevel(cpu, 0)
@@ -136,7 +140,12 @@ func writeCR3(_ cpu: CPU, _ value: UInt64) -> Bool {
         new &= ~(1 << 63)
     }
     if unsafe cpu.pointee.efer & EFER.lma != 0, new &>> physicalAddressBits != 0 { return false }
+    let old = unsafe cpu.pointee.cr3
     unsafe cpu.pointee.cr3 = new
+    if unsafe !reloadPageDirectoryPointers(cpu) {
+        unsafe cpu.pointee.cr3 = old
+        return false
+    }
     unsafe context(cpu).statistics.tlbFlushes &+= keep ? 0 : 1
     unsafe switchAddressSpace(cpu, keep: keep)
     return true
@@ -152,7 +161,14 @@ func writeCR4(_ cpu: CPU, _ value: UInt64) -> Bool {
         return false
     }
     unsafe cpu.pointee.cr4 = value
+    if (old ^ value) & (CR4.pae | CR4.pse | CR4.pge | CR4.smep) != 0,
+        unsafe !reloadPageDirectoryPointers(cpu)
+    {
+        unsafe cpu.pointee.cr4 = old
+        return false
+    }
     unsafe refreshMode(cpu)
+    if (old ^ value) & CR4.de != 0 { unsafe refreshBreakpoints(cpu) }
     let affecting = CR4.pse | CR4.pae | CR4.pge | CR4.pcide | CR4.smep | CR4.smap
     if (old ^ value) & affecting != 0 { unsafe flushEverything(cpu) }
     return true
@@ -182,6 +198,7 @@ enum DebugRegister {
         if index == 7 { value = value & 0xffff_2bff | 0x400 }
         unsafe (cpu.bytes + CPUOffsets.debugRegisters)
             .storeBytes(of: value, toByteOffset: index &* 8, as: UInt64.self)
+        if index != 6 { unsafe refreshBreakpoints(cpu) }
         return unsafe continueAfter(cpu, op)
     }
 
@@ -199,6 +216,7 @@ enum DebugRegister {
         if dr7 & (1 << 13) != 0 {
             unsafe setDebugStatus(cpu, 1 << 13)
             unsafe raise(cpu, op, vector: Vector.debug)
+            unsafe cpu.pointee.systemFlags |= Flags.resume
             return nil
         }
         return index

@@ -14,6 +14,8 @@ enum AccessMode {
     /// Supervisor with EFLAGS.AC set, or without SMAP.
     static let supervisorToUser: UInt64 = 1
     static let user: UInt64 = 2
+    /// User with alignment checked: no entry is ever made with it.
+    static let userAligned: UInt64 = 3
 }
 
 struct TranslationContexts {
@@ -34,7 +36,10 @@ func refreshContexts(_ cpu: CPU) {
     let engine = unsafe context(cpu)
     let mode: UInt64
     if unsafe cpu.pointee.currentPrivilegeLevel == 3 {
-        mode = AccessMode.user
+        let checked =
+            unsafe cpu.pointee.cr0 & CR0.am != 0
+            && cpu.pointee.systemFlags & Flags.alignmentCheck != 0
+        mode = checked ? AccessMode.userAligned : AccessMode.user
     } else if unsafe cpu.pointee.cr4 & CR4.smap == 0
         || cpu.pointee.systemFlags & Flags.alignmentCheck != 0
     {
@@ -181,7 +186,7 @@ enum CR4 {
     static let smep: UInt64 = 1 << 20
     static let smap: UInt64 = 1 << 21
     static let defined: UInt64 =
-        vme | pvi | tsd | de | pse | pae | mce | pge | pce | osfxsr | osxmmexcpt | umip | fsgsbase
+        tsd | de | pse | pae | mce | pge | pce | osfxsr | osxmmexcpt | umip | fsgsbase
         | pcide | osxsave | smep | smap
 }
 

@@ -97,6 +97,11 @@ enum {
     MMIO_REPLAY_COUNT = 16,
 };
 
+/// The bit of a linear address that says: look at the segment first.
+#define LEGACY_BASE_CHECKED 0x4000000000000000ull
+/// What remains of base + offset outside 64-bit code.
+#define LEGACY_ADDRESS_MASK 0x40000000ffffffffull
+
 /// Looks a linear instruction address up: the first instruction of its block.
 typedef struct JumpCacheEntry {
     /// The linear address, and the translation and mode context it was made in.
@@ -152,6 +157,9 @@ typedef struct CPUState {
     uint32_t interruptShadow;
 
     SegmentRegister segments[6];
+    /// Outside 64-bit code: the base of each segment, with LEGACY_BASE_CHECKED added where its limit or
+    /// rights can be violated. A linear address with that bit hits no TLB entry.
+    uint64_t legacyBase[6];
     SegmentRegister localDescriptorTable;
     SegmentRegister taskRegister;
     uint64_t gdtBase;
@@ -165,6 +173,10 @@ typedef struct CPUState {
     uint64_t cr4;
     uint64_t efer;
     uint64_t dr[8];
+    /// PAE paging outside IA-32e mode: the four entries that a load of CR3 reads.
+    uint64_t pdpte[4];
+    /// DR6 bits of debug traps that are taken once the instruction is done.
+    uint64_t pendingDebug;
     uint64_t xcr0;
     uint64_t xss;
     /// 0 to 3, from SS.DPL.
@@ -228,6 +240,8 @@ enum {
     CPU_OFFSET_STATUS_FLAGS = __builtin_offsetof(CPUState, statusFlags),
     CPU_OFFSET_TLB_CONTEXT = __builtin_offsetof(CPUState, tlbContext),
     CPU_OFFSET_JUMP_CONTEXT = __builtin_offsetof(CPUState, jumpContext),
+    CPU_OFFSET_LEGACY_BASE = __builtin_offsetof(CPUState, legacyBase),
+    CPU_OFFSET_PDPTE = __builtin_offsetof(CPUState, pdpte),
     CPU_OFFSET_SEGMENTS = __builtin_offsetof(CPUState, segments),
     CPU_OFFSET_DR = __builtin_offsetof(CPUState, dr),
     CPU_OFFSET_XMM = __builtin_offsetof(CPUState, xmm),
