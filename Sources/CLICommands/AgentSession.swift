@@ -1,7 +1,7 @@
 import Boot
 import Foundation
+internal import HostIO
 import Machine
-import Synchronization
 
 /// The host's end of the agent channel: starts the program, feeds its input and passes its output on.
 ///
@@ -22,13 +22,13 @@ final class AgentSession: Sendable {
     }
 
     private let start: AgentProtocol.Start
-    private let state = Mutex(State())
-    private let machine = Mutex<Machine?>(nil)
+    /// Held while the UART takes bytes.
+    private let state = RankedLock(State(), owner: "agent-session", rank: .machine)
+    private let machine = RankedLock<Machine?>(nil, owner: "agent-machine", rank: .leaf)
     private let output = DispatchQueue(label: "guest-output")
     private let input = NSCondition()
     /// Bytes of standard input the agent still takes; guarded by `input`.
     private nonisolated(unsafe) var inputCredit = 0
-    private let ended = DispatchSemaphore(value: 0)
     private let began = ContinuousClock.now
 
     init(_ start: AgentProtocol.Start) { self.start = start }
@@ -70,7 +70,6 @@ final class AgentSession: Sendable {
                 unsafe inputCredit = .max
                 input.broadcast()
                 input.unlock()
-                ended.signal()
             }
         case .credit(let count):
             input.lock()
@@ -138,8 +137,9 @@ final class AgentSession: Sendable {
         send(.windowSize(AgentProtocol.WindowSize(rows: window.rows, columns: window.columns)))
     }
 
-    /// Waits until the program has ended and its output is written. False when the time is up.
-    func wait(seconds: Double) -> Bool { ended.wait(timeout: .now() + seconds) == .success }
+    /// Waits until all that the guest has sent is written, and `exit` is known if it was sent. To be
+    /// called once no vCPU runs: the queue may be behind the guest's end.
+    func settle() { output.sync {} }
 }
 
 extension Duration {

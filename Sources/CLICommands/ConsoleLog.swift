@@ -1,12 +1,12 @@
 import Glibc
-import Synchronization
+internal import HostIO
 import Vocabulary
 
 /// Where the bytes of the kernel's console go: a stream, a file, or memory of which the end is kept.
 ///
 /// Any thread.
 final class ConsoleLog: Sendable {
-    private let kept = Mutex<[UInt8]>([])
+    private let kept = RankedLock<[UInt8]>([], owner: "console-log", rank: .leaf)
     private let capacity: Int
     /// The stream or file, or -1.
     private let descriptor: Int32

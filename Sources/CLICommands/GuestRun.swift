@@ -105,6 +105,7 @@ struct GuestRun {
         try machine.start()
         pump.start()
         let reason = wait(machine, session, progress)
+        if reason != nil { session.settle() }
         pump.stop()
         Terminal.leaveRawMode()
         progress.done()

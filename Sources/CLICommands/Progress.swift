@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+internal import HostIO
 
 /// One line on a terminal that says what takes its time; silent elsewhere and with `--quiet`.
 ///
@@ -13,7 +13,7 @@ final class Progress: Sendable {
     }
 
     private let enabled: Bool
-    private let line = Mutex(Line())
+    private let line = RankedLock(Line(), owner: "progress", rank: .leaf)
 
     /// - Parameter quiet: never draws.
     init(quiet: Bool) {
