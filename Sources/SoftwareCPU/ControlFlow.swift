@@ -20,6 +20,20 @@ func takeBranch(_ cpu: CPU, _ op: Op) -> Next {
     return unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
 }
 
+/// Outside 64-bit code, a relative branch beyond the limit of CS faults itself: for those that change
+/// something before `takeBranch` sees it. False: #GP is recorded.
+@inline(__always)
+private func targetIsInside(_ cpu: CPU, _ op: Op) -> Bool {
+    if unsafe _fastPath(cpu.isLongCode) { return true }
+    return unsafe isInside(cpu, op, relativeTarget(cpu, op))
+}
+
+private func isInside(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Bool {
+    if unsafe target <= UInt64(cpu.segment(Segment.cs).limit) { return true }
+    unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    return false
+}
+
 /// Jcc falls through to the block's end instruction behind it.
 enum ConditionalBranch {
     static let handlers: [InstructionHandler] = unsafe [
@@ -88,6 +102,7 @@ enum NearTransfer {
     }
 
     static let callRelativeLegacy: InstructionHandler = { cpu, op in
+        if unsafe !targetIsInside(cpu, op) { return nil }
         if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
         return unsafe takeBranch(cpu, op)
     }
@@ -120,7 +135,9 @@ enum NearTransfer {
     }
 
     static let callLegacy: InstructionHandler = { cpu, op in
-        guard let target = unsafe legacyTarget(cpu, op) else { return nil }
+        guard let target = unsafe legacyTarget(cpu, op), unsafe isInside(cpu, op, target) else {
+            return nil
+        }
         if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
         return unsafe branch(cpu, op, to: target)
     }
@@ -158,10 +175,6 @@ enum NearTransfer {
             return unsafe count & mask == 0 ? takeBranch(cpu, op) : op + 1
         }
         let next = (count &- 1) & mask
-        switch unsafe op.pointee.destination {
-        case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
-        default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
-        }
         let zero = unsafe cpu.pointee.statusFlags & 0x4000 != 0
         let taken =
             switch unsafe op.pointee.scaleShift {
@@ -169,6 +182,11 @@ enum NearTransfer {
             case 2: next != 0 && !zero
             default: next != 0
             }
+        if taken, unsafe !targetIsInside(cpu, op) { return nil }
+        switch unsafe op.pointee.destination {
+        case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
+        default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
+        }
         return unsafe taken ? takeBranch(cpu, op) : op + 1
     }
 }
@@ -194,10 +212,12 @@ private func branch(_ cpu: CPU, _ op: Op, to target: UInt64) -> Next {
 
 @inline(__always)
 private func callLong(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Next {
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
     if _slowPath(!isCanonical(target)) {
+        // The stack has to be writable first.
+        if unsafe !probeStore(cpu, op, rsp, 8, stack: true) { return nil }
         return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
     }
-    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
     if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length)) {
         return nil
     }

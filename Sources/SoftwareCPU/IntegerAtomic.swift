@@ -200,8 +200,10 @@ enum IntegerBits {
             }
             return unsafe op + 1
         }
-        var address = unsafe effectiveAddress(cpu, op)
-        if unsafe op.pointee.source != Layout.zero {
+        let address: UInt64
+        if unsafe op.pointee.source == Layout.zero {
+            address = unsafe effectiveAddress(cpu, op)
+        } else {
             let signed: Int64 =
                 switch size {
                 case 2: Int64(Int16(truncatingIfNeeded: offset))
@@ -209,8 +211,11 @@ enum IntegerBits {
                 default: Int64(bitPattern: offset)
                 }
             let shift: Int64 = size == 2 ? 4 : size == 4 ? 5 : 6
-            address = address &+ UInt64(bitPattern: (signed &>> shift) &* Int64(size))
-            if unsafe !cpu.isLongCode { address &= legacyAddressMask }
+            let delta = UInt64(bitPattern: (signed &>> shift) &* Int64(size))
+            address =
+                unsafe op.pointee.flags & slowAddress != 0
+                ? slowEffectiveAddress(cpu, op, adding: delta)
+                : effectiveAddress(cpu, op) &+ delta
         }
         if !writes {
             guard let value = unsafe readAt(cpu, op, address, size) else { return nil }

@@ -210,6 +210,15 @@ enum IntegerOther {
             unsafe op.pointee.auxiliary & 0x80 != 0
             ? UInt8(truncatingIfNeeded: cpu.gpr(GPR.rcx))
             : UInt8(truncatingIfNeeded: op.pointee.immediate)
+        if unsafe op.pointee.destination == Layout.zero {
+            // It has to be writable before it is read.
+            let address = unsafe effectiveAddress(cpu, op)
+            if unsafe modifyPointer(cpu, op, address, Int(size)) == nil,
+                unsafe cpu.pointee.leaveReason != LeaveReason.none
+            {
+                return nil
+            }
+        }
         guard let a = unsafe readOperand(cpu, op, op.pointee.destination, size) else { return nil }
         let b = unsafe cpu.read(op.pointee.source, as: UInt64.self)
         var flags = unsafe cpu.pointee.statusFlags
@@ -283,21 +292,22 @@ enum IntegerOther {
         return unsafe op + 1
     }
     static let bound: InstructionHandler = { cpu, op in
-        let size = unsafe Int(op.pointee.auxiliary)
-        guard let pointer = unsafe readPointer(cpu, op, effectiveAddress(cpu, op), size &* 2) else {
-            return nil
-        }
+        let size = unsafe op.pointee.auxiliary
+        let address = unsafe effectiveAddress(cpu, op)
+        let second = unsafe slowEffectiveAddress(cpu, op, adding: UInt64(size))
         let inside: Bool
         if size == 2 {
+            guard let lower = unsafe load(cpu, op, address, as: UInt16.self),
+                let upper = unsafe load(cpu, op, second, as: UInt16.self)
+            else { return nil }
             let index = unsafe cpu.read(op.pointee.destination, as: Int16.self)
-            inside =
-                unsafe index >= pointer.loadUnaligned(as: Int16.self)
-                && index <= pointer.loadUnaligned(fromByteOffset: 2, as: Int16.self)
+            inside = index >= Int16(bitPattern: lower) && index <= Int16(bitPattern: upper)
         } else {
+            guard let lower = unsafe load(cpu, op, address, as: UInt32.self),
+                let upper = unsafe load(cpu, op, second, as: UInt32.self)
+            else { return nil }
             let index = unsafe cpu.read(op.pointee.destination, as: Int32.self)
-            inside =
-                unsafe index >= pointer.loadUnaligned(as: Int32.self)
-                && index <= pointer.loadUnaligned(fromByteOffset: 4, as: Int32.self)
+            inside = index >= Int32(bitPattern: lower) && index <= Int32(bitPattern: upper)
         }
         return unsafe inside ? op + 1 : raise(cpu, op, vector: Vector.boundRange)
     }

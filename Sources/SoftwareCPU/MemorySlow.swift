@@ -7,9 +7,10 @@ internal import Vocabulary
 // a page, pages that hold code, devices.
 
 /// Effective addresses with 16- or 32-bit arithmetic, or with a segment base outside 64-bit code.
+/// `delta` is added within the address size.
 @inline(never)
-func slowEffectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
-    let offset = unsafe effectiveOffset(cpu, op)
+func slowEffectiveAddress(_ cpu: CPU, _ op: Op, adding delta: UInt64 = 0) -> UInt64 {
+    let offset = unsafe wrapped(op, effectiveOffset(cpu, op) &+ delta)
     let linear = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
     return unsafe cpu.isLongCode ? linear : linear & legacyAddressMask
 }
@@ -21,10 +22,16 @@ func effectiveOffset(_ cpu: CPU, _ op: Op) -> UInt64 {
         unsafe cpu.read(op.pointee.base, as: UInt64.self)
         &+ (cpu.read(op.pointee.index, as: UInt64.self) &<< UInt64(op.pointee.scaleShift))
         &+ UInt64(bitPattern: op.pointee.displacement)
+    return unsafe wrapped(op, sum)
+}
+
+/// An offset in the instruction's address size.
+@inline(__always)
+private func wrapped(_ op: Op, _ offset: UInt64) -> UInt64 {
     let flags = unsafe Int(op.pointee.flags)
-    if flags & INSTRUCTION_ADDRESS32 != 0 { return sum & 0xffff_ffff }
-    if flags & INSTRUCTION_ADDRESS16 != 0 { return sum & 0xffff }
-    return sum
+    if flags & INSTRUCTION_ADDRESS32 != 0 { return offset & 0xffff_ffff }
+    if flags & INSTRUCTION_ADDRESS16 != 0 { return offset & 0xffff }
+    return offset
 }
 
 /// The mode that explicit data accesses are made with now.

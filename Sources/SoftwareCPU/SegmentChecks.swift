@@ -8,12 +8,9 @@ func segmentAllows(
     _ cpu: CPU, _ op: Op, _ address: UInt64, _ byteCount: Int, write: Bool, stack: Bool
 ) -> Bool {
     if unsafe cpu.isLongCode { return true }
-    let number =
-        unsafe stack
-        ? Segment.ss
-        : (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7
+    let number = unsafe stack ? Segment.ss : segmentNumber(op)
     let segment = unsafe cpu.segment(number)
-    if isUnlimited(segment) { return true }
+    // Unlimited ones refuse what goes beyond 4 GiB.
     if segmentPermits(segment, (address &- segment.base) & 0xffff_ffff, byteCount, write: write) {
         return true
     }
@@ -22,7 +19,7 @@ func segmentAllows(
     return false
 }
 
-/// Writable data up to 4 GiB: no access is refused.
+/// Writable data up to 4 GiB: no access within a page is refused.
 func isUnlimited(_ segment: SegmentRegister) -> Bool {
     segment.limit == 0xffff_ffff && segment.attributes & 0x9e == 0x92
 }
@@ -47,7 +44,13 @@ func plainAddress(_ cpu: CPU, _ address: UInt64) -> UInt64 {
 
 /// An address that is not canonical is #SS rather than #GP where the segment is SS.
 func namesStackSegment(_ op: Op) -> Bool {
-    unsafe (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7 == Segment.ss
+    unsafe segmentNumber(op) == Segment.ss
+}
+
+/// The segment of the memory operand.
+@inline(__always)
+func segmentNumber(_ op: Op) -> Int {
+    unsafe (Int(op.pointee.flags) &>> INSTRUCTION_SEGMENT_SHIFT) & 7
 }
 
 /// Limit and type of a data access (SDM volume 3, 5.3 and 5.5).

@@ -81,6 +81,12 @@ enum SegmentInstruction {
 
     /// LLDT, LTR, LMSW: `auxiliary` 0, 1, 2.
     static let loadSystem: InstructionHandler = { cpu, op in
+        // Privilege comes before the operand.
+        if unsafe cpu.pointee.blockMode & BlockMode.protected != 0,
+            unsafe cpu.currentPrivilegeLevel != 0
+        {
+            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+        }
         guard let word = unsafe wordOperand(cpu, op) else { return nil }
         if unsafe op.pointee.auxiliary == 2 {
             return unsafe ControlRegister.loadMachineStatusWord(cpu, op, word)

@@ -11,8 +11,8 @@ internal import Vocabulary
 @safe
 public final class SoftwareEngine: CPUEngine {
     // Owner: this object. Allocated in init, freed in deinit; touched by the vCPU's worker only.
-    private let cpu: CPU
-    private let engine: EngineContext
+    let cpu: CPU
+    let engine: EngineContext
     private var interruptWindowWanted = false
     /// The exit of `run` was answered by `completeMSRFault`.
     private var failed = false

@@ -32,6 +32,13 @@ private func linear(_ cpu: CPU, _ base: UInt64, _ offset: UInt64) -> UInt64 {
     unsafe cpu.isLongCode ? base &+ offset : (base &+ offset) & legacyAddressMask
 }
 
+/// The source, in the segment that the instruction names.
+@inline(__always)
+private func sourceAddress(_ cpu: CPU, _ op: Op, _ offset: UInt64) -> UInt64 {
+    let base = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    return unsafe linear(cpu, base, offset)
+}
+
 /// The destination is always ES:rDI; 64-bit code ignores the base of ES.
 @inline(__always)
 private func destinationBase(_ cpu: CPU) -> UInt64 {
@@ -124,8 +131,7 @@ enum StringInstruction {
         return unsafe iterate(cpu, op, polling: 1) { mask in
             let source = unsafe cpu.gpr(GPR.rsi) & mask
             let target = unsafe cpu.gpr(GPR.rdi) & mask
-            let sourceBase = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
-            guard let value = unsafe loadElement(cpu, op, linear(cpu, sourceBase, source), width)
+            guard let value = unsafe loadElement(cpu, op, sourceAddress(cpu, op, source), width)
             else {
                 return nil
             }
@@ -159,8 +165,8 @@ enum StringInstruction {
         let step = unsafe UInt64(bitPattern: cpu.pointee.direction) &* width
         return unsafe iterate(cpu, op) { mask in
             let source = unsafe cpu.gpr(GPR.rsi) & mask
-            let base = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
-            guard let value = unsafe loadElement(cpu, op, linear(cpu, base, source), width) else {
+            guard let value = unsafe loadElement(cpu, op, sourceAddress(cpu, op, source), width)
+            else {
                 return nil
             }
             switch width {
@@ -194,9 +200,9 @@ enum StringInstruction {
         return unsafe iterate(cpu, op) { mask in
             let source = unsafe cpu.gpr(GPR.rsi) & mask
             let target = unsafe cpu.gpr(GPR.rdi) & mask
-            let base = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
-            guard let first = unsafe loadElement(cpu, op, linear(cpu, base, source), width),
-                let second = unsafe loadFromES(cpu, op, target, width)
+            // Processors look at the destination first.
+            guard let second = unsafe loadFromES(cpu, op, target, width),
+                let first = unsafe loadElement(cpu, op, sourceAddress(cpu, op, source), width)
             else { return nil }
             unsafe compareFlags(cpu, first, second, width)
             unsafe setMasked(cpu, GPR.rsi, source &+ step, mask)
@@ -209,9 +215,10 @@ enum StringInstruction {
     static let input: InstructionHandler = { cpu, op in
         let width = unsafe UInt64(op.pointee.auxiliary)
         let step = unsafe UInt64(bitPattern: cpu.pointee.direction) &* width
+        // Also with a count of zero.
+        let port = unsafe UInt16(truncatingIfNeeded: cpu.gpr(GPR.rdx))
+        if unsafe !PortIO.portAllowed(cpu, op, port, Int(width)) { return nil }
         return unsafe iterate(cpu, op) { mask in
-            let port = unsafe UInt16(truncatingIfNeeded: cpu.gpr(GPR.rdx))
-            if unsafe !PortIO.portAllowed(cpu, op, port, Int(width)) { return nil }
             guard let value = unsafe replayedAnswer(cpu) else {
                 _ = unsafe leave(
                     cpu, op, with: .portRead(port: PortNumber(port), width: Int(width)),
@@ -229,12 +236,13 @@ enum StringInstruction {
     static let output: InstructionHandler = { cpu, op in
         let width = unsafe UInt64(op.pointee.auxiliary)
         let step = unsafe UInt64(bitPattern: cpu.pointee.direction) &* width
+        // Also with a count of zero.
+        let port = unsafe UInt16(truncatingIfNeeded: cpu.gpr(GPR.rdx))
+        if unsafe !PortIO.portAllowed(cpu, op, port, Int(width)) { return nil }
         return unsafe iterate(cpu, op) { mask in
-            let port = unsafe UInt16(truncatingIfNeeded: cpu.gpr(GPR.rdx))
-            if unsafe !PortIO.portAllowed(cpu, op, port, Int(width)) { return nil }
             let source = unsafe cpu.gpr(GPR.rsi) & mask
-            let base = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
-            guard let value = unsafe loadElement(cpu, op, linear(cpu, base, source), width) else {
+            guard let value = unsafe loadElement(cpu, op, sourceAddress(cpu, op, source), width)
+            else {
                 return nil
             }
             if unsafe replayedAnswer(cpu) == nil {
@@ -305,7 +313,7 @@ private func moveRun(_ cpu: CPU, _ op: Op, _ width: UInt64) -> Next? {
         rounds &+= 1
         let source = unsafe cpu.gpr(GPR.rsi) & mask
         let target = unsafe cpu.gpr(GPR.rdi) & mask
-        let from = unsafe linear(cpu, cpu.read(op.pointee.segmentBase, as: UInt64.self), source)
+        let from = unsafe sourceAddress(cpu, op, source)
         let to = unsafe linear(cpu, destinationBase(cpu), target)
         let elements = min(count, run(from, width), run(to, width))
         let byteCount = elements &* width

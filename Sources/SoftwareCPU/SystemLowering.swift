@@ -14,6 +14,9 @@ enum SystemLowering {
             guard case .register(let file, let number) = instruction.operand1,
                 file == .control || file == .debug
             else { return unsafe moveToSpecial(instruction, &op) }
+            if file == .control, ![0, 2, 3, 4, 8].contains(number) {
+                return unsafe set(&op, SystemInstruction.invalidOpcode, .ends)
+            }
             unsafe op.auxiliary = number
             unsafe op.destination = Lowering.offset(instruction.operand0)
             unsafe op.handler =
@@ -76,6 +79,9 @@ enum SystemLowering {
         guard case .register(let file, let number) = instruction.operand0,
             file == .control || file == .debug
         else { return nil }
+        if file == .control, ![0, 2, 3, 4, 8].contains(number) {
+            return unsafe set(&op, SystemInstruction.invalidOpcode, .ends)
+        }
         unsafe op.auxiliary = number
         unsafe op.source = Lowering.offset(instruction.operand1)
         unsafe op.handler = file == .control ? ControlRegister.write : DebugRegister.write

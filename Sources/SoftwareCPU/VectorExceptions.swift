@@ -10,6 +10,11 @@ enum VectorFormat {
     case scalarSingle(VectorArithmetic), packedSingle(VectorArithmetic)
     case scalarDouble(VectorArithmetic), packedDouble(VectorArithmetic)
 
+    /// Makes its result in steps, each of which may raise an exception.
+    var hasStages: Bool {
+        if case .dotProduct? = shape?.arithmetic { true } else { false }
+    }
+
     /// Elements and their size.
     var shape: (count: Int, isDouble: Bool, arithmetic: VectorArithmetic)? {
         switch self {
@@ -72,12 +77,12 @@ func withExceptions(_ cpu: CPU, _ op: Op, _ run: VectorRun, _ compute: () -> Voi
     vector_set_host_mxcsr(control)
     compute()
     var flags = vector_host_mxcsr() & allFlags
-    if unmasked & (overflow | underflow) != 0 {
+    if unmasked & (overflow | underflow) != 0 || run.format.hasStages {
         flags = unsafe elementFlags(cpu, run, flags, unmasked, control)
+    } else {
+        flags = reported(flags, unmasked)
     }
     vector_set_host_mxcsr(hostControl(guest))
-    // IE, DE and ZE are found before the operation and then keep OE, UE and PE from happening.
-    if flags & unmasked & 0x7 != 0 { flags &= 0x7 }
     unsafe setMXCSR(cpu, guest | flags)
     if flags & unmasked == 0 { return true }
     let reported = unsafe cpu.pointee.cr4 & (1 << 10) != 0
@@ -86,12 +91,17 @@ func withExceptions(_ cpu: CPU, _ op: Op, _ run: VectorRun, _ compute: () -> Voi
     return false
 }
 
+/// IE, DE and ZE are found before the operation and then keep OE, UE and PE from happening.
+private func reported(_ flags: UInt32, _ unmasked: UInt32) -> UInt32 {
+    flags & unmasked & 0x7 != 0 ? flags & 0x7 : flags
+}
+
 /// The flags with overflow or underflow unmasked: every element on its own. `flags` are those of
 /// the masked run.
 private func elementFlags(
     _ cpu: CPU, _ run: VectorRun, _ flags: UInt32, _ unmasked: UInt32, _ control: UInt32
 ) -> UInt32 {
-    guard let shape = run.format.shape else { return flags }
+    guard let shape = run.format.shape else { return reported(flags, unmasked) }
     // The x87 registers of the host are needed: the guest's are put back.
     unsafe x87_release(cpu)
     var lanes = ElementRun(isDouble: shape.isDouble, unmasked: unmasked, control: control)
@@ -123,7 +133,7 @@ private func elementFlags(
     case .dotProduct:
         dotProduct(&lanes, shape.count, run.immediate, first, second)
     }
-    return lanes.flags
+    return lanes.finished | reported(lanes.flags, unmasked)
 }
 
 private func element(_ vector: UnsafeRawPointer, _ index: Int, _ isDouble: Bool) -> UInt64 {
@@ -142,6 +152,8 @@ private func dotProduct(
         values[index] = lanes.run(.multiply, first(index), second(index))
     }
     while values.count > 1, lanes.flags & lanes.unmasked == 0 {
+        lanes.finished |= lanes.flags
+        lanes.flags = 0
         values = stride(from: 0, to: values.count, by: 2).map {
             lanes.run(.add, values[$0], values[$0 &+ 1])
         }
@@ -155,6 +167,8 @@ private struct ElementRun {
     /// MXCSR with everything masked and no flags.
     var control: UInt32
     var flags: UInt32 = 0
+    /// Flags of the stages that have raised nothing.
+    var finished: UInt32 = 0
 
     init(isDouble: Bool, unmasked: UInt32, control: UInt32) {
         self.isDouble = isDouble

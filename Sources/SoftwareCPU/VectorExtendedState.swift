@@ -126,6 +126,11 @@ func saveExtendedState(_ cpu: CPU, _ op: Op, _ kind: SaveKind) -> Next {
     var header = requested & inUse
     if !compacted {
         let bits = address &+ UInt64(ExtendedState.headerOffset)
+        // All of it has to be writable before the header is read.
+        for place in [address, bits] {
+            _ = unsafe modifyPointer(cpu, op, place, 8)
+            if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
+        }
         guard let old = unsafe load(cpu, op, bits, as: UInt64.self) else { return nil }
         header |= old & ~requested
     }

@@ -39,8 +39,8 @@ enum X87Lowering {
         let form = instruction.form
         guard form.map == 0, form.opcode & 0xf8 == 0xd8 else { return false }
         let row = UInt64(form.opcode & 7)
-        let digit = UInt64(form.digit ?? 0)
-        unsafe op.immediate = row &<< 8 | digit &<< 3 | modRM(instruction)
+        let digit = UInt64(instruction.modRM &>> 3) & 7
+        unsafe op.immediate = row &<< 8 | UInt64(instruction.modRM)
         unsafe op.auxiliary = 0
         if availability.deviceNotAvailable {
             unsafe op.handler = x87NotAvailable
@@ -51,30 +51,6 @@ enum X87Lowering {
             unsafe op.handler = registerHandler(row: row, op.immediate, instruction)
         }
         return true
-    }
-
-    /// Mod and rm of the ModRM byte. Of memory operands they are those of the shortest encoding:
-    /// a decoded instruction does not say which was used.
-    private static func modRM(_ instruction: Instruction) -> UInt64 {
-        let memory = instruction.memory
-        if !instruction.hasMemoryOperand {
-            if let rm = instruction.form.registerOrMemory { return 0xc0 | UInt64(rm) }
-            if case .register(.st, let index) = instruction.operand1, index != 0 {
-                return 0xc0 | UInt64(index & 7)
-            }
-            if case .register(.st, let index) = instruction.operand0 {
-                return 0xc0 | UInt64(index & 7)
-            }
-            return 0xc0
-        }
-        if memory.base == MemoryOperand.absent || memory.base == MemoryOperand.instructionPointer {
-            return 5
-        }
-        let rm = memory.index == MemoryOperand.absent ? UInt64(memory.base & 7) : 4
-        if memory.displacement == 0, memory.base & 7 != 5 { return rm }
-        return rm
-            | (memory.displacement == Int64(Int8(truncatingIfNeeded: memory.displacement))
-                ? 0x40 : 0x80)
     }
 
     /// Bit 0: the 16-bit form of FNSTENV and its kind.

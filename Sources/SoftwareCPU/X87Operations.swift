@@ -16,18 +16,13 @@ func x87Pending(_ cpu: CPU, _ op: Op) -> Bool {
     return true
 }
 
-/// Keeps the data pointer.
+/// Keeps the data pointer: an offset in its segment.
 @inline(__always)
 func x87NoteOperand(_ cpu: CPU, _ op: Op, _ address: UInt64) {
     unsafe x87_note(cpu, op)
-    if unsafe cpu.isLongCode {
-        unsafe cpu.pointee.x87DataPointer = address
-    } else {
-        let number = unsafe Int(op.pointee.flags &>> UInt8(INSTRUCTION_SEGMENT_SHIFT)) & 7
-        let segment = unsafe cpu.segment(number)
-        unsafe cpu.pointee.x87DataPointer = (address &- segment.base) & 0xffff_ffff
-        unsafe cpu.pointee.x87DataSelector = segment.selector
-    }
+    let offset = unsafe address &- cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    unsafe cpu.pointee.x87DataSelector = cpu.segment(segmentNumber(op)).selector
+    unsafe cpu.pointee.x87DataPointer = cpu.isLongCode ? offset : offset & 0xffff_ffff
 }
 
 /// The low three opcode bits and ModRM.reg: what chooses a memory form.

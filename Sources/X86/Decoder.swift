@@ -64,6 +64,7 @@ private struct Cursor {
         guard let form = selectForm() else { return .fault(fault ?? .invalidOpcode) }
         result.form = form
         result.mnemonic = form.mnemonic
+        result.modRM = modRM
         sizes(form)
         if form.hasModRM, modRM < 0xc0, !isControlMove { memoryOperand() }
         result.operand0 = operand(form.specification(0))

@@ -95,6 +95,8 @@ public struct Instruction: Sendable, Equatable {
     /// Address size in bytes: 2, 4 or 8.
     public var addressSize: UInt8 = 0
     public var prefixes: Prefixes = []
+    /// The ModRM byte; 0 without one.
+    public var modRM: UInt8 = 0
     /// The condition of Jcc, SETcc and CMOVcc, 0 to 15 as in the opcode.
     public var condition: UInt8 = 0
     public var operand0 = Operand.none

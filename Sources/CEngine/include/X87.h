@@ -119,13 +119,13 @@ static inline void x87_note(
     CPUState *_Nonnull cpu, const DecodedInstruction *_Nonnull instruction) {
     uint64_t linear = cpu->codePage + instruction->pageOffset;
     cpu->x87Opcode = (uint16_t)(instruction->immediate & 0x7ff);
+    cpu->x87InstructionSelector = cpu->segments[1].selector;
     // The code size of the block mode: 64 bits.
     if (__builtin_expect((cpu->blockMode & 3) == 2, 1)) {
         cpu->x87InstructionPointer = linear;
         return;
     }
     cpu->x87InstructionPointer = (linear - cpu->segments[1].base) & 0xffffffff;
-    cpu->x87InstructionSelector = cpu->segments[1].selector;
 }
 
 /// The handler of the register form `code`: low three bits of the opcode, then ModRM.
