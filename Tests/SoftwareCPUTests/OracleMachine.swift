@@ -1,3 +1,4 @@
+import CEngine
 import CTestSupport
 import Glibc
 import GuestMemory
@@ -6,26 +7,24 @@ import Vocabulary
 
 @testable import SoftwareCPU
 
-/// What an instruction starts from and leaves behind.
-struct OracleState: Equatable {
-    var general = [UInt64](repeating: 0, count: 16)
-    var rip: UInt64 = 0
-    var rflags: UInt64 = 0
-    /// The exception that ended the run; 3: the breakpoint after the instruction.
-    var vector: UInt64 = 0
-    /// The first 416 bytes of the FXSAVE image.
-    var legacy = [UInt8](repeating: 0, count: 512)
-    var memory: [UInt8] = []
-}
-
 /// The same code and data pages at the same linear addresses, on the host and in an engine.
 @safe
 final class OracleMachine {
     static let code: UInt64 = 0x1000_0000
     static let data: UInt64 = 0x2000_0000
     /// One page is mapped at each; the code starts this far into its page.
-    static let codeOffset: UInt64 = 0x800
+    static let codeOffset: UInt64 = 0x7d3
     static let pageByteCount = 4096
+    /// Base of GS in 64-bit code.
+    static let gsBase: UInt64 = 0x1000
+    /// Limits of the 16-bit segments: half of the data segment is not mapped.
+    static let codeLimit: UInt32 = 0xfff
+    static let dataLimit: UInt32 = 0x1fff
+    /// RFLAGS with IF and the fixed bit.
+    static let flags: UInt64 = 0x202
+    private static let frame: UInt64 = 0x2000_f000
+    /// Where the engine's system structures are.
+    private static let upper: UInt64 = 0xffff_8000_0000_0000
     private static let handlers: UInt64 = 0x8000
     private static let tables: UInt64 = 0x10000
     private static let codePhysical: UInt64 = 0x20000
@@ -34,13 +33,21 @@ final class OracleMachine {
 
     private let memory: GuestMemory
     private let engine: SoftwareEngine
+    private let cpu: CPU
+    // Host addresses of the two machines' pages: owned by this object and by `memory`.
     private let nativeCode: UnsafeMutableRawPointer
-    private let nativeData: UnsafeMutableRawPointer
-    private var template = ArchitecturalState()
+    let nativeData: UnsafeMutableRawPointer
+    private let guestCode: UnsafeMutableRawPointer
+    let guestData: UnsafeMutableRawPointer
+    private let guestStack: UnsafeMutableRawPointer
+    private var codeByteCount = 0
+    private let exitJump: [UInt8]
 
     init?() throws {
-        guard let code = unsafe native_map(Self.code, 4096, 1),
-            let data = unsafe native_map(Self.data, 4096, 0)
+        guard let code = unsafe native_map_code(Self.code, 4096),
+            let data = unsafe native_map(Self.data, 4096), native_set_frame(Self.frame) != 0,
+            native_set_segment(0, UInt32(Self.code), Self.codeLimit, 1) != 0,
+            native_set_segment(1, UInt32(Self.data), Self.dataLimit, 0) != 0
         else { return nil }
         unsafe nativeCode = code
         unsafe nativeData = data
@@ -48,181 +55,210 @@ final class OracleMachine {
             MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 4 << 20)
         ])
         engine = SoftwareEngine(memory: memory, events: PendingEvents()) { _, _ in CPUIDResult() }
+        unsafe cpu = engine.cpu
+        unsafe guestCode = memory.hostBase + Int(Self.codePhysical)
+        unsafe guestData = memory.hostBase + Int(Self.dataPhysical)
+        unsafe guestStack = memory.hostBase + Int(Self.stackTop)
+        // jmp [rip]; the address behind it.
+        let exit = native_exit_address()
+        exitJump = [0xff, 0x25, 0, 0, 0, 0] + (0..<8).map { UInt8(exit >> ($0 * 8) & 0xff) }
+        unsafe nativeCode.initializeMemory(
+            as: UInt8.self, repeating: 0xcc, count: Self.pageByteCount)
+        unsafe guestCode.initializeMemory(
+            as: UInt8.self, repeating: 0xcc, count: Self.pageByteCount)
         writeTables()
-        writeTemplate()
+        engine.state = Self.template
+        native_set_gs_base(Self.gsBase)
         native_prepare()
     }
 
     deinit {
         native_finish()
+        _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: UInt(Self.code)), 4096)
         _ = unsafe munmap(nativeCode, 4096)
         _ = unsafe munmap(nativeData, 4096)
+        _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: UInt(Self.frame)), 4096)
     }
 
     private func put(_ address: UInt64, _ value: UInt64) {
-        var value = value
-        let bytes = (0..<8).map { _ in
-            defer { value >>= 8 }
-            return UInt8(truncatingIfNeeded: value)
-        }
-        _ = memory.write(GuestPhysicalAddress(address), bytes)
+        memory.write(GuestPhysicalAddress(address), integer: value)
     }
 
     private func writeTables() {
         let base = Self.tables
         put(base, base + 0x1007)
         put(base + 0x1000, base + 0x2007)
-        // The first 2 MiB are the supervisor's, as they are.
-        put(base + 0x2000, 0x83)
+        // The first 2 MiB are at the start of the upper half, the supervisor's.
+        put(base + 0x800, base + 0x5003)
+        put(base + 0x5000, base + 0x6003)
+        put(base + 0x6000, 0x83)
         put(base + 0x2000 + (Self.code >> 21) * 8, base + 0x3007)
         put(base + 0x2000 + (Self.data >> 21) * 8, base + 0x4007)
-        put(base + 0x3000, Self.codePhysical | 7)
+        // Read only.
+        put(base + 0x3000, Self.codePhysical | 5)
         put(base + 0x4000, Self.dataPhysical | 7 | 1 << 63)
         // Gates for all exceptions, to HLT at `handlers` plus the vector, on the task's stack.
         for vector: UInt64 in 0..<32 {
             let target = Self.handlers + vector
             let kind: UInt64 = vector == 3 || vector == 4 ? 0xee00 : 0x8e00
             put(0x7000 + vector * 16, target & 0xffff | 8 << 16 | kind << 32)
-            put(0x7000 + vector * 16 + 8, 0)
-            _ = memory.write(GuestPhysicalAddress(target), [0xf4])
+            put(0x7000 + vector * 16 + 8, Self.upper >> 32)
+            memory.write(GuestPhysicalAddress(target), [0xf4])
         }
         put(0x6000, 0)
         put(0x6008, 0x00af_9b00_0000_ffff)
         put(0x6010, 0x00cf_9300_0000_ffff)
-        put(0x5004, Self.stackTop)
+        put(0x5004, Self.upper + Self.stackTop)
+        // No I/O permission bitmap.
+        memory.write(GuestPhysicalAddress(0x5066), integer: UInt16(0x68))
     }
 
-    private func writeTemplate() {
+    private static var template: ArchitecturalState {
         typealias Segment = ArchitecturalState.Segment
-        template.cr0 = 0x8005_0033
-        template.cr3 = Self.tables
-        template.cr4 = 0x620
-        template.modelSpecific.efer = 0xd01
-        let data = Segment(selector: 0x2b, base: 0, limit: 0xffff_ffff, attributes: 0xc0f3)
-        template.cs = Segment(selector: 0x33, base: 0, limit: 0xffff_ffff, attributes: 0xa0fb)
-        template.ss = data
-        // As the host's kernel leaves them for programs.
-        var null = data
-        null.selector = 0
-        template.ds = null
-        template.es = null
-        template.fs = null
-        template.gs = null
-        template.taskRegister = Segment(
-            selector: 0x18, base: 0x5000, limit: 0x67, attributes: 0x8b)
-        template.gdt.base = 0x6000
-        template.gdt.limit = 0x17
-        template.idt.base = 0x7000
-        template.idt.limit = 0x1ff
+        var state = ArchitecturalState()
+        state.cr0 = 0x8005_0033
+        state.cr3 = Self.tables
+        // PAE, OSFXSR, OSXMMEXCPT, OSXSAVE.
+        state.cr4 = 0x4_0620
+        state.xcr0 = 3
+        state.modelSpecific.efer = 0xd01
+        state.taskRegister = Segment(
+            selector: 0x18, base: Self.upper + 0x5000, limit: 0x67, attributes: 0x8b)
+        state.gdt.base = Self.upper + 0x6000
+        state.gdt.limit = 0x17
+        state.idt.base = Self.upper + 0x7000
+        state.idt.limit = 0x1ff
+        return state
     }
 
-    /// A code page full of breakpoints with `code` in it.
-    private func page(_ code: [UInt8]) -> [UInt8] {
-        var page = [UInt8](repeating: 0xcc, count: Self.pageByteCount)
-        page.replaceSubrange(
-            Int(Self.codeOffset)..<Int(Self.codeOffset) + code.count, with: code)
-        return page
+    /// Puts `code` into both code pages. `leaves`: straight 64-bit code, which on the host need not
+    /// end in a signal.
+    func setCode(_ code: [UInt8], leaves: Bool) {
+        let start = Int(Self.codeOffset)
+        unsafe (nativeCode + start).initializeMemory(
+            as: UInt8.self, repeating: 0xcc, count: codeByteCount)
+        unsafe (guestCode + start).initializeMemory(
+            as: UInt8.self, repeating: 0xcc, count: codeByteCount)
+        unsafe Self.copy(code, to: nativeCode + start)
+        unsafe Self.copy(code, to: guestCode + start)
+        if leaves { unsafe Self.copy(exitJump, to: nativeCode + start + code.count) }
+        self.leaves = leaves
+        codeByteCount = code.count + exitJump.count
+        endOfCode = Self.code + Self.codeOffset + UInt64(code.count) + 1
+        // As `GuestMemory.wrote` would, without waiting for the engine to look.
+        engine.engine.code.invalidate(page: Self.codePhysical, memory)
     }
+    private var endOfCode: UInt64 = 0
+    private var leaves = false
 
-    /// The host's own processor.
-    func native(_ code: [UInt8], _ start: OracleState) -> OracleState {
-        unsafe nativeCode.copyMemory(from: page(code), byteCount: Self.pageByteCount)
-        unsafe nativeData.copyMemory(from: start.memory, byteCount: Self.pageByteCount)
-        var result = start
-        var state = NativeState()
-        unsafe withUnsafeMutableBytes(of: &state.gpr) { target in
-            unsafe start.general.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+    private static func copy(_ bytes: [UInt8], to target: UnsafeMutableRawPointer) {
+        unsafe bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            unsafe target.copyMemory(from: start, byteCount: source.count)
         }
-        unsafe withUnsafeMutableBytes(of: &state.legacy) { target in
-            unsafe start.legacy.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
-        }
-        state.rip = start.rip
-        state.rflags = start.rflags
-        unsafe native_run(&state)
-        unsafe withUnsafeBytes(of: &state.gpr) {
-            result.general = unsafe Array($0.bindMemory(to: UInt64.self))
-        }
-        unsafe withUnsafeBytes(of: &state.legacy) { result.legacy = unsafe Array($0) }
-        result.rip = state.rip
-        result.rflags = state.rflags
-        result.vector = state.vector
-        result.memory = unsafe Array(
-            UnsafeRawBufferPointer(start: nativeData, count: Self.pageByteCount))
-        return result
     }
 
-    /// The engine. Nil: it did not come to an exception.
-    func interpreted(_ code: [UInt8], _ start: OracleState) -> OracleState? {
-        _ = memory.write(GuestPhysicalAddress(Self.codePhysical), page(code))
-        _ = memory.write(GuestPhysicalAddress(Self.dataPhysical), start.memory)
-        var state = template
-        state.generalPurposeRegisters = start.general
-        state.rip = start.rip
-        state.rflags = start.rflags
-        Self.setLegacy(&state, start.legacy)
-        engine.state = state
-        guard engine.run(budget: 10000) == .halt else { return nil }
-        let end = engine.state
-        var result = start
-        result.general = end.generalPurposeRegisters
-        result.vector = end.rip &- 1 &- Self.handlers
-        let top = Self.stackTop
-        result.rip = word(top - 40)
-        result.rflags = word(top - 24)
-        result.general[4] = word(top - 16)
-        Self.legacy(end, into: &result.legacy)
-        result.memory =
-            memory.read(GuestPhysicalAddress(Self.dataPhysical), byteCount: Self.pageByteCount)
-            ?? []
-        return result
-    }
-
-    private func word(_ address: UInt64) -> UInt64 {
-        let bytes = memory.read(GuestPhysicalAddress(address), byteCount: 8) ?? []
-        return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private static func word(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> UInt64 {
-        bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private static func setWord(
-        _ bytes: inout [UInt8], _ offset: Int, _ count: Int, _ value: UInt64
+    private func fill(
+        _ target: UnsafeMutableRawPointer, _ page: UnsafeRawPointer, _ patch: OraclePatch
     ) {
-        for index in 0..<count {
-            bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(index * 8))
-        }
+        unsafe target.copyMemory(from: page, byteCount: Self.pageByteCount)
+        unsafe Self.copy(patch.bytes, to: target + patch.offset)
     }
 
-    private static func setLegacy(_ state: inout ArchitecturalState, _ legacy: [UInt8]) {
-        state.x87.control = UInt16(word(legacy, 0, 2))
-        state.x87.status = UInt16(word(legacy, 2, 2))
-        state.x87.tags = legacy[4]
-        state.vector.mxcsr = UInt32(word(legacy, 24, 4))
-        let top = Int(state.x87.status >> 11) & 7
-        for index in 0..<8 {
-            state.x87.significand[(top + index) & 7] = word(legacy, 32 + index * 16, 8)
-            state.x87.signExponent[(top + index) & 7] = UInt16(word(legacy, 40 + index * 16, 2))
-        }
-        for index in 0..<16 {
-            state.vector.low[index] = word(legacy, 160 + index * 16, 8)
-            state.vector.high[index] = word(legacy, 168 + index * 16, 8)
-        }
+    /// Runs on the host's own processor, from `state` to `state`.
+    func native(
+        _ state: OracleState, _ mode: OracleMode, _ page: UnsafeRawPointer, _ patch: OraclePatch
+    ) {
+        unsafe fill(nativeData, page, patch)
+        state.rip = mode.start
+        state.setSegments(mode)
+        unsafe native_run(state.pointer)
+        // The jump out leaves RIP as it was; a breakpoint would be behind the code.
+        if leaves, state.vector == 3, state.rip == mode.start { state.rip = endOfCode }
     }
 
-    private static func legacy(_ state: ArchitecturalState, into legacy: inout [UInt8]) {
-        setWord(&legacy, 0, 2, UInt64(state.x87.control))
-        setWord(&legacy, 2, 2, UInt64(state.x87.status))
-        legacy[4] = state.x87.tags
-        setWord(&legacy, 24, 4, UInt64(state.vector.mxcsr))
-        let top = Int(state.x87.status >> 11) & 7
+    /// Runs in the engine, from `start` to `result`. False: it did not come to an exception.
+    func interpret(
+        _ start: OracleState, _ result: OracleState, _ mode: OracleMode, _ page: UnsafeRawPointer,
+        _ patch: OraclePatch
+    ) -> Bool {
+        unsafe fill(guestData, page, patch)
+        load(start, mode)
+        guard engine.run(budget: 100_000) == .halt else {
+            engine.state = Self.template
+            return false
+        }
+        save(result)
+        return true
+    }
+
+    private func load(_ state: OracleState, _ mode: OracleMode) {
+        unsafe (cpu.bytes + Int(Layout.gpr(0))).copyMemory(from: state.bytes, byteCount: 128)
+        unsafe cpu.pointee.rip = mode.start
+        let wide: UInt32 = .max
+        let code = SegmentRegister(
+            base: mode.codeBase, limit: mode == .code16 ? Self.codeLimit : wide,
+            selector: UInt16(mode.codeSelector),
+            attributes: [0xa0fb, 0xc0fb, 0x00fb][mode.rawValue])
+        let data = SegmentRegister(
+            base: mode.dataBase, limit: mode == .code16 ? Self.dataLimit : wide,
+            selector: UInt16(mode.dataSelector), attributes: mode == .code16 ? 0x00f3 : 0xc0f3)
+        let none = SegmentRegister(base: 0, limit: 0, selector: 0, attributes: 0)
+        var gs = none
+        gs.base = Self.gsBase
+        unsafe cpu.setSegment(Segment.cs, code)
+        for number in [Segment.es, Segment.ss, Segment.ds] { unsafe cpu.setSegment(number, data) }
+        unsafe cpu.setSegment(Segment.fs, none)
+        unsafe cpu.setSegment(Segment.gs, gs)
+        unsafe cpu.pointee.stepping = 0
+        unsafe cpu.pointee.replayCount = 0
+        unsafe cpu.pointee.replayCursor = 0
+        unsafe cpu.pointee.interruptShadow = 0
+        unsafe cpu.pointee.cr2 = 0
+        unsafe writeFlags(cpu, state.rflags)
+        unsafe refreshMode(cpu)
+        let image = unsafe UnsafeRawPointer(state.legacy)
+        unsafe cpu.pointee.x87Control = image.load(as: UInt16.self)
+        let status = unsafe image.load(fromByteOffset: 2, as: UInt16.self)
+        unsafe cpu.pointee.x87Status = status
+        unsafe cpu.pointee.x87Tags = image.load(fromByteOffset: 4, as: UInt8.self)
+        unsafe cpu.pointee.x87Opcode = 0
+        unsafe cpu.pointee.x87InstructionPointer = 0
+        unsafe cpu.pointee.x87DataPointer = 0
+        unsafe cpu.pointee.x87InstructionSelector = 0
+        unsafe cpu.pointee.x87DataSelector = 0
+        unsafe cpu.pointee.mxcsr = image.load(fromByteOffset: 24, as: UInt32.self)
+        let top = Int(status >> 11) & 7
         for index in 0..<8 {
-            setWord(&legacy, 32 + index * 16, 8, state.x87.significand[(top + index) & 7])
-            setWord(&legacy, 40 + index * 16, 2, UInt64(state.x87.signExponent[(top + index) & 7]))
+            unsafe stackRegister(cpu, top + index).copyMemory(
+                from: image + 32 + index * 16, byteCount: 16)
         }
-        for index in 0..<16 {
-            setWord(&legacy, 160 + index * 16, 8, state.vector.low[index])
-            setWord(&legacy, 168 + index * 16, 8, state.vector.high[index])
+        unsafe (cpu.bytes + Int(Layout.xmm)).copyMemory(from: image + 160, byteCount: 256)
+    }
+
+    private func save(_ result: OracleState) {
+        unsafe result.bytes.copyMemory(from: cpu.bytes + Int(Layout.gpr(0)), byteCount: 128)
+        result.vector = unsafe cpu.pointee.rip &- 1 &- Self.upper &- Self.handlers
+        result.rip = frameWord(-40)
+        result.rflags = frameWord(-24)
+        result[4] = frameWord(-16)
+        result.errorCode = [8, 10, 11, 12, 13, 14, 17].contains(result.vector) ? frameWord(-48) : 0
+        result.address = unsafe cpu.pointee.cr2
+        let image = unsafe result.legacy
+        unsafe image.storeBytes(of: cpu.pointee.x87Control, as: UInt16.self)
+        let status = unsafe cpu.pointee.x87Status
+        unsafe image.storeBytes(of: status, toByteOffset: 2, as: UInt16.self)
+        unsafe image.storeBytes(of: cpu.pointee.x87Tags, toByteOffset: 4, as: UInt8.self)
+        unsafe image.storeBytes(of: cpu.pointee.mxcsr, toByteOffset: 24, as: UInt32.self)
+        let top = Int(status >> 11) & 7
+        for index in 0..<8 {
+            unsafe (image + 32 + index * 16).copyMemory(
+                from: stackRegister(cpu, top + index), byteCount: 10)
         }
+        unsafe (image + 160).copyMemory(from: cpu.bytes + Int(Layout.xmm), byteCount: 256)
+    }
+
+    private func frameWord(_ offset: Int) -> UInt64 {
+        unsafe guestStack.load(fromByteOffset: offset, as: UInt64.self)
     }
 }

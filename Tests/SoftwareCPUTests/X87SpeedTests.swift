@@ -61,6 +61,12 @@ struct X87SpeedTests {
         state.cs.base = 0
         state.cs.selector = 0
         state.rip = 0x1000
+        // Unlimited, as in the modes that programs run in.
+        typealias Segment = ArchitecturalState.Segment
+        let flat = Segment(selector: 0, base: 0, limit: 0xffff_ffff, attributes: 0xc093)
+        state.ds = flat
+        state.es = flat
+        state.ss = flat
         engine.state = state
         let clock = ContinuousClock()
         let spent = clock.measure {

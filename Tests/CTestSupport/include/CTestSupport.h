@@ -1,8 +1,8 @@
-// Runs one user-mode instruction on the host from a given register state.
+// Runs user-mode code on the host from a given register state, in 64-, 32- or 16-bit mode.
 //
-// A breakpoint trap enters the signal handler, which puts the wanted state into the context that the
-// kernel returns to; the instruction, and the breakpoint or fault that follows it, come back the
-// same way. No assembly is needed, and every register, the stack pointer too, can have any value.
+// IRETQ enters: user code may use it to load RIP, CS, RFLAGS, RSP and SS at once. Whatever exception
+// ends the run comes back as a signal. Straight 64-bit code may instead end with a jump to
+// `native_exit_address`, which costs a tenth of a signal.
 #ifndef MARTLET_CTESTSUPPORT_H
 #define MARTLET_CTESTSUPPORT_H
 
@@ -14,10 +14,21 @@ typedef struct NativeState {
     uint64_t gpr[16];
     uint64_t rip;
     uint64_t rflags;
-    /// Out: the exception that ended the run; 3 is the breakpoint after the instruction.
+    /// In: selectors of the code, of the stack, of DS and ES.
+    uint64_t cs, ss, ds;
+    /// Out: the exception that ended the run; 3 is the breakpoint after the code.
     uint64_t vector;
-    uint8_t legacy[512];
+    /// Out: its error code and, of a page fault, CR2.
+    uint64_t errorCode, address;
+    uint64_t reserved[2];
+    /// The FXSAVE image; 416 bytes are used.
+    uint8_t legacy[512] __attribute__((aligned(16)));
 } NativeState;
+
+enum {
+    /// `NativeState.vector` of code that did not end.
+    NATIVE_ENDLESS = 0xff,
+};
 
 /// Signal handlers for this process and the signal stack of this thread.
 void native_prepare(void);
@@ -28,7 +39,22 @@ void native_finish(void);
 /// Runs from `state` until the first exception. One thread at a time, after `native_prepare`.
 void native_run(NativeState *_Nonnull state);
 
+/// Where straight 64-bit code may jump when it is done.
+uint64_t native_exit_address(void);
+
+/// A page for the frame of IRETQ, below 4 GiB; its upper half stays in ESP of 16-bit stacks.
+int native_set_frame(uint64_t address);
+
 /// Private zeroed memory at `address`; null when something is there already.
-void *_Nullable native_map(uint64_t address, uint64_t size, int executable);
+void *_Nullable native_map(uint64_t address, uint64_t size);
+
+/// One page that can be executed at `address` and written through the result.
+void *_Nullable native_map_code(uint64_t address, uint64_t size);
+
+/// A 16-bit segment in the local descriptor table; zero: the host's kernel does not allow it.
+int native_set_segment(uint32_t entry, uint32_t base, uint32_t limit, int code);
+
+/// The base of GS.
+void native_set_gs_base(uint64_t base);
 
 #endif

@@ -1,0 +1,33 @@
+/// What random runs have found: bytes that the engine once ran differently from the host.
+enum OracleFindings {
+    static let all: [(String, OracleMode, [UInt8])] = [
+        ("final stack pointer of ENTER is probed", .code64, [0xc8, 0xe2, 0x99, 0x40]),
+        ("store with unmasked exception faults", .code64, [0xdd, 0x0e]),
+        ("PE of unmasked overflow", .code64, [0x66, 0x0f, 0x59, 0xeb]),
+        ("PE of unmasked underflow", .code64, [0xf2, 0x0f, 0x5a, 0xdd]),
+        ("dot product stops after its products", .code64, [0x66, 0x0f, 0x3a, 0x41, 0x0e, 0xaa]),
+        ("stack access beyond 4 GiB", .code32, [0xc9]),
+        ("sums after products that raise PE", .code64, [0x66, 0x0f, 0x3a, 0x40, 0xd1, 0xf1]),
+        ("limit of SS", .code16, [0x02, 0x46, 0x7f]),
+        ("limit of DS with a 32-bit address", .code16, [0x67, 0x02, 0x43, 0x7f]),
+        ("CS is not writable", .code32, [0x2e, 0x83, 0x03, 0x38]),
+        ("GS is null", .code32, [0x65, 0x0a, 0x09]),
+        ("GS of a string's source is null", .code32, [0x65, 0xa4]),
+        ("GS of a table is null", .code32, [0x65, 0xd7]),
+        ("destination of CMPS first", .code32, [0x67, 0xa6]),
+        ("near jump beyond the limit", .code16, [0xe9, 0xf0, 0x2e]),
+        ("near call beyond the limit", .code16, [0xe8, 0xc8, 0x2e]),
+        ("indirect call beyond the limit", .code16, [0xff, 0xd3]),
+        ("conditional jump beyond the limit", .code16, [0x0f, 0x80, 0x7b, 0xae]),
+        ("bit offset wraps at 16 bits", .code32, [0x67, 0x0f, 0xab, 0x56, 0xd6]),
+        ("bit offset wraps at 32 bits", .code64, [0x67, 0x0f, 0xa3, 0x76, 0x64]),
+        ("SHLD wants to write", .code64, [0x0f, 0xa5, 0x5b, 0xcd]),
+        ("XSAVE wants to write", .code64, [0x0f, 0xae, 0x22]),
+        ("privilege before the operand, LLDT", .code64, [0x0f, 0x00, 0x51, 0x85]),
+        ("privilege before the operand, LMSW", .code64, [0x0f, 0x01, 0x72, 0x6b]),
+        ("there is no CR5", .code64, [0x0f, 0x20, 0xe8]),
+        ("permission of INS with a count of zero", .code64, [0xf3, 0x6c]),
+        ("words of BOUND are two accesses", .code16, [0x62, 0x1f]),
+        ("stack before a wild target", .code64, [0xff, 0x94, 0x1c, 0xc0, 0x66, 0x5c, 0x3e]),
+    ]
+}
