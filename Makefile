@@ -1,8 +1,9 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies lint check-generated format clean fuzz-cpu
+.PHONY: run test build install-dependencies lint check-generated format clean fuzz fuzz-cpu
 
 PACKAGES = gcc binutils bc sqlite3 liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
+SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: install-dependencies
@@ -24,6 +25,8 @@ test: install-dependencies lint check-generated
 	  swift test -c release -Xswiftc -enable-testing
 	MARTLET_ORACLE_EXECUTIONS=$(EXECUTIONS) swift test -c release -Xswiftc -enable-testing \
 	  --skip-build --filter everyFormAsOnTheHost
+	swift test --package-path Fuzz -c release --disable-testable-imports
+	$(MAKE) --no-print-directory fuzz SECONDS=$(FUZZ_SECONDS)
 
 # Installs only what is missing, and says what and why.
 install-dependencies:
@@ -38,7 +41,7 @@ install-dependencies:
 	fi
 
 lint:
-	swift format lint --strict --recursive --parallel Sources Tests Tools/Sources Package.swift
+	swift format lint --strict --recursive --parallel $(SOURCES)
 
 # Generated sources are checked in; they must be what the generators make.
 check-generated:
@@ -48,7 +51,14 @@ check-generated:
 	git diff --exit-code --stat -- Sources/SoftwareCPU/IntegerTables.generated.swift
 
 format:
-	swift format --in-place --recursive --parallel Sources Tests Tools/Sources Package.swift
+	swift format --in-place --recursive --parallel $(SOURCES)
+
+# Random bytes for the kernel loader, the decoder and the CPU, SECONDS for each. What breaks a
+# promise is shrunk and written to Fuzz/FailCases, which `make test` runs again.
+FUZZ_SECONDS ?= 60
+fuzz: install-dependencies
+	swift build --package-path Fuzz -c release --product fuzz
+	Fuzz/.build/release/fuzz run --seconds $(SECONDS) --cases Fuzz/FailCases
 
 # SECONDS of random instructions against the host's processor, in a process of their own.
 SECONDS ?= 60
@@ -57,4 +67,4 @@ fuzz-cpu: install-dependencies
 	  --filter everyFormAsOnTheHost
 
 clean:
-	rm -rf .build .build-tools
+	rm -rf .build .build-tools Fuzz/.build

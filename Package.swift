@@ -30,6 +30,10 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "Martlet", targets: ["Machine"]),
+        // For Fuzz/ only: the parts that take bytes from strangers.
+        .library(
+            name: "MartletParts",
+            targets: ["Vocabulary", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU", "Boot"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
