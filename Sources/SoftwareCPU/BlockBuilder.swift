@@ -149,6 +149,13 @@ func flushJumpCache(_ cpu: CPU) {
 /// The header of an instruction that runs again: it has been paid for and is not interrupted.
 private let transientHeader: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.block = unsafe op
+    // A code segment that ends within its page has nothing but transient blocks.
+    let pending = unsafe cengine_load32(cpu.pointee.pendingWord) & cpu.pointee.pendingMask
+    if unsafe _slowPath(cpu.pointee.budget <= 0 || pending != 0), unsafe cpu.pointee.stepping == 0 {
+        unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+        unsafe cpu.pointee.leaveReason = LeaveReason.poll
+        return nil
+    }
     unsafe cpu.pointee.budget &-= 1
     return unsafe op + 1
 }

@@ -137,17 +137,18 @@ let refetch: InstructionHandler = { cpu, op in
     return unsafe lookUpBlock(cpu)
 }
 
-/// The first instruction of each block: counts, and sees whether anybody wants the vCPU.
+/// The first instruction of each block: counts, and sees whether anybody wants the vCPU. A block
+/// that has begun is finished beyond the budget, so that every budget gets the guest on.
 let blockHeader: InstructionHandler = { cpu, op in
-    let budget = unsafe cpu.pointee.budget &- Int64(bitPattern: op.pointee.immediate)
+    let budget = unsafe cpu.pointee.budget
     unsafe cpu.pointee.block = unsafe op
     let pending = unsafe cengine_load32(cpu.pointee.pendingWord) & cpu.pointee.pendingMask
-    if _slowPath(budget < 0 || pending != 0) {
+    if _slowPath(budget <= 0 || pending != 0) {
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
         unsafe cpu.pointee.leaveReason = LeaveReason.poll
         return nil
     }
-    unsafe cpu.pointee.budget = budget
+    unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
     return unsafe op + 1
 }
 

@@ -195,6 +195,8 @@ private func deliverLong(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
         else { return false }
         stack = pointer
     }
+    // SDM volume 2, INT n: the new instruction pointer is looked at before anything is pushed.
+    if !isCanonical(target) { return unsafe fail(cpu, Vector.generalProtection, 0, event) }
     stack &= ~0xf
     let oldStack = unsafe cpu.segment(Segment.ss).selector
     var frame = unsafe Frame(
@@ -289,6 +291,9 @@ private func deliverProtected(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     unsafe words.append(UInt64(cpu.segment(Segment.cs).selector))
     unsafe words.append(cpu.pointee.rip)
     if let errorCode = event.errorCode { words.append(UInt64(errorCode)) }
+    if target > UInt64(code.limit) {
+        return unsafe fail(cpu, Vector.generalProtection, 0, event)
+    }
     let external: UInt16 = event.isExternalToProgram ? 1 : 0
     var frame = Frame(
         stack: stackSegment, pointer: pointer, width: wide ? 4 : 2, isLong: false,

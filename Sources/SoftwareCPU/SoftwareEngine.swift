@@ -103,7 +103,10 @@ public final class SoftwareEngine: CPUEngine {
                 unsafe refundBudget(last)
                 engine.statistics.exceptionsDelivered &+= 1
                 if unsafe !deliverRecordedFault(cpu) { return .shutdown }
-                if unsafe cpu.pointee.budget <= 0 { return .budgetSpent }
+                // Exceptions may go on for ever without an instruction retired between them.
+                unsafe cpu.pointee.budget &-= 1
+                engine.retired &-= 1
+                if let exit = attend() { return exit }
             case LeaveReason.exit:
                 unsafe refundBudget(last)
                 return engine.pendingExit
@@ -112,10 +115,7 @@ public final class SoftwareEngine: CPUEngine {
             case LeaveReason.poll:
                 if let exit = poll() { return exit }
             default:
-                if unsafe cpu.pointee.budget <= 0 { return .budgetSpent }
-                if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
-                    return .eventsPending
-                }
+                if let exit = attend() { return exit }
                 if interruptWindowWanted, canTakeInterrupt {
                     interruptWindowWanted = false
                     return .eventsPending
@@ -126,19 +126,18 @@ public final class SoftwareEngine: CPUEngine {
 
     /// A block header saw a spent budget or a pending event.
     private func poll() -> VMExit? {
-        let header = unsafe cpu.pointee.block.unsafelyUnwrapped
-        let pending = engine.events.current
-        let takeable = unsafe pending.rawValue & cpu.pointee.pendingMask
-        if takeable != 0 {
+        if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
             interruptWindowWanted = false
+        }
+        return attend()
+    }
+
+    /// The exit that is due between two instructions, if any.
+    private func attend() -> VMExit? {
+        if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
             return .eventsPending
         }
-        unsafe cpu.pointee.budget &-= Int64(bitPattern: header.pointee.immediate)
-        if unsafe cpu.pointee.budget < 0 {
-            unsafe cpu.pointee.budget = 0
-            return .budgetSpent
-        }
-        return nil
+        return unsafe cpu.pointee.budget <= 0 ? .budgetSpent : nil
     }
 
     /// Gives back what the block's header took for instructions that did not run.

@@ -26,7 +26,10 @@ private let singleStep: UInt64 = 1 << 14
 func step(_ cpu: CPU, _ engine: EngineContext) -> Next {
     if unsafe cpu.pointee.stepping & Stepping.armed != 0 {
         let traps = unsafe endStep(cpu)
-        if unsafe traps || cpu.pointee.stepping & (Stepping.alone | Stepping.stackShadow) == 0 {
+        // An IRET that sets RF may go on for ever with IRETs that set it again.
+        if unsafe traps || cpu.pointee.budget <= 0
+            || cpu.pointee.stepping & (Stepping.alone | Stepping.stackShadow) == 0
+        {
             return nil
         }
         unsafe cpu.pointee.leaveReason = LeaveReason.none
