@@ -1,10 +1,11 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies lint check-generated format clean fuzz fuzz-cpu
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu
 
-PACKAGES = gcc binutils bc sqlite3 liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libcapstone-dev dpkg apt
+PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
+TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
+  openssl perl python3 $(shell command -v busybox >/dev/null || echo busybox)
 SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: install-dependencies
 	swift build -c release --product martlet
@@ -18,9 +19,10 @@ EXECUTIONS ?= 8000000
 
 # Everything CI checks: style, generated sources, release build, all tests; the comparison with the
 # host's processor in a process of its own, because the host's exceptions are signals.
-test: install-dependencies lint check-generated
+test: install-test-dependencies lint check-generated
 	swift build -c release -Xswiftc -enable-testing --product martlet
 	$(MAKE) -s -C Guests/privileged OUT=$(CURDIR)/.build/guests
+	$(MAKE) -s -C Guests/programs OUT=$(CURDIR)/.build/guests
 	MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
 	  swift test -c release -Xswiftc -enable-testing
 	MARTLET_ORACLE_EXECUTIONS=$(EXECUTIONS) swift test -c release -Xswiftc -enable-testing \
@@ -30,15 +32,14 @@ test: install-dependencies lint check-generated
 
 # Installs only what is missing, and says what and why.
 install-dependencies:
-	@missing=""; for package in $(PACKAGES); do \
-	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q "install ok installed" \
-	    || missing="$$missing $$package"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  echo "installing$$missing (kernel decompression, disassembly oracle, programs to compare)"; \
-	  $(SUDO) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
-	fi
+	@Tools/install-missing.sh "kernels: fetching and decompression" $(PACKAGES)
+
+# Two of the packages go by the versions of python3 and gcc here.
+install-test-dependencies: install-dependencies
+	@Tools/install-missing.sh "disassembly oracle, programs to compare" $(TEST_PACKAGES)
+	@Tools/install-missing.sh "Python's own tests, 32-bit programs" \
+	  $$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])') \
+	  lib32gcc-$$(gcc -dumpversion | cut -d. -f1)-dev
 
 lint:
 	swift format lint --strict --recursive --parallel $(SOURCES)
@@ -56,13 +57,13 @@ format:
 # Random bytes for the kernel loader, the decoder and the CPU, SECONDS for each. What breaks a
 # promise is shrunk and written to Fuzz/FailCases, which `make test` runs again.
 FUZZ_SECONDS ?= 60
-fuzz: install-dependencies
+fuzz: install-test-dependencies
 	swift build --package-path Fuzz -c release --product fuzz
 	Fuzz/.build/release/fuzz run --seconds $(SECONDS) --cases Fuzz/FailCases
 
 # SECONDS of random instructions against the host's processor, in a process of their own.
 SECONDS ?= 60
-fuzz-cpu: install-dependencies
+fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
 
