@@ -11,24 +11,48 @@ struct DebianPackages: Sendable {
         var fileVersion: String {
             version.split(separator: ":", omittingEmptySubsequences: false).joined(separator: "%3a")
         }
+
+        init(name: String, version: String) {
+            self.name = name
+            self.version = version
+        }
+
+        init(name: String, fileVersion: String) {
+            let parts = fileVersion.split(separator: "%", maxSplits: 1).map(String.init)
+            let isEpoch = parts.count == 2 && parts[1].hasPrefix("3a")
+            self.init(
+                name: name,
+                version: isEpoch ? parts[0] + ":" + parts[1].dropFirst(2) : fileVersion)
+        }
     }
 
     /// Of the cache; own package lists are kept below it where the host has none.
     let directory: String
     /// Where apt-cache and apt-get lie; nil for PATH.
     let toolDirectory: String?
+    var archive = PackageArchive.host
 
-    /// The package that the empty package `name` stands for, e.g. the newest kernel.
+    /// The kernel's package that the empty package `name` stands for.
+    ///
+    /// From Linux 7 on Debian's linux-image-RELEASE is empty too: the kernel is in linux-binary-RELEASE.
     func resolve(dependencyOf name: String) throws(XError) -> Package {
+        if archive != .host { try updateOwnLists(about: name) }
+        guard let image = try dependency(of: name, "linux-image-") else {
+            throw XError(.notFound, "the package \(name) stands for no kernel: give --kernel PATH")
+        }
+        return try package(try dependency(of: image, "linux-binary-") ?? image)
+    }
+
+    /// The first package that `name` depends on and whose name starts so.
+    private func dependency(of name: String, _ prefix: String) throws(XError) -> String? {
         let text = try query(["depends", "--important", name], about: name)
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words.count == 2, words[0].hasSuffix("Depends:"), words[1].hasPrefix("linux-image-")
-            {
-                return try package(String(words[1]))
+            if words.count == 2, words[0].hasSuffix("Depends:"), words[1].hasPrefix(prefix) {
+                return String(words[1])
             }
         }
-        throw XError(.notFound, "the package \(name) stands for no kernel: give --kernel PATH")
+        return nil
     }
 
     /// The package in the version the package manager would install.
@@ -83,19 +107,13 @@ struct DebianPackages: Sendable {
 
     private func tool(_ name: String) -> String { toolDirectory.map { $0 + "/" + name } ?? name }
 
-    private var ownLists: String { directory + "/apt" }
-
-    private var ownOptions: [String] {
-        [
-            "-o", "Dir::State::lists=\(ownLists)/lists", "-o", "Dir::Cache=\(ownLists)/cache",
-            "-o", "APT::Sandbox::User=",
-        ]
-    }
+    private var ownLists: String { archive.directory(in: directory) }
 
     private func apt(
         _ program: String, _ arguments: [String], in folder: String?
     ) throws(XError) -> HostCommand.Result {
-        let options = HostFiles.exists(ownLists + "/lists/complete") ? ownOptions : []
+        let hasLists = HostFiles.exists(ownLists + "/lists/complete")
+        let options = hasLists ? archive.options(ownLists) : []
         do {
             return try HostCommand.run(
                 [tool(program)] + options + ["-q", "-o", "APT::Sandbox::User="] + arguments,
@@ -111,11 +129,12 @@ struct DebianPackages: Sendable {
 
     /// Package lists of our own, for a host that has none or old ones and a user who is not root.
     private func updateOwnLists(about name: String) throws(XError) {
-        try HostFiles.makeDirectories(ownLists + "/lists/partial")
-        try HostFiles.makeDirectories(ownLists + "/cache/archives/partial")
+        try archive.prepare(ownLists)
         try Self.checkSpace(ownLists)
         let result = try HostCommand.run(
-            [tool("apt-get")] + ownOptions + ["-q", "-o", "Acquire::Languages=none", "update"])
+            [tool("apt-get")] + archive.options(ownLists) + [
+                "-q", "-o", "APT::Sandbox::User=", "-o", "Acquire::Languages=none", "update",
+            ])
         guard result.status == 0, !result.errors.contains("Failed to fetch") else {
             throw Self.failure(result, about: name)
         }

@@ -33,8 +33,9 @@ public struct KernelStore: Sendable {
     /// Called with a line that says what is done now.
     public typealias ProgressHandler = @Sendable (String) -> Void
 
-    /// The names that `kernel` and `pull` take.
-    public static let names = ["debian", "debian-cloud", "debian-rt"]
+    /// The names that `kernel` and `pull` take: the kernels of the host's Debian, and the newest one
+    /// backported to Debian's stable release, whatever the host's release is.
+    public static let names = ["debian", "debian-cloud", "debian-rt", "debian-backports"]
 
     /// The cache, `$XDG_CACHE_HOME/martlet`.
     public let cacheDirectory: String
@@ -78,28 +79,15 @@ public struct KernelStore: Sendable {
         try HostFiles.makeDirectories(cacheDirectory + "/kernels")
         let lock = try CacheLock(cacheDirectory + "/lock", progress: progress)
         defer { lock.release() }
-        let suffix = name.dropFirst("debian".count)
-        progress("asking the package manager for linux-image\(suffix)-amd64")
-        let package = try packages.resolve(dependencyOf: "linux-image\(suffix)-amd64")
+        let (packages, package) = try choose(name, progress: progress)
         let directory = "\(cacheDirectory)/kernels/\(package.name)_\(package.fileVersion)"
         if try load(directory) == nil {
             HostFiles.removeTree(directory)
-            try fetch(package, to: directory, progress: progress) { (temporary) throws(XError) in
-                try packages.unpack(temporary, "./boot", to: temporary)
-                let found = try Initramfs.names(in: temporary + "/boot")
-                guard let image = found.first(where: { $0.hasPrefix("vmlinuz-") }) else {
-                    throw XError(
-                        .invalidFormat, "the package \(package.name) has no kernel in /boot")
-                }
-                let bytes = try HostFiles.read(temporary + "/boot/" + image)
-                try HostFiles.write(temporary + "/vmlinuz.sha256", SHA256.hexadecimal(bytes) + "\n")
-                try HostFiles.write(
-                    temporary + "/release", String(image.dropFirst("vmlinuz-".count)) + "\n")
-                guard unsafe rename(temporary + "/boot/" + image, temporary + "/vmlinuz") == 0
-                else {
-                    throw HostFiles.unwritable(temporary + "/vmlinuz", errno)
-                }
-                HostFiles.removeTree(temporary + "/boot")
+            try fetch(package, of: packages, to: directory, progress: progress) {
+                (temporary) throws(XError) in
+                try packages.unpack(temporary, "*/vmlinuz*", to: temporary)
+                try Self.keepKernel(of: package, in: temporary)
+                try HostFiles.write(temporary + "/archive", packages.archive.text + "\n")
             }
         }
         guard let kernel = try load(directory) else {
@@ -120,7 +108,8 @@ public struct KernelStore: Sendable {
         if let found = Self.busybox(in: directory) { return found }
         HostFiles.removeTree(directory)
         let package = try packages.package("busybox-static")
-        try fetch(package, to: directory, progress: progress) { (temporary) throws(XError) in
+        try fetch(package, of: packages, to: directory, progress: progress) {
+            (temporary) throws(XError) in
             try packages.unpack(temporary, nil, to: temporary)
             let places = ["/bin/busybox", "/usr/bin/busybox"].map { temporary + $0 }
             guard let program = places.first(where: HostFiles.exists) else {
@@ -154,7 +143,12 @@ public struct KernelStore: Sendable {
         HostFiles.removeTree(temporary)
         defer { HostFiles.removeTree(temporary) }
         try HostFiles.makeDirectories(temporary)
-        try packages.unpack(kernel.directory, "*/lib/modules/*", to: temporary)
+        if kernel.packageVersion.hasPrefix("linux-binary-") {
+            try fetchModules(of: kernel, to: temporary)
+            try packages.unpack(temporary, "*/lib/modules/*", to: temporary)
+        } else {
+            try packages.unpack(kernel.directory, "*/lib/modules/*", to: temporary)
+        }
         let places = ["/lib/modules/", "/usr/lib/modules/"].map { temporary + $0 + kernel.release }
         guard let found = places.first(where: HostFiles.exists) else {
             throw XError(.invalidFormat, "the package \(kernel.packageVersion) has no modules")
@@ -167,6 +161,69 @@ public struct KernelStore: Sendable {
 }
 
 extension KernelStore {
+    /// The package of the kernel of that name, and where it comes from.
+    private func choose(
+        _ name: String, progress: ProgressHandler
+    ) throws(XError) -> (DebianPackages, DebianPackages.Package) {
+        func resolve(
+            _ package: String, _ archive: PackageArchive
+        ) throws(XError) -> (DebianPackages, DebianPackages.Package) {
+            var source = packages
+            source.archive = archive
+            progress("asking the package manager for \(package)")
+            return (source, try source.resolve(dependencyOf: package))
+        }
+        if name == "debian-backports" {
+            return try resolve("linux-image-amd64", .debian(suite: "stable-backports"))
+        }
+        let package = "linux-image\(name.dropFirst("debian".count))-amd64"
+        do {
+            return try resolve(package, .host)
+        } catch {
+            // The host's package manager is there but has no Debian: Ubuntu's, for one.
+            guard error.code == .notFound, error.cause == nil else { throw error }
+            return try resolve(package, .debian(suite: "stable"))
+        }
+    }
+
+    /// Makes `vmlinuz`, its digest and `release` of what was unpacked: `/boot/vmlinuz-RELEASE`, or
+    /// `/usr/lib/modules/RELEASE/vmlinuz` from Linux 7 on.
+    private static func keepKernel(
+        of package: DebianPackages.Package, in folder: String
+    ) throws(XError) {
+        var found: (path: String, release: String)?
+        if HostFiles.exists(folder + "/boot") {
+            for name in try Initramfs.names(in: folder + "/boot") where name.hasPrefix("vmlinuz-") {
+                found = (folder + "/boot/" + name, String(name.dropFirst("vmlinuz-".count)))
+            }
+        } else if HostFiles.exists(folder + "/usr/lib/modules") {
+            for release in try Initramfs.names(in: folder + "/usr/lib/modules") {
+                found = (folder + "/usr/lib/modules/\(release)/vmlinuz", release)
+            }
+        }
+        guard let found else {
+            throw XError(.invalidFormat, "the package \(package.name) has no kernel")
+        }
+        let bytes = try HostFiles.read(found.path)
+        try HostFiles.write(folder + "/vmlinuz.sha256", SHA256.hexadecimal(bytes) + "\n")
+        try HostFiles.write(folder + "/release", found.release + "\n")
+        guard unsafe rename(found.path, folder + "/vmlinuz") == 0 else {
+            throw HostFiles.unwritable(folder + "/vmlinuz", errno)
+        }
+        HostFiles.removeTree(folder + "/boot")
+        HostFiles.removeTree(folder + "/usr")
+    }
+
+    /// From Linux 7 on the modules are a package of their own, of the same version.
+    private func fetchModules(of kernel: Kernel, to folder: String) throws(XError) {
+        var source = packages
+        source.archive = PackageArchive(text: try Self.line(kernel.directory + "/archive"))
+        let version = kernel.packageVersion.split(separator: "_").last.map(String.init) ?? ""
+        try source.download(
+            DebianPackages.Package(name: "linux-modules-" + kernel.release, fileVersion: version),
+            to: folder)
+    }
+
     private static func environment(_ name: String) -> String? {
         guard let value = unsafe getenv(name) else { return nil }
         return unsafe String(cString: value)
@@ -220,7 +277,8 @@ extension KernelStore {
 
     /// Fetches a package into a temporary folder, has it prepared there, and renames it.
     private func fetch(
-        _ package: DebianPackages.Package, to directory: String, progress: ProgressHandler,
+        _ package: DebianPackages.Package, of source: DebianPackages, to directory: String,
+        progress: ProgressHandler,
         prepare: (String) throws(XError) -> Void
     ) throws(XError) {
         let temporary = "\(cacheDirectory)/fetching.\(getpid())"
@@ -228,7 +286,7 @@ extension KernelStore {
         try HostFiles.makeDirectories(temporary)
         defer { HostFiles.removeTree(temporary) }
         progress("fetching \(package.name) \(package.version)")
-        try packages.download(package, to: temporary)
+        try source.download(package, to: temporary)
         progress("unpacking \(package.name)")
         try prepare(temporary)
         guard unsafe rename(temporary, directory) == 0 else {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Boot
 import Foundation
 import Machine
 import Vocabulary
@@ -12,7 +13,7 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The kernel: debian, debian-cloud, debian-rt, or a bzImage or ELF file.",
+            "The kernel: \(KernelStore.names.joined(separator: ", ")), or a bzImage or ELF file.",
             valueName: "name|path"))
     var kernel = KernelChoice.stock("debian")
 

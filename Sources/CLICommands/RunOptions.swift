@@ -1,4 +1,5 @@
 import ArgumentParser
+import Boot
 import Foundation
 import Vocabulary
 
@@ -82,11 +83,9 @@ enum KernelChoice: ExpressibleByArgument, Equatable {
     case stock(String)
     case file(String)
 
-    static let stockNames = ["debian", "debian-cloud", "debian-rt"]
-
     init?(argument: String) {
         guard !argument.isEmpty else { return nil }
-        self = Self.stockNames.contains(argument) ? .stock(argument) : .file(argument)
+        self = KernelStore.names.contains(argument) ? .stock(argument) : .file(argument)
     }
 
     var defaultValueDescription: String {

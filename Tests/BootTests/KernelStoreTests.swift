@@ -76,6 +76,51 @@ private let networkTests = unsafe getenv("MARTLET_TEST_NETWORK") != nil
         #expect(try Initramfs.names(in: store.cacheDirectory) == ["kernels", "lock"])
     }
 
+    /// Debian's own archive, and the three packages that a kernel is from Linux 7 on.
+    @Test(.enabled(if: HostFiles.exists("/usr/share/keyrings/debian-archive-keyring.gpg")))
+    func theBackportedKernelComesFromDebiansArchive() throws {
+        let folder = try Folder()
+        try folder.script(
+            "apt-cache",
+            """
+            case "$*" in *stable-backports/sources.list*status*) ;; *) exit 100 ;; esac
+            for last; do :; done
+            case "$*" in
+            *"depends --important linux-image-amd64") echo "  Depends: linux-image-7.1-amd64" ;;
+            *depends*) echo "  Depends: linux-base"; echo "  Depends: linux-binary-7.1-amd64" ;;
+            *) echo "x:"; echo "  Candidate: 7.1-1~bpo1" ;;
+            esac
+            """)
+        try folder.script(
+            "apt-get",
+            """
+            case "$*" in *stable-backports/sources.list*status*) ;; *) exit 100 ;; esac
+            case "$*" in *update) exit 0 ;; esac
+            for last; do :; done
+            name=${last%=7.1-1~bpo1}
+            mkdir -p t/DEBIAN t/usr/lib/modules/7.1-amd64/kernel
+            case $name in
+            linux-binary-7.1-amd64) printf kernel >t/usr/lib/modules/7.1-amd64/vmlinuz ;;
+            linux-modules-7.1-amd64) printf 'x\\0depends=\\0y' >t/usr/lib/modules/7.1-amd64/kernel/a.ko ;;
+            *) exit 100 ;;
+            esac
+            printf "Package: $name\\nVersion: 1\\nArchitecture: amd64\\n" >t/DEBIAN/control
+            printf 'Maintainer: x <x@y>\\nDescription: x\\n' >>t/DEBIAN/control
+            dpkg-deb --build t x.deb >/dev/null && rm -r t
+            """)
+        let store = try folder.store
+        let kernel = try store.kernel("debian-backports")
+        #expect(kernel.packageVersion == "linux-binary-7.1-amd64_7.1-1~bpo1")
+        #expect(kernel.release == "7.1-amd64")
+        #expect(try HostFiles.read(kernel.path) == Array("kernel".utf8))
+        let line = String(
+            decoding: try HostFiles.read(
+                store.cacheDirectory + "/apt-stable-backports/sources.list"), as: UTF8.self)
+        #expect(line.hasPrefix("deb [signed-by=/usr/share/keyrings/debian-archive-keyring."))
+        let modules = try KernelModules(directory: try store.modulesDirectory(of: kernel))
+        #expect(try modules.load(["a"]).map(\.name) == ["a"])
+    }
+
     @Test func failuresSayWhatToDo() throws {
         let folder = try Folder()
         let store = try folder.store
