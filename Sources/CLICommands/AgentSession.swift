@@ -22,6 +22,8 @@ final class AgentSession: Sendable {
     }
 
     private let start: AgentProtocol.Start
+    /// Called once, on the output queue, before anything of the program's is written.
+    private let onReady: @Sendable () -> Void
     /// Held while the UART takes bytes.
     private let state = RankedLock(State(), owner: "agent-session", rank: .machine)
     private let machine = RankedLock<Machine?>(nil, owner: "agent-machine", rank: .leaf)
@@ -31,7 +33,10 @@ final class AgentSession: Sendable {
     private nonisolated(unsafe) var inputCredit = 0
     private let began = ContinuousClock.now
 
-    init(_ start: AgentProtocol.Start) { self.start = start }
+    init(_ start: AgentProtocol.Start, onReady: @escaping @Sendable () -> Void = {}) {
+        self.start = start
+        self.onReady = onReady
+    }
 
     /// The machine, once it is made and before it starts.
     func attach(_ machine: Machine) { self.machine.withLock { $0 = machine } }
@@ -60,7 +65,10 @@ final class AgentSession: Sendable {
                 state.readyAt = seconds
                 return true
             }
-            if first { begin() }
+            if first {
+                output.async { [self] in onReady() }
+                begin()
+            }
         case .standardOutput(let bytes): write(bytes, to: STDOUT_FILENO)
         case .standardError(let bytes): write(bytes, to: STDERR_FILENO)
         case .exit(let exit):

@@ -83,7 +83,7 @@ struct GuestRun {
                 .invalidArgument, "the command has more than 64 KiB of arguments: put it in a file")
         }
         let log = try ConsoleLog(options.console)
-        let session = AgentSession(start)
+        let session = AgentSession(start, onReady: { progress.done() })
         let machine = try Machine(
             configuration,
             output: { port, byte in
@@ -95,7 +95,8 @@ struct GuestRun {
             },
             room: { port in if port == AgentSession.port { session.flush() } })
         session.attach(machine)
-        progress.step("booting")
+        // The kernel's log on the terminal is progress enough.
+        if options.console != .stdio { progress.step("booting") }
         if terminal { try Terminal.enterRawMode() }
         defer { Terminal.leaveRawMode() }
         let leaves = Atomic<Bool>(false)
@@ -157,7 +158,7 @@ struct GuestRun {
             if let reason = machine.wait(seconds: session.exit == nil ? 0.1 : 0.02) {
                 return reason
             }
-            if session.secondsToReady != nil { progress.done() } else { progress.tick() }
+            progress.tick()
             if session.exit != nil { lingering += 1 }
             let isLate = deadline.map { Date() >= $0 } ?? false
             if isLate || lingering > 250 {

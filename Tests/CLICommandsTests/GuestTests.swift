@@ -14,54 +14,33 @@ struct GuestTests {
         #expect(String(decoding: result.errors, as: UTF8.self) == "error\n")
     }
 
-    @Test(arguments: ["debian", "debian-cloud", "debian-rt"])
-    func stockKernelsBootCleanly(kernel: String) throws {
+    @Test(arguments: [
+        ("debian", "kvm"), ("debian-cloud", "kvm"), ("debian-rt", "kvm"),
+        ("debian-backports", "kvm"), ("debian", "none"), ("debian-backports", "none"),
+    ])
+    func stockKernelsBootCleanly(kernel: String, platform: String) throws {
         let log = FileManager.default.temporaryDirectory
-            .appendingPathComponent("martlet-\(kernel)-\(getpid()).log")
+            .appendingPathComponent("martlet-\(kernel)-\(platform)-\(getpid()).log")
         defer { try? FileManager.default.removeItem(at: log) }
-        let result = try Martlet.run([
-            "run", "--kernel", kernel, "--timeout", "120", "--console", "file:\(log.path)", "--",
-            "uname", "-s",
-        ])
-        #expect(result.status == 0)
-        #expect(result.output == Array("Linux\n".utf8))
-        let text = try String(contentsOf: log, encoding: .utf8)
-        for trouble in [
-            "BUG:", "WARNING:", "Oops", "Call Trace", "unchecked MSR", "lockup", "RCU stall",
-        ] {
-            #expect(!text.contains(trouble), "the log of \(kernel) has '\(trouble)'")
-        }
-        #expect(text.contains("clocksource kvm-clock"))
-        #expect(text.contains("reboot: Power down"))
-    }
-
-    @Test func programsComputeTheSameAsOnTheHost() throws {
         let script = """
-            head -c 100000 /init | sha256sum
-            echo 'scale=60; 4*a(1); e(1)' | /usr/bin/bc -l
-            echo 'select sum(x*1.5), max(sqrt(x)) from (select 1 x union select 7);' \
-            | /usr/bin/sqlite3 :memory:
+            uname -s; cat /sys/devices/system/clocksource/clocksource0/current_clocksource; dmesg
             """
-        let programs = ["/usr/bin/bc", "/usr/bin/sqlite3"].filter {
-            FileManager.default.isExecutableFile(atPath: $0)
+        let result = try Martlet.run([
+            "run", "--kernel", kernel, "--platform", platform, "--timeout", "240", "--console",
+            "file:\(log.path)", "--", "sh", "-c", script,
+        ])
+        #expect(result.status == 0, "\(String(decoding: result.errors, as: UTF8.self))")
+        let said = String(decoding: result.output, as: UTF8.self)
+        // Linux goes on from kvm-clock to the counter itself, which is invariant.
+        #expect(said.hasPrefix("Linux\ntsc\n"), "\(said.prefix(100))")
+        #expect(said.contains("Switched to clocksource kvm-clock") == (platform == "kvm"))
+        // The console has what came after the command, dmesg what is not for the console.
+        let console = try String(contentsOf: log, encoding: .utf8)
+        for text in [said, console] {
+            let troubles = GuestLog.troubles(text)
+            #expect(troubles.isEmpty, "\(kernel), \(platform): \(troubles)")
         }
-        let present = script.split(separator: "\n").filter { line in
-            line.contains("/usr/bin/bc") ? programs.contains("/usr/bin/bc") : true
-        }
-        guard programs.count == 2 else { return }
-        let guest = try Martlet.run(
-            ["run", "--timeout", "180"] + Martlet.files(programs) + [
-                "--file", "/bin/true:/init.sample", "--", "sh", "-c",
-                present.joined(separator: "\n").replacingOccurrences(
-                    of: "/init ", with: "/init.sample "),
-            ])
-        let host = try Martlet.run(
-            tool: "/bin/sh",
-            ["-c", script.replacingOccurrences(of: "/init ", with: "/bin/true ")])
-        #expect(guest.status == 0)
-        #expect(
-            String(decoding: guest.output, as: UTF8.self)
-                == String(decoding: host.output, as: UTF8.self))
+        #expect(console.contains("reboot: Power down"))
     }
 
     @Test(arguments: [
@@ -77,6 +56,31 @@ struct GuestTests {
         let text = String(decoding: result.errors, as: UTF8.self)
         #expect(text.hasPrefix("martlet: "))
         #expect(text.split(separator: "\n").count == 1, "\(text)")
+    }
+}
+
+/// What a kernel's log must not have.
+enum GuestLog {
+    /// Lines of a good boot that have such a word: advice, and news of what is not there.
+    private static let harmless = [
+        // Printed whenever ACPI describes a host bridge (arch/x86/pci/acpi.c).
+        "PCI: Using host bridge windows from ACPI; if necessary, use \"pci=nocrs\" and report a bug",
+        // A driver that finds no device of its kind (drivers/iommu/amd/iommu_v2.c).
+        "AMD-Vi: AMD IOMMUv2 functionality not available on this system - This is not a bug.",
+    ]
+
+    private static let words = [
+        "bug", "oops", "warning", "call trace", "unchecked msr", "lockup", "rcu stall",
+        "detected stall", "general protection", "tainted", "hung task",
+    ]
+
+    /// The lines that have a word of trouble and are not known as harmless.
+    static func troubles(_ log: String) -> [String] {
+        log.split(whereSeparator: \.isNewline).map(String.init).filter { line in
+            let lower = line.lowercased()
+            return words.contains { lower.contains($0) }
+                && !harmless.contains { line.contains($0) }
+        }
     }
 }
 
@@ -110,6 +114,12 @@ enum Martlet {
         process.standardInput = try file("in", Data(input.utf8))
         process.standardOutput = try file("out", Data())
         process.standardError = try file("err", Data())
+        // Threads of dispatch block signals, and a program would inherit that: its alarms too.
+        var none = sigset_t()
+        var blocked = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe pthread_sigmask(SIG_SETMASK, &none, &blocked)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &blocked, nil) }
         try process.run()
         process.waitUntilExit()
         return Result(
