@@ -320,11 +320,35 @@ static void interrupts(void) {
     trap_hook = 0;
 }
 
+// The timer in deadline mode follows what is written to the counter.
+static void deadlines(void) {
+    u32 features = cpuid(1, 0).c;
+    if (~features & (1 << 21 | 1 << 24)) return;  // x2APIC, TSC deadline
+    wrmsr(0x1b, rdmsr(0x1b) | 0xc00);
+    wrmsr(0x80f, 0x1ff);
+    wrmsr(0x832, 0x40080);
+    u64 ahead = rdmsr(0x10) + (1ull << 50);
+    wrmsr(0x6e0, ahead);
+    check("deadline ahead: no request", rdmsr(0x824) & 1, 0);
+    u64 adjust = rdmsr(0x3b);
+    wrmsr(0x3b, adjust + (1ull << 51));
+    check("TSC_ADJUST moves the counter", rdmsr(0x10) > ahead, 1);
+    int rounds = 0;
+    while (!(rdmsr(0x824) & 1) && ++rounds < 3000000) asm volatile("pause");
+    check("and its deadline is over", rdmsr(0x824) & 1, 1);
+    check("it is told once", rdmsr(0x6e0), 0);
+    wrmsr(0x10, 1000);
+    check("TSC_ADJUST follows the counter", rdmsr(0x3b) != adjust + (1ull << 51), 1);
+    wrmsr(0x3b, 0);
+    check("TSC_ADJUST of 0", rdmsr(0x3b), 0);
+}
+
 int main(void) {
     control();
     msrs();
     ports();
     system_calls();
     if (cpuid(1, 0).c >> 21 & 1) interrupts();
+    deadlines();
     return 0;
 }

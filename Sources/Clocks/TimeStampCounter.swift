@@ -35,8 +35,10 @@ public final class TimeStampCounter: MachinePart {
     }
 
     /// Nanoseconds until the guest's counter reaches `value`, rounded up; 0 when it has.
-    public func nanoseconds(until value: UInt64) -> UInt64 {
-        Self.nanoseconds(from: now, until: value, frequency: frequency)
+    ///
+    /// - Parameter adjustment: what the vCPU's own counter shows above this one, modulo 2^64.
+    public func nanoseconds(until value: UInt64, adjustment: UInt64 = 0) -> UInt64 {
+        Self.nanoseconds(from: now &+ adjustment, until: value, frequency: frequency)
     }
 
     /// - Parameter frequency: at least 1.

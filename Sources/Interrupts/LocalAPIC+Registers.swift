@@ -33,6 +33,8 @@ extension LocalAPIC {
         var divideConfiguration: UInt32 = 0
         var timerStart: UInt64 = 0
         var timerDeadline: UInt64 = 0
+        /// IA32_TSC_ADJUST: not a register of the APIC, but its deadlines are the counter's.
+        var counterAdjustment: UInt64 = 0
         /// The one-shot count has come to 0.
         var timerHasFired = false
 
@@ -52,10 +54,12 @@ extension LocalAPIC {
                 isFlat: destinationFormat >> 28 == 0xf)
         }
 
-        /// The state after INIT. Levels of inputs are outside and stay.
+        /// The state after INIT. Levels of inputs and the counter are outside and stay.
         mutating func initialize() {
             let (identifier, base, inputs) = (identifier, base, inputs)
+            let counterAdjustment = counterAdjustment
             self = Registers(identifier: identifier)
+            self.counterAdjustment = counterAdjustment
             self.base = base
             self.inputs = inputs
             if isX2 { setX2LogicalDestination() }

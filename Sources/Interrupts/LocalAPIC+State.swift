@@ -32,6 +32,8 @@ extension LocalAPIC {
         public var timerHasFired: Bool
         /// IA32_TSC_DEADLINE, on the guest's counter.
         public var timerDeadline: UInt64
+        /// IA32_TSC_ADJUST of the vCPU, which the deadline goes by.
+        public var counterAdjustment: UInt64
         /// INIT and start-up requests: bit 0, bit 1, vector in bits 15:8.
         public var startUps: UInt32
         /// An NMI waits for the vCPU.
@@ -54,7 +56,8 @@ extension LocalAPIC {
                 divideConfiguration: registers.divideConfiguration,
                 timerElapsed: now &- registers.timerStart,
                 timerHasFired: registers.timerHasFired,
-                timerDeadline: registers.timerDeadline, startUps: startUps.bits,
+                timerDeadline: registers.timerDeadline,
+                counterAdjustment: registers.counterAdjustment, startUps: startUps.bits,
                 nonMaskableInterruptPending: pending.current.contains(.nonMaskableInterrupt))
         }
     }
@@ -83,6 +86,7 @@ extension LocalAPIC {
             registers.timerStart = now &- state.timerElapsed
             registers.timerHasFired = state.timerHasFired
             registers.timerDeadline = state.timerDeadline
+            registers.counterAdjustment = state.counterAdjustment
             requests.replace(interruptRequest)
             triggers.replace(triggerMode)
             errors.store(state.newErrors, ordering: .releasing)

@@ -37,6 +37,23 @@ extension LocalAPIC {
         }
     }
 
+    /// What the vCPU's time-stamp counter shows above the machine's, modulo 2^64. A deadline is
+    /// one of that counter, so the alarm moves with it.
+    public var counterAdjustment: UInt64 {
+        get { registers.withLock { $0.counterAdjustment } }
+        set {
+            registers.withLock { registers in
+                registers.counterAdjustment = newValue
+                if registers.timerMode == .deadline { setTimer(registers) }
+            }
+        }
+    }
+
+    /// Nanoseconds until the deadline.
+    private func rest(_ registers: Registers) -> UInt64 {
+        timing.nanosecondsUntilCounter(registers.timerDeadline, registers.counterAdjustment)
+    }
+
     /// A register of the timer has changed.
     func programTimer(_ offset: UInt32, _ registers: inout Registers) {
         if offset & 0xff0 == 0x320 {
@@ -55,8 +72,7 @@ extension LocalAPIC {
         if registers.timerMode == .deadline {
             let due = registers.timerDeadline
             timing.setDeadline(
-                due == 0
-                    ? nil : timing.now().advanced(by: timing.nanosecondsUntilCounter(due)))
+                due == 0 ? nil : timing.now().advanced(by: rest(registers)))
             return
         }
         let period = registers.timerPeriod
@@ -97,7 +113,7 @@ extension LocalAPIC {
         if registers.timerMode == .deadline {
             let due = registers.timerDeadline
             guard due != 0 else { return nil }
-            let rest = timing.nanosecondsUntilCounter(due)
+            let rest = rest(registers)
             if rest > 0 {
                 timing.setDeadline(now.advanced(by: rest))
                 return nil

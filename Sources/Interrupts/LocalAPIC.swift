@@ -27,14 +27,15 @@ public final class LocalAPIC: MachinePart {
     public struct Timing: Sendable {
         /// Now, on the machine's monotonic clock.
         public var now: @Sendable () -> Instant
-        /// Nanoseconds until the guest's time-stamp counter reaches the value; 0 when it has.
-        public var nanosecondsUntilCounter: @Sendable (UInt64) -> UInt64
+        /// Nanoseconds until the vCPU's time-stamp counter, which shows so much (the second number,
+        /// modulo 2^64) above the machine's, reaches the first; 0 when it has.
+        public var nanosecondsUntilCounter: @Sendable (UInt64, UInt64) -> UInt64
         /// Has `timerExpired` called at the deadline, on any thread; nil cancels.
         public var setDeadline: @Sendable (Instant?) -> Void
 
         public init(
             now: @escaping @Sendable () -> Instant,
-            nanosecondsUntilCounter: @escaping @Sendable (UInt64) -> UInt64,
+            nanosecondsUntilCounter: @escaping @Sendable (UInt64, UInt64) -> UInt64,
             setDeadline: @escaping @Sendable (Instant?) -> Void
         ) {
             self.now = now

@@ -7,6 +7,8 @@ extension KVMFace {
     struct Registers: Sendable {
         /// MSR_KVM_SYSTEM_TIME_NEW of each vCPU: bit 0 enable, the rest is the address.
         var systemTime: [UInt64]
+        /// What each vCPU's time-stamp counter shows above the machine's, modulo 2^64.
+        var counterAdjustments: [UInt64]
         /// MSR_KVM_WALL_CLOCK_NEW as last written.
         var wallClock: UInt64 = 0
         /// The pair that all vCPUs' pages have: their clocks agree exactly.
@@ -37,7 +39,7 @@ extension KVMFace {
             registers.withLock { registers in
                 guard registers.systemTime.indices.contains(slot) else { return }
                 registers.systemTime[slot] = value
-                publishSystemTime(value, flags: Self.stable, &registers)
+                publishSystemTime(slot, flags: 0, &registers)
             }
             return true
         }
@@ -51,28 +53,46 @@ extension KVMFace {
         return false
     }
 
+    /// The vCPU's counter shows `adjustment` more than the machine's from now on: the clocks that
+    /// guests compute from the pages do not move.
+    public func adjustCounter(by adjustment: UInt64, of processor: VCPUIndex) {
+        let slot = Int(clamping: processor.rawValue)
+        registers.withLock { registers in
+            guard registers.counterAdjustments.indices.contains(slot) else { return }
+            registers.counterAdjustments[slot] = adjustment
+            // All of them: whether the counters agree is written in each.
+            for slot in registers.systemTime.indices {
+                publishSystemTime(slot, flags: 0, &registers)
+            }
+        }
+    }
+
     // MARK: Pages
 
-    /// PVCLOCK_TSC_STABLE_BIT: the vCPUs' pages agree.
+    /// PVCLOCK_TSC_STABLE_BIT: the vCPUs' pages and counters agree.
     static let stable: UInt8 = 1
     /// PVCLOCK_GUEST_STOPPED: the guest did not run for a while, which is no lock-up.
     static let stopped: UInt8 = 2
 
     /// pvclock_vcpu_time_info, 32 bytes: version 0, counter 8, system time 16, multiplier 24,
-    /// shift 28, flags 29. Counter and clock run at one rate, so it is written once.
-    func publishSystemTime(_ value: UInt64, flags: UInt8, _ registers: inout Registers) {
+    /// shift 28, flags 29. Counter and clock run at one rate, so it is written once, and again when
+    /// the guest writes a counter.
+    func publishSystemTime(_ slot: Int, flags: UInt8, _ registers: inout Registers) {
+        let value = registers.systemTime[slot]
         // The guest aligns it to 4 bytes; what is no RAM is left alone.
         guard value & 1 != 0, value & 2 == 0 else { return }
         let page = GuestPhysicalAddress(value & ~1)
         guard memory.contains(page.rawValue, 32) else { return }
         registers.published &+= 1
         let (origin, scale) = (registers.origin, registers.scale)
+        let adjustment = registers.counterAdjustments[slot]
+        let agree = registers.counterAdjustments.allSatisfy { $0 == adjustment }
         update(page) {
-            memory.write(page.advanced(by: 8), integer: origin.counter)
+            memory.write(page.advanced(by: 8), integer: origin.counter &+ adjustment)
             memory.write(page.advanced(by: 16), integer: origin.nanoseconds)
             memory.write(page.advanced(by: 24), integer: scale.multiplier)
             memory.write(page.advanced(by: 28), integer: UInt8(bitPattern: scale.shift))
-            memory.write(page.advanced(by: 29), integer: flags)
+            memory.write(page.advanced(by: 29), integer: flags | (agree ? Self.stable : 0))
         }
     }
 

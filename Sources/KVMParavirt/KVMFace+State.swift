@@ -6,6 +6,8 @@ extension KVMFace {
     public struct State: Codable, Sendable, Equatable {
         /// The system-time register of each vCPU.
         public var systemTime: [UInt64]
+        /// What each vCPU's time-stamp counter shows above the machine's, modulo 2^64.
+        public var counterAdjustments: [UInt64]
         public var wallClock: UInt64
         /// What the machine's clock showed, in nanoseconds.
         public var nanoseconds: UInt64
@@ -20,7 +22,8 @@ extension KVMFace {
     public func captureState() -> State {
         registers.withLock {
             State(
-                systemTime: $0.systemTime, wallClock: $0.wallClock, nanoseconds: nanoseconds($0))
+                systemTime: $0.systemTime, counterAdjustments: $0.counterAdjustments,
+                wallClock: $0.wallClock, nanoseconds: nanoseconds($0))
         }
     }
 
@@ -28,18 +31,21 @@ extension KVMFace {
     /// before.
     public func restore(_ state: State) throws(XError) {
         let refusal = registers.withLock { registers -> XError? in
-            guard state.systemTime.count == registers.systemTime.count else {
+            guard state.systemTime.count == registers.systemTime.count,
+                state.counterAdjustments.count == state.systemTime.count
+            else {
                 return XError(
                     .invalidFormat,
                     "the state of \(name) is for \(state.systemTime.count) vCPUs, the machine has "
                         + "\(registers.systemTime.count)")
             }
             registers.systemTime = state.systemTime
+            registers.counterAdjustments = state.counterAdjustments
             registers.wallClock = state.wallClock
             registers.origin = sample
             registers.origin.nanoseconds = state.nanoseconds
-            for value in state.systemTime {
-                publishSystemTime(value, flags: Self.stable | Self.stopped, &registers)
+            for slot in state.systemTime.indices {
+                publishSystemTime(slot, flags: Self.stopped, &registers)
             }
             if state.wallClock != 0 { publishWallClock(state.wallClock, registers) }
             return nil

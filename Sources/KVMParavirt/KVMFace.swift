@@ -44,7 +44,8 @@ public final class KVMFace: MachinePart {
         let origin = CounterSample.take(counter: counter, nanoseconds: monotonic)
         registers = RankedLock(
             Registers(
-                systemTime: [UInt64](repeating: 0, count: processorCount), origin: origin,
+                systemTime: [UInt64](repeating: 0, count: processorCount),
+                counterAdjustments: [UInt64](repeating: 0, count: processorCount), origin: origin,
                 scale: ClockScale(frequency: max(1, frequency))),
             owner: "kvm-face", rank: .device)
     }

@@ -4,7 +4,8 @@ import Vocabulary
 /// The kinds of `VMExit` as statistics name them.
 public enum ExitKind: String, CaseIterable, Codable, Sendable {
     case portRead, portWrite, mmioRead, mmioWrite, msrRead, msrWrite, taskPriority, hypercall
-    case halt, pause, eventsPending, budgetSpent, shutdown, fetchOutsideMemory, pageAbsent
+    case counterAdjusted, halt, pause, eventsPending, budgetSpent, shutdown, fetchOutsideMemory,
+        pageAbsent
 
     init(_ exit: VMExit) {
         switch exit {
@@ -14,6 +15,7 @@ public enum ExitKind: String, CaseIterable, Codable, Sendable {
         case .mmioWrite: self = .mmioWrite
         case .msrRead: self = .msrRead
         case .msrWrite: self = .msrWrite
+        case .counterAdjusted: self = .counterAdjusted
         case .taskPriorityRead, .taskPriorityWrite: self = .taskPriority
         case .hypercall: self = .hypercall
         case .halt: self = .halt
@@ -93,6 +95,7 @@ extension ExitHistory.Entry: CustomStringConvertible {
             case .taskPriorityWrite(let value): "CR8 write \(value)"
             case .taskPriorityRead: "CR8 read"
             case .hypercall: "hypercall"
+            case .counterAdjusted(let value): "time-stamp counter moved by \(hexadecimal(value))"
             case .halt: "hlt"
             case .pause: "pause"
             case .eventsPending: "events pending"

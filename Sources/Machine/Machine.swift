@@ -104,7 +104,9 @@ public final class Machine: Sendable {
                 index: VCPUIndex(UInt32(index)), pending: pending,
                 timing: LocalAPIC.Timing(
                     now: { clock.now },
-                    nanosecondsUntilCounter: { counter.nanoseconds(until: $0) },
+                    nanosecondsUntilCounter: {
+                        counter.nanoseconds(until: $0, adjustment: $1)
+                    },
                     setDeadline: setDeadline),
                 wake: { gate.wake() })
         } expired: {

@@ -79,6 +79,11 @@ final class MachineSurroundings: VCPUSurroundings {
         }
     }
 
+    func counterAdjusted(by adjustment: UInt64) {
+        apic.counterAdjustment = adjustment
+        face?.adjustCounter(by: adjustment, of: index)
+    }
+
     var taskPriority: UInt8 {
         get { apic.taskPriority }
         set { apic.taskPriority = newValue }

@@ -37,6 +37,8 @@ final class VCPURunner: @unchecked Sendable {
     private var isHalted = false
     /// After INIT, or an application processor that nobody has started.
     private var waitsForStartUp: Bool
+    /// After INIT it runs at the reset vector, and waits for no start-up IPI.
+    private let isBootstrap: Bool
     private let published: RankedLock<Report>
 
     init(
@@ -50,6 +52,7 @@ final class VCPURunner: @unchecked Sendable {
         self.pending = pending
         self.gate = gate
         self.waitsForStartUp = waitsForStartUp
+        isBootstrap = !waitsForStartUp
         self.nothingCanWake = nothingCanWake
         published = RankedLock(
             Report(), owner: "vcpu\(index.rawValue)-report", rank: .leaf)
@@ -119,7 +122,7 @@ final class VCPURunner: @unchecked Sendable {
         case .initialize:
             engine.reset()
             isHalted = false
-            waitsForStartUp = true
+            waitsForStartUp = !isBootstrap
         case .startUp(let vector):
             // A second start-up IPI finds the processor running and is ignored.
             guard waitsForStartUp else { return }
@@ -152,6 +155,9 @@ final class VCPURunner: @unchecked Sendable {
             } else {
                 engine.completeMSRFault()
             }
+        case .counterAdjusted(let value):
+            surroundings.counterAdjusted(by: value)
+            engine.completeMSRWrite()
         case .taskPriorityWrite(let value):
             surroundings.taskPriority = value
         case .taskPriorityRead:

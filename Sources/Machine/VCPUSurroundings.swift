@@ -21,6 +21,8 @@ protocol VCPUSurroundings: AnyObject {
     func readMSR(_ index: UInt32) -> UInt64?
     /// False: nobody has this register, or it refuses the value.
     func writeMSR(_ index: UInt32, value: UInt64) -> Bool
+    /// The vCPU's time-stamp counter shows `adjustment` more than the machine's, modulo 2^64.
+    func counterAdjusted(by adjustment: UInt64)
     /// CR8.
     var taskPriority: UInt8 { get set }
     /// RAX of the answer; the arguments are in the engine's registers.

@@ -51,6 +51,10 @@ enum ModelSpecificRegister {
         let value = unsafe cpu.gpr(GPR.rax) & 0xffff_ffff | cpu.gpr(GPR.rdx) &<< 32
         switch unsafe writeMSR(cpu, index, value) {
         case .done: return unsafe continueAfter(cpu, op)
+        case .counter:
+            return unsafe leave(
+                cpu, op, with: .counterAdjusted(cpu.pointee.tscAdjust),
+                awaiting: .modelSpecificRegister)
         case .refused: return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
         case .machine:
             return unsafe leave(
@@ -113,6 +117,8 @@ func readMSR(_ cpu: CPU, _ index: UInt32) -> UInt64? {
 
 enum MSRWrite {
     case done
+    /// Done, and the machine's timers must know.
+    case counter
     case refused
     case machine
 }
@@ -123,10 +129,12 @@ func writeMSR(_ cpu: CPU, _ index: UInt32, _ value: UInt64) -> MSRWrite {
         let delta = unsafe value &- guestTSC(cpu)
         unsafe cpu.pointee.tscOffset = unsafe cpu.pointee.tscOffset &+ delta
         unsafe cpu.pointee.tscAdjust = unsafe cpu.pointee.tscAdjust &+ delta
+        return .counter
     case MSR.tscAdjust:
         unsafe cpu.pointee.tscOffset =
             unsafe cpu.pointee.tscOffset &+ (value &- cpu.pointee.tscAdjust)
         unsafe cpu.pointee.tscAdjust = value
+        return .counter
     case MSR.biosSignature: break
     case MSR.sysenterCS: unsafe cpu.pointee.sysenterCS = value & 0xffff_ffff
     case MSR.sysenterESP:

@@ -37,16 +37,29 @@ public final class SoftwareEngine: CPUEngine {
             to: UInt32.self)
         unsafe cpu.pointee.tscOffset = tscOffset
         unsafe cpu.pointee.x87Exact = x87Register
-        reset()
+        state = ArchitecturalState()
     }
 
     deinit { unsafe cpu.deallocate() }
 
-    public func reset() { state = ArchitecturalState() }
+    public func reset() {
+        let old = state
+        var start = ArchitecturalState()
+        let caching = CR0.cd | CR0.nw
+        start.cr0 = start.cr0 & ~caching | old.cr0 & caching
+        start.xcr0 = old.xcr0
+        start.modelSpecific = old.modelSpecific
+        start.modelSpecific.efer = 0
+        // The offset to the host's counter stays to the last bit.
+        start.modelSpecific.tsc = 0
+        start.vector = old.vector
+        start.x87 = old.x87
+        state = start
+    }
 
     public func startUp(vector: UInt8) {
-        var start = ArchitecturalState()
-        start.modelSpecific.tsc = unsafe guestTSC(cpu)
+        var start = state
+        start.modelSpecific.tsc = 0
         start.cs.selector = UInt16(vector) &<< 8
         start.cs.base = UInt64(vector) &<< 12
         start.rip = 0

@@ -15,7 +15,7 @@ public protocol CPUEngine: AnyObject {
     func complete(read value: UInt64)
     /// Answers `.msrRead`, and `.taskPriorityRead` with CR8 in bits 3:0.
     func complete(msr value: UInt64)
-    /// Answers `.msrWrite`: it was carried out. RIP moves past the instruction.
+    /// Answers `.msrWrite` and `.counterAdjusted`: it was carried out. RIP moves past the instruction.
     func completeMSRWrite()
     /// Answers `.msrRead` and `.msrWrite` of a register nobody has, or of a value it refuses:
     /// the guest gets #GP(0) at the instruction.
@@ -37,7 +37,8 @@ public protocol CPUEngine: AnyObject {
     /// Counters since the engine was made.
     var statistics: EngineStatistics { get }
 
-    /// Power-up state (Intel SDM volume 3, table 10-1).
+    /// INIT (Intel SDM volume 3, table 10-1): the next instruction is at the reset vector; the x87
+    /// and vector registers, the time-stamp counter and most model-specific registers stay.
     func reset()
     /// Start-up IPI after INIT: real mode at `vector` << 12.
     func startUp(vector: UInt8)

@@ -14,6 +14,9 @@ public enum VMExit: Sendable, Equatable {
     case msrRead(index: UInt32)
     /// `WRMSR` to a register the engine does not own: answer with `completeMSRWrite()` or `completeMSRFault()`.
     case msrWrite(index: UInt32, value: UInt64)
+    /// `WRMSR` to the time-stamp counter or IA32_TSC_ADJUST, already carried out: the counter shows
+    /// so much more than the machine's, modulo 2^64. Answer with `completeMSRWrite()`.
+    case counterAdjusted(UInt64)
     /// `MOV` to CR8: the task-priority register of the local APIC. Reads are `taskPriorityRead`.
     case taskPriorityWrite(UInt8)
     case taskPriorityRead

@@ -114,6 +114,27 @@ import VirtualCPU
         #expect(apics[0].deadline == 0)
     }
 
+    @Test func theDeadlineMovesWithTheCounter() {
+        let apics = ScriptedAPICs(count: 1)
+        apics.write(0, 0x320, 0x4_0032)
+        apics[0].deadline = 3_000_000
+        apics[0].counterAdjustment = 500_000
+        #expect(apics.deadline(0) == 2_500_000)
+        apics[0].counterAdjustment = 0 &- 500_000
+        #expect(apics.deadline(0) == 3_500_000)
+        // Not even INIT moves the counter.
+        apics[0].request(.initialize)
+        _ = apics[0].takeStartUpRequests()
+        #expect(apics[0].counterAdjustment == 0 &- 500_000)
+        apics.write(0, 0x0f0, 0x1ff)
+        apics.write(0, 0x320, 0x4_0032)
+        apics[0].deadline = 3_000_000
+        apics[0].counterAdjustment = 1 << 40
+        #expect(apics.deadline(0) == 1_000_000, "over already")
+        apics.advance(0)
+        #expect(apics[0].acknowledge() == 0x32)
+    }
+
     @Test func deadlineIsIgnoredInOtherModes() {
         let apics = ScriptedAPICs(count: 1)
         apics.write(0, 0x320, 0x30)

@@ -29,8 +29,9 @@ final class ScriptedAPICs: Sendable {
                     index: VCPUIndex(UInt32(index)), pending: pending[index],
                     timing: LocalAPIC.Timing(
                         now: { clock.now },
-                        nanosecondsUntilCounter: { value in
-                            value <= clock.now.nanoseconds ? 0 : value - clock.now.nanoseconds
+                        nanosecondsUntilCounter: { value, adjustment in
+                            let counter = clock.now.nanoseconds &+ adjustment
+                            return value <= counter ? 0 : value - counter
                         },
                         setDeadline: { deadlines.set(index, $0) }),
                     wake: {})

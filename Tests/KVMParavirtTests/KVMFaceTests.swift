@@ -77,6 +77,26 @@ import Vocabulary
         )
     }
 
+    @Test func theClockStaysWhenTheGuestMovesItsCounter() throws {
+        let bench = try Bench()
+        _ = bench.face.write(Self.systemTime, 0x1001, VCPUIndex(0))
+        _ = bench.face.write(Self.systemTime, 0x2001, VCPUIndex(1))
+        let counter = bench.read(0x1008, UInt64.self)
+        let moved: UInt64 = 0 &- 12345
+        bench.face.adjustCounter(by: moved, of: VCPUIndex(1))
+        #expect(bench.read(0x1008, UInt64.self) == counter)
+        #expect(bench.read(0x2008, UInt64.self) == counter &+ moved)
+        #expect(bench.read(0x2010, UInt64.self) == bench.read(0x1010, UInt64.self))
+        #expect(bench.read(0x101d, UInt8.self) == 0, "the counters differ")
+        #expect(bench.read(0x201d, UInt8.self) == 0)
+        #expect(bench.read(0x2000, UInt32.self) & 1 == 0)
+        bench.face.adjustCounter(by: moved, of: VCPUIndex(0))
+        #expect(bench.read(0x1008, UInt64.self) == counter &+ moved)
+        #expect(bench.read(0x101d, UInt8.self) == 1, "and now they do not")
+        #expect(bench.read(0x201d, UInt8.self) == 1)
+        #expect(bench.face.captureState().counterAdjustments == [moved, moved])
+    }
+
     @Test func theGuestsClockIsTheHosts() throws {
         for frequency in [2_445_424_123, 999_999_937, 1_000_000_000, 4_800_123_457, 19_200_000] {
             let bench = try Bench(frequency: UInt64(frequency), processors: 1)

@@ -26,7 +26,8 @@ import Vocabulary
             apic = LocalAPIC(
                 index: VCPUIndex(0), pending: pending,
                 timing: LocalAPIC.Timing(
-                    now: { clock.now }, nanosecondsUntilCounter: { _ in 0 }, setDeadline: { _ in }),
+                    now: { clock.now }, nanosecondsUntilCounter: { _, _ in 0 },
+                    setDeadline: { _ in }),
                 wake: {})
             let controller = InterruptController(localAPICs: [apic])
             devices = try MachineDevices(

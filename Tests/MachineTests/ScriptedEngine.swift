@@ -53,6 +53,7 @@ final class ScriptedSurroundings: VCPUSurroundings {
     }
     func readMSR(_ index: UInt32) -> UInt64? { index == 0x1b ? 77 : nil }
     func writeMSR(_ index: UInt32, value: UInt64) -> Bool { index == 0x1b }
+    func counterAdjusted(by adjustment: UInt64) { writes.append("counter \(adjustment)") }
     func hypercall(_ engine: any CPUEngine) -> UInt64 { 5 }
     func acknowledgeInterrupt() -> UInt8? { interrupts.isEmpty ? nil : interrupts.removeFirst() }
     func takeStartUpRequests() -> [StartUpRequest] {

@@ -43,15 +43,17 @@ import Vocabulary
             .mmioWrite(address: GuestPhysicalAddress(0x2000), width: 4, value: 8),
             .msrRead(index: 0x1b), .msrRead(index: 0x99),
             .msrWrite(index: 0x1b, value: 1), .msrWrite(index: 0x99, value: 1),
+            .counterAdjusted(12),
             .taskPriorityRead, .taskPriorityWrite(7), .hypercall, .shutdown,
         ])
         #expect(bench.runner.run() == .tripleFault)
         #expect(
             bench.engine.calls.filter { $0 != "run" } == [
-                "read 97", "read 4098", "msr 77", "msrFault", "msrWrite", "msrFault", "msr 3",
+                "read 97", "read 4098", "msr 77", "msrFault", "msrWrite", "msrFault",
+                "msrWrite", "msr 3",
                 "hypercall 5",
             ])
-        #expect(bench.surroundings.writes == ["port 97 2 9", "memory 8192 4 8"])
+        #expect(bench.surroundings.writes == ["port 97 2 9", "memory 8192 4 8", "counter 12"])
         #expect(bench.surroundings.taskPriority == 7)
         #expect(bench.runner.report.exits[.msrRead] == 2)
         #expect(bench.runner.report.exits[.shutdown] == 1)
@@ -120,6 +122,14 @@ import Vocabulary
         bench.later(.initialize)
         #expect(bench.runner.run() == .tripleFault)
         #expect(bench.engine.calls == ["reset", "startUp 154", "run"])
+    }
+
+    @Test func theBootstrapProcessorGoesOnAtTheResetVectorAfterINIT() {
+        let bench = Bench([.halt, .shutdown])
+        bench.surroundings.startUps = [.initialize, .startUp(vector: 1)]
+        bench.later(.initialize)
+        #expect(bench.runner.run() == .tripleFault)
+        #expect(bench.engine.calls == ["run", "reset", "run"])
     }
 
     @Test func leaveEndsARunningGuest() {

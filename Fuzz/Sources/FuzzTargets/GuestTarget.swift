@@ -107,6 +107,7 @@ public final class GuestTarget: FuzzTarget {
                     ? engine.complete(msr: random.interesting()) : engine.completeMSRFault()
             case .msrWrite:
                 random.chance(2) ? engine.completeMSRWrite() : engine.completeMSRFault()
+            case .counterAdjusted: engine.completeMSRWrite()
             case .taskPriorityRead: engine.complete(msr: random.below(16))
             case .hypercall: engine.complete(hypercall: random.interesting())
             case .halt: return wake(&random)
