@@ -138,7 +138,8 @@ public enum AgentProtocol {
                 frames.append(Self.frame(pending[start], payload))
                 start += 3 + count
             }
-            pending.removeFirst(start)
+            // Removing nothing would still move all of it, at each byte of a long frame.
+            if start > 0 { pending.removeFirst(start) }
             return frames
         }
 

@@ -17,15 +17,22 @@ final class AgentSession: Sendable {
         /// Bytes for the guest that its UART has not taken yet.
         var outgoing: [UInt8] = []
         var exit: AgentProtocol.Exit?
+        var hasSentExit = false
         var isReady = false
+        /// Bytes of output the guest may send before more are written. What goes beyond is dropped.
+        var outputAllowance: Int
+        /// Bytes of output written since the last CREDIT frame.
+        var creditDue: UInt32 = 0
         var readyAt: Double?
     }
 
     private let start: AgentProtocol.Start
     /// Called once, on the output queue, before anything of the program's is written.
     private let onReady: @Sendable () -> Void
+    private let standardOutput: Int32
+    private let standardError: Int32
     /// Held while the UART takes bytes.
-    private let state = RankedLock(State(), owner: "agent-session", rank: .machine)
+    private let state: RankedLock<State>
     private let machine = RankedLock<Machine?>(nil, owner: "agent-machine", rank: .leaf)
     private let output = DispatchQueue(label: "guest-output")
     private let input = NSCondition()
@@ -33,9 +40,16 @@ final class AgentSession: Sendable {
     private nonisolated(unsafe) var inputCredit = 0
     private let began = ContinuousClock.now
 
-    init(_ start: AgentProtocol.Start, onReady: @escaping @Sendable () -> Void = {}) {
+    init(
+        _ start: AgentProtocol.Start, standardOutput: Int32 = STDOUT_FILENO,
+        standardError: Int32 = STDERR_FILENO, onReady: @escaping @Sendable () -> Void = {}
+    ) {
         self.start = start
         self.onReady = onReady
+        self.standardOutput = standardOutput
+        self.standardError = standardError
+        state = RankedLock(
+            State(outputAllowance: Int(start.outputCredit)), owner: "agent-session", rank: .machine)
     }
 
     /// The machine, once it is made and before it starts.
@@ -69,9 +83,14 @@ final class AgentSession: Sendable {
                 output.async { [self] in onReady() }
                 begin()
             }
-        case .standardOutput(let bytes): write(bytes, to: STDOUT_FILENO)
-        case .standardError(let bytes): write(bytes, to: STDERR_FILENO)
+        case .standardOutput(let bytes): write(bytes, to: standardOutput)
+        case .standardError(let bytes): write(bytes, to: standardError)
         case .exit(let exit):
+            let first = state.withLock { state in
+                defer { state.hasSentExit = true }
+                return !state.hasSentExit
+            }
+            guard first else { return }
             output.async { [self] in
                 state.withLock { $0.exit = exit }
                 input.lock()
@@ -80,8 +99,12 @@ final class AgentSession: Sendable {
                 input.unlock()
             }
         case .credit(let count):
+            // A guest that takes nothing and asks for more is not heard.
+            guard state.withLock({ $0.outgoing.count }) <= Self.largestBacklog else { return }
             input.lock()
-            if unsafe inputCredit < .max / 2 { unsafe inputCredit += Int(count) }
+            if unsafe inputCredit < .max {
+                unsafe inputCredit = min(inputCredit + Int(count), Self.largestBacklog)
+            }
             input.broadcast()
             input.unlock()
         case .unknown: break
@@ -89,10 +112,28 @@ final class AgentSession: Sendable {
     }
 
     private func write(_ bytes: [UInt8], to descriptor: Int32) {
+        let isAllowed = state.withLock { state in
+            guard !bytes.isEmpty, bytes.count <= state.outputAllowance else { return false }
+            state.outputAllowance -= bytes.count
+            return true
+        }
+        guard isAllowed else { return }
         output.async { [self] in
             DescriptorOutput.write(bytes, to: descriptor)
-            send(.credit(UInt32(bytes.count)))
+            state.withLock { state in
+                state.outputAllowance += bytes.count
+                state.creditDue &+= UInt32(bytes.count)
+            }
+            flush()
         }
+    }
+
+    /// Bytes for the guest that may wait while it takes none.
+    private static let largestBacklog = 1 << 16
+
+    /// Bytes held for either side; for tests.
+    var heldByteCount: Int {
+        state.withLock { $0.outgoing.count + Int(start.outputCredit) - $0.outputAllowance }
     }
 
     // MARK: To the guest
@@ -116,7 +157,13 @@ final class AgentSession: Sendable {
         guard let machine = machine.withLock({ $0 }) else { return }
         state.withLock { state in
             guard state.isReady else { return }
-            while !state.outgoing.isEmpty {
+            while true {
+                // One CREDIT frame for all that was written: a guest that reads none costs nothing.
+                if state.outgoing.isEmpty, state.creditDue > 0 {
+                    state.outgoing = AgentProtocol.encode(.credit(state.creditDue)) ?? []
+                    state.creditDue = 0
+                }
+                if state.outgoing.isEmpty { return }
                 let taken = machine.send(state.outgoing, toPort: Self.port)
                 if taken == 0 { return }
                 state.outgoing.removeFirst(taken)

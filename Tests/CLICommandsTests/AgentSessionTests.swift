@@ -1,9 +1,48 @@
 import Boot
+import Foundation
 import Testing
 
 @testable import CLICommands
 
 @Suite struct AgentSessionTests {
+    /// A guest that keeps to no credit: what the host holds for it stays bounded, and what it may
+    /// say still comes through.
+    @Test func aGuestThatFloodsCostsLittleMemory() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(unsafe pipe(&ends) == 0)
+        let session = AgentSession(
+            AgentProtocol.Start(arguments: ["true"]), standardOutput: ends[1])
+        func frame(_ type: UInt8, _ payload: [UInt8]) {
+            let count = UInt16(payload.count)
+            let head = [type, UInt8(truncatingIfNeeded: count), UInt8(count >> 8)]
+            for byte in head + payload { session.receive(byte) }
+        }
+        frame(0x81, [1, 0])
+        // Nobody reads the pipe, and the guest takes none of its credit.
+        for _ in 0..<100 { frame(0x82, [UInt8](repeating: 0x61, count: 10_000)) }
+        for _ in 0..<1000 { frame(0x82, []) }
+        for _ in 0..<1000 { frame(0x84, [0, 3]) }
+        #expect(session.heldByteCount <= 1 << 17)
+        // The guest asks for input for ever.
+        for _ in 0..<100 { frame(0x85, [0xff, 0xff, 0xff, 0xff]) }
+        let feeder = Thread { session.feed([UInt8](repeating: 0x62, count: 1 << 20)) }
+        feeder.start()
+        for _ in 0..<200 {
+            frame(0x85, [0xff, 0xff, 0xff, 0xff])
+            Thread.sleep(forTimeInterval: 0.001)
+        }
+        #expect(session.heldByteCount <= 1 << 18)
+        let end = ends[0]
+        let reader = Thread {
+            var buffer = [UInt8](repeating: 0, count: 1 << 16)
+            while unsafe read(end, &buffer, buffer.count) > 0 {}
+        }
+        reader.start()
+        session.settle()
+        #expect(session.exit == .code(3))
+        close(ends[1])
+    }
+
     /// A guest that powers off at once after its last word.
     @Test func theExitIsKnownWhenTheGuestHasEnded() {
         for status in 0..<200 as Range<UInt8> {
