@@ -172,12 +172,28 @@ func storeMXCSR(_ cpu: CPU, _ op: Op) -> Next {
     return unsafe op + 1
 }
 
+/// Segment and canonical form come before alignment, as on the host. False: fault recorded.
+private func legacyAreaAllowed(_ cpu: CPU, _ op: Op, _ linear: UInt64, write: Bool) -> Bool {
+    let address = unsafe plainAddress(cpu, linear)
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    if unsafe !segmentAllows(
+        cpu, op, address, FXSaveArea.byteCount, write: write, stack: false)
+    {
+        return false
+    }
+    if unsafe cpu.isLongCode && !isCanonical(address) && namesStackSegment(op) {
+        unsafe recordFault(cpu, vector: Vector.stackFault, errorCode: 0)
+        return false
+    }
+    if address & 15 == 0 { return true }
+    unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+    return false
+}
+
 /// FXSAVE and FXSAVE64.
 func saveLegacyState(_ cpu: CPU, _ op: Op) -> Next {
     let address = unsafe effectiveAddress(cpu, op)
-    if address & 15 != 0 {
-        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
-    }
+    if unsafe !legacyAreaAllowed(cpu, op, address, write: true) { return nil }
     let form = unsafe SaveForm(cpu, op)
     let done = unsafe withUnsafeTemporaryAllocation(
         byteCount: FXSaveArea.byteCount, alignment: 16
@@ -192,9 +208,7 @@ func saveLegacyState(_ cpu: CPU, _ op: Op) -> Next {
 /// FXRSTOR and FXRSTOR64.
 func restoreLegacyState(_ cpu: CPU, _ op: Op) -> Next {
     let address = unsafe effectiveAddress(cpu, op)
-    if address & 15 != 0 {
-        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
-    }
+    if unsafe !legacyAreaAllowed(cpu, op, address, write: false) { return nil }
     let form = unsafe SaveForm(cpu, op)
     return unsafe withUnsafeTemporaryAllocation(
         byteCount: FXSaveArea.byteCount, alignment: 16

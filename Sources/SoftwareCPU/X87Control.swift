@@ -154,9 +154,9 @@ private func setEnvironment(_ cpu: CPU, _ form: X87EnvironmentForm, _ source: Un
         unsafe cpu.pointee.x87InstructionSelector = UInt16(truncatingIfNeeded: word(4))
         unsafe cpu.pointee.x87DataPointer = UInt64(word(5))
         unsafe cpu.pointee.x87DataSelector = UInt16(truncatingIfNeeded: word(6))
-        if !form.narrow {
-            unsafe cpu.pointee.x87Opcode = UInt16(truncatingIfNeeded: word(4) &>> 16) & 0x7ff
-        }
+        // The narrow form has no place for FOP, and loads none.
+        unsafe cpu.pointee.x87Opcode =
+            form.narrow ? 0 : UInt16(truncatingIfNeeded: word(4) &>> 16) & 0x7ff
     }
     unsafe setControl(cpu, UInt16(truncatingIfNeeded: word(0)))
 }
