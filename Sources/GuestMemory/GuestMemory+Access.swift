@@ -105,7 +105,7 @@ extension GuestMemory {
             if log { markDirty(page: page) }
             // SAFETY: the page is RAM, so it has a flag byte.
             if unsafe chost_atomic_load8(pageFlags + Int(page)) & PageFlags.code.rawValue != 0 {
-                notifyCodeObservers(page << 12)
+                announce(.written, page << 12, by: 0)
             }
             page &+= 1
         }

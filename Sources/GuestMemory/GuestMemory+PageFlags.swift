@@ -1,5 +1,4 @@
 internal import CHost
-internal import Synchronization
 internal import Vocabulary
 
 /// What is known of one page of RAM.
@@ -48,20 +47,26 @@ extension GuestMemory {
     }
 
     /// Says that an engine is about to decode instructions from the page of `address`. To be
-    /// called before the bytes are read.
-    public func markCode(_ address: UInt64) { insertFlags(.code, ofPageAt: address) }
-
-    /// Says that no engine holds instructions of the page of `address` any more.
-    public func clearCode(_ address: UInt64) { removeFlags(.code, ofPageAt: address) }
-
-    /// Has `body` called, with the page's address, after a device or the host wrote to a page that
-    /// holds code. It runs on the writing thread, holds no lock of the writer, and must not block.
-    public func observeCodeWrites(_ body: @escaping @Sendable (_ page: UInt64) -> Void) {
-        codeObservers.withLock { $0.append(body) }
+    /// called before the bytes are read. True if it was said before.
+    public func markCode(_ address: UInt64) -> Bool {
+        insertFlags(.code, ofPageAt: address).contains(.code)
     }
 
-    func notifyCodeObservers(_ page: UInt64) {
-        let bodies = codeObservers.withLock { $0 }
-        for body in bodies { body(page) }
+    /// Says that nobody keeps instructions of the page of `address`, once everyone has heard that
+    /// it was written.
+    public func clearCode(_ address: UInt64) { removeFlags(.code, ofPageAt: address) }
+
+    /// Has `body` called, with the page's address, when another observer, a device or the host
+    /// changes a page with code. It runs on the thread that made the change, holds no lock of that
+    /// one's, and must not block. Kept as long as this object. The observer's number, from 1.
+    public func observeCode(
+        _ body: @escaping @Sendable (_ change: CodeChange, _ page: UInt64) -> Void
+    ) -> Int {
+        codeObservers.add(body)
+    }
+
+    /// Tells all observers of a change but the one who made it; 0: none of them.
+    public func announce(_ change: CodeChange, _ page: UInt64, by observer: Int) {
+        codeObservers.tell(change, page, sender: observer)
     }
 }

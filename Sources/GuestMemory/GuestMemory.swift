@@ -40,7 +40,7 @@ public import Vocabulary
 
     /// Whether writes are recorded; see `setDirtyLog(on:)`.
     public let dirtyLogOn = Atomic<Bool>(false)
-    let codeObservers = Mutex<[@Sendable (_ page: UInt64) -> Void]>([])
+    let codeObservers = CodeObservers()
     let peakResident = Atomic<UInt64>(0)
     /// Bytes that are mapped at `hostBase`: the span and a guard page.
     private let reservedByteCount: Int

@@ -91,7 +91,8 @@ public final class Machine: Sendable {
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
                     face: isKVM ? face : nil),
                 pending: pending[index], gate: gates[index], waitsForStartUp: index != 0,
-                nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) })
+                nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
+                sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) })
         }
     }
 

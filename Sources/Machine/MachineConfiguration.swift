@@ -34,12 +34,16 @@ public struct MachineConfiguration: Sendable {
     /// The smallest and largest memory of a guest, in bytes.
     public static let memoryByteCountRange: ClosedRange<UInt64> = 32 << 20...2 << 40
 
+    /// Identifiers of local APICs are 0 to 254.
+    public static let processorCountRange = 1...255
+
     /// Throws what is wrong with the values, for a person to read.
     public func validate() throws {
-        guard processorCount == 1 else {
+        guard Self.processorCountRange.contains(processorCount) else {
             throw XError(
-                .unsupported,
-                "\(processorCount) vCPUs: this version runs one; leave --cpus out or give 1")
+                .invalidArgument,
+                "\(processorCount) vCPUs: give between \(Self.processorCountRange.lowerBound) and "
+                    + "\(Self.processorCountRange.upperBound) with --cpus")
         }
         guard Self.memoryByteCountRange.contains(memoryByteCount) else {
             throw XError(

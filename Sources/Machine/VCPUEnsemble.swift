@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 internal import HostIO
+import Synchronization
 import VirtualCPU
 import Vocabulary
 
@@ -22,6 +23,8 @@ final class VCPUEnsemble: Sendable {
     private let life = RankedLock(Life(), owner: "machine", rank: .machine)
     /// Left when the last vCPU thread has ended.
     private let end = DispatchGroup()
+    /// vCPUs that only an NMI, INIT or start-up can wake.
+    private let deepSleepers = Atomic<Int>(0)
     private let pending: [PendingEvents]
     private let gates: [WakeGate]
 
@@ -94,9 +97,24 @@ final class VCPUEnsemble: Sendable {
         return nil
     }
 
-    /// With one vCPU: an interrupt it does not take is all there could be.
+    /// Whether the guest is over: no vCPU runs or takes interrupts, and none has been asked for
+    /// anything. Called by a vCPU that is about to wait for NMI, INIT or start-up.
     func nothingCanWake(_ index: VCPUIndex) -> Bool {
-        pending.count == 1
+        guard deepSleepers.load(ordering: .sequentiallyConsistent) == pending.count else {
+            return false
+        }
+        return pending.allSatisfy {
+            $0.current.isDisjoint(with: [.initialize, .nonMaskableInterrupt, .leave])
+        }
+    }
+
+    /// A vCPU begins or ends to wait for NMI, INIT or start-up.
+    func sleepsDeeply(_ sleeps: Bool) {
+        if sleeps {
+            deepSleepers.add(1, ordering: .sequentiallyConsistent)
+        } else {
+            deepSleepers.subtract(1, ordering: .sequentiallyConsistent)
+        }
     }
 
     private func finish(_ runner: VCPURunner, _ ending: VCPURunner.Ending) {

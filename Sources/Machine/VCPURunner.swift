@@ -12,7 +12,7 @@ final class VCPURunner: @unchecked Sendable {
         /// `PendingEvents.leave` was raised.
         case left
         case tripleFault
-        /// HLT with interrupts off; only reported if `isAlone` says that no other vCPU could help.
+        /// HLT with interrupts off; only reported if no other vCPU could help.
         case haltedForEver
         case fetchOutsideMemory(GuestPhysicalAddress)
     }
@@ -33,6 +33,8 @@ final class VCPURunner: @unchecked Sendable {
     private let gate: WakeGate
     /// Asked when the vCPU halts with interrupts off: can nothing wake the guest any more?
     private let nothingCanWake: @Sendable (VCPUIndex) -> Bool
+    /// Told when the vCPU begins and ends to wait for what only NMI, INIT or start-up can end.
+    private let sleepsDeeply: @Sendable (Bool) -> Void
     private var history = ExitHistory()
     private var isHalted = false
     /// After INIT, or an application processor that nobody has started.
@@ -44,7 +46,8 @@ final class VCPURunner: @unchecked Sendable {
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
         pending: PendingEvents, gate: WakeGate, waitsForStartUp: Bool,
-        nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool
+        nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
+        sleepsDeeply: @escaping @Sendable (Bool) -> Void
     ) {
         self.index = index
         self.engine = engine
@@ -54,6 +57,7 @@ final class VCPURunner: @unchecked Sendable {
         self.waitsForStartUp = waitsForStartUp
         isBootstrap = !waitsForStartUp
         self.nothingCanWake = nothingCanWake
+        self.sleepsDeeply = sleepsDeeply
         published = RankedLock(
             Report(), owner: "vcpu\(index.rawValue)-report", rank: .leaf)
     }
@@ -67,8 +71,12 @@ final class VCPURunner: @unchecked Sendable {
                 if events.contains(.leave) { return .left }
                 handle(events)
             }
-            if waitsForStartUp || isHalted {
-                gate.wait()
+            if waitsForStartUp {
+                if sleepDeeply(until: [.initialize]) { return .haltedForEver }
+                continue
+            }
+            if isHalted {
+                sleep()
                 continue
             }
             let exit = engine.run(budget: Self.budget)
@@ -184,19 +192,33 @@ final class VCPURunner: @unchecked Sendable {
 
     /// Sleeps until an NMI, INIT or the end of the machine, or reports that nothing can come.
     private func haltWithInterruptsOff() -> Ending? {
-        if nothingCanWake(index) { return .haltedForEver }
-        // Maskable interrupts stay in the local APIC, which keeps them; the bit that announces
-        // them is put back once the vCPU runs again.
+        sleepDeeply(until: [.nonMaskableInterrupt, .initialize]) ? .haltedForEver : nil
+    }
+
+    /// Sleeps until one of `wakers` or the end of the machine. True: nothing can come any more.
+    /// Maskable interrupts stay in the local APIC, which keeps them; the bit that announces them is
+    /// put back once the vCPU runs again.
+    private func sleepDeeply(until wakers: PendingEvents.Events) -> Bool {
         var announced = false
+        sleepsDeeply(true)
+        defer { sleepsDeeply(false) }
         while true {
             let events = pending.current
-            if !events.isDisjoint(with: [.leave, .nonMaskableInterrupt, .initialize]) { break }
+            if !events.isDisjoint(with: wakers.union(.leave)) { break }
+            if nothingCanWake(index) { return true }
             if events.contains(.interrupt) { announced = true }
-            pending.clear([.interrupt, .flushTLB, .systemManagementInterrupt])
+            pending.clear(
+                PendingEvents.Events(rawValue: ~0).subtracting(wakers.union(.leave)))
             gate.wait()
         }
         if announced { pending.raise(.interrupt) }
-        return nil
+        return false
+    }
+
+    /// Until somebody asks for something. Changed code can wait: the engine looks before it runs.
+    private func sleep() {
+        pending.clear(.codeChanged)
+        gate.wait()
     }
 
     private func publish() {

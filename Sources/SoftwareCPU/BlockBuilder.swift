@@ -20,10 +20,7 @@ func buildBlock(
     }
     guard let header = unsafe engine.code.reserve() else { return nil }
     // Mark first: a store by another vCPU after this line finds the mark and drops the block.
-    if !engine.memory.pageHoldsCode(page) {
-        engine.memory.markCode(page)
-        unsafe dropWriteEntries(cpu, physicalPage: page)
-    }
+    unsafe beginDecoding(cpu, engine, page: page)
     let mode = unsafe cpu.pointee.blockMode
     let bytes = unsafe UnsafeRawPointer(engine.hostBase + Int(truncatingIfNeeded: page))
     var offset = Int(truncatingIfNeeded: physical & 0xfff)

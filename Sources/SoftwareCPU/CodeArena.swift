@@ -1,5 +1,4 @@
 internal import CEngine
-internal import GuestMemory
 
 /// The decoded blocks of one engine.
 ///
@@ -77,9 +76,8 @@ final class CodeArena {
     }
 
     /// Drops every block of the physical page.
-    func invalidate(page: UInt64, _ memory: GuestMemory) {
+    func invalidate(page: UInt64) {
         invalidationCount &+= 1
-        memory.clearCode(page)
         for part in 0..<UInt64(64) {
             let slot = bucket(page: page, offset: part &<< 6)
             var header = unsafe buckets[slot]

@@ -14,6 +14,10 @@ final class EngineContext {
     /// CPUID leaves as the machine offers them.
     let cpuid: @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
     let code: CodeArena
+    /// What others say about pages with code, and this engine's number among them.
+    let mailbox: CodeMailbox
+    let observer: Int
+    var slowStores = SlowStores()
     /// The exit that `run` returns when the leave reason is `exit`.
     var pendingExit: VMExit = .budgetSpent
     /// What to do with the answer: see `SoftwareEngine.complete`.
@@ -54,6 +58,9 @@ final class EngineContext {
         self.events = events
         self.cpuid = cpuid
         self.code = CodeArena()
+        let mailbox = CodeMailbox(events)
+        self.mailbox = mailbox
+        self.observer = memory.observeCode { mailbox.leave(.init($0, $1)) }
     }
 }
 

@@ -269,16 +269,6 @@ private func scatter(
     }
 }
 
-/// A store outside the fast path: decoded instructions made from the page are void.
-private func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
-    let engine = unsafe context(cpu)
-    let physical =
-        unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
-    if engine.memory.pageHoldsCode(physical) {
-        engine.code.invalidate(page: physical, engine.memory)
-    }
-}
-
 @inline(never)
 func slowStoreInteger(
     _ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ byteCount: Int

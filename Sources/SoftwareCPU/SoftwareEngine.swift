@@ -82,6 +82,7 @@ public final class SoftwareEngine: CPUEngine {
 
     private func runLoop() -> VMExit {
         if engine.triple { return .shutdown }
+        unsafe readCodeMail(cpu, engine)
         if case .replayWrite = engine.exitAwaits { answer(0) }
         if engine.answered {
             engine.answered = false
@@ -122,6 +123,7 @@ public final class SoftwareEngine: CPUEngine {
                 if let exit = attend() { return exit }
             case LeaveReason.exit:
                 unsafe refundBudget(last)
+                if !engine.mailbox.isEmpty { unsafe readCodeMail(cpu, engine) }
                 return engine.pendingExit
             case LeaveReason.restart:
                 unsafe refundBudget(last)
@@ -139,6 +141,7 @@ public final class SoftwareEngine: CPUEngine {
 
     /// A block header saw a spent budget or a pending event.
     private func poll() -> VMExit? {
+        unsafe readCodeMail(cpu, engine)
         if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
             interruptWindowWanted = false
         }
@@ -147,9 +150,8 @@ public final class SoftwareEngine: CPUEngine {
 
     /// The exit that is due between two instructions, if any.
     private func attend() -> VMExit? {
-        if unsafe engine.events.current.rawValue & cpu.pointee.pendingMask != 0 {
-            return .eventsPending
-        }
+        let mask = unsafe cpu.pointee.pendingMask & ~PendingEvents.Events.codeChanged.rawValue
+        if engine.events.current.rawValue & mask != 0 { return .eventsPending }
         return unsafe cpu.pointee.budget <= 0 ? .budgetSpent : nil
     }
 

@@ -140,13 +140,17 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
 }
 
 /// Drops write permission of every entry for the physical page, so that the next store to it takes
-/// the slow path and sees that it holds code.
-func dropWriteEntries(_ cpu: CPU, physicalPage: UInt64) {
+/// the slow path and sees that it holds code. True if there was one.
+@discardableResult
+func dropWriteEntries(_ cpu: CPU, physicalPage: UInt64) -> Bool {
+    var held = false
     let entries = unsafe (cpu.bytes + CPUOffsets.tlb).assumingMemoryBound(to: TLBEntry.self)
     for index in 0..<Int(TLB_ENTRY_COUNT)
     where unsafe entries[index].physical & ~0xfff == physicalPage {
+        if unsafe entries[index].writeTag != .max { held = true }
         unsafe entries[index].writeTag = .max
     }
+    return held
 }
 
 /// Bits of CR0 (SDM volume 3, 2.5).

@@ -20,6 +20,8 @@ public import Synchronization
         public static let leave = Events(rawValue: 1 << 4)
         /// Drop translations of addresses: another vCPU asked for it.
         public static let flushTLB = Events(rawValue: 1 << 5)
+        /// Another vCPU or a device changed code: the engine deals with it by itself.
+        public static let codeChanged = Events(rawValue: 1 << 6)
     }
 
     /// The word itself, in memory of its own so that an engine may poll it through a pointer.

@@ -64,7 +64,10 @@ import Vocabulary
 
     @Test func writesToCodeAreTold() {
         let told = Mutex<[UInt64]>([])
-        memory.observeCodeWrites { page in told.withLock { $0.append(page) } }
+        let observer = memory.observeCode { change, page in
+            if change == .written { told.withLock { $0.append(page) } }
+        }
+        #expect(observer == 1)
         memory.markCode(0x1000)
         memory.markCode(0x2000)
         memory.write(.init(0x0fff), integer: UInt8(1))

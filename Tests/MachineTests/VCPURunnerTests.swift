@@ -21,7 +21,7 @@ import Vocabulary
             runner = VCPURunner(
                 index: VCPUIndex(rawValue: 0), engine: engine, surroundings: surroundings,
                 pending: pending, gate: gate, waitsForStartUp: waitsForStartUp,
-                nothingCanWake: { _ in nothingCanWake })
+                nothingCanWake: { _ in nothingCanWake }, sleepsDeeply: { _ in })
         }
 
         /// Raises `events` from another thread after a while.
