@@ -48,6 +48,7 @@ extension GuestMemory {
 
     /// Says that an engine is about to decode instructions from the page of `address`. To be
     /// called before the bytes are read. True if it was said before.
+    @discardableResult
     public func markCode(_ address: UInt64) -> Bool {
         insertFlags(.code, ofPageAt: address).contains(.code)
     }

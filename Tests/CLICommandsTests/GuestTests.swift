@@ -14,6 +14,18 @@ struct GuestTests {
         #expect(String(decoding: result.errors, as: UTF8.self) == "error\n")
     }
 
+    @Test(arguments: [2, 8, 64])
+    func processorsComeUpAndWork(count: Int) throws {
+        let script = """
+            nproc; for p in 1 2 3 4; do (for i in 1 2 3 4 5 6 7 8; do busybox true; done) & done; wait
+            dmesg | grep -cE 'BUG:|WARNING:|Oops|Call Trace|unchecked MSR|lockup'
+            """
+        let result = try Martlet.run([
+            "run", "--cpus", "\(count)", "--timeout", "240", "--", "sh", "-c", script,
+        ])
+        #expect(String(decoding: result.output, as: UTF8.self) == "\(count)\n0\n")
+    }
+
     @Test(arguments: [
         ("debian", "kvm"), ("debian-cloud", "kvm"), ("debian-rt", "kvm"),
         ("debian-backports", "kvm"), ("debian", "none"), ("debian-backports", "none"),

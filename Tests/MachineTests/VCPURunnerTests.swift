@@ -117,7 +117,7 @@ import Vocabulary
     }
 
     @Test func anApplicationProcessorWaitsForItsStart() {
-        let bench = Bench([.shutdown], waitsForStartUp: true)
+        let bench = Bench([.shutdown], waitsForStartUp: true, nothingCanWake: false)
         bench.surroundings.startUps = [.initialize, .startUp(vector: 0x9a), .startUp(vector: 1)]
         bench.later(.initialize)
         #expect(bench.runner.run() == .tripleFault)

@@ -146,7 +146,8 @@ final class OracleMachine {
         codeByteCount = code.count + exitJump.count
         endOfCode = Self.code + Self.codeOffset + UInt64(code.count) + 1
         // As `GuestMemory.wrote` would, without waiting for the engine to look.
-        engine.engine.code.invalidate(page: Self.codePhysical, memory)
+        memory.clearCode(Self.codePhysical)
+        engine.engine.code.invalidate(page: Self.codePhysical)
     }
     private var endOfCode: UInt64 = 0
     private var leaves = false
