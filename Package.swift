@@ -57,7 +57,8 @@ let package = Package(
         // Row 3.
         room("X86", ["Vocabulary"]),
         room(
-            "SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+            "SoftwareCPU",
+            ["CEngine", "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86"]),
         room("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
         room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
         room("Bus", ["Vocabulary", "HostIO"]),

@@ -66,11 +66,7 @@ struct RunCommand: ParsableCommand {
     /// Refuses what this version does not have, with what to do instead.
     func checkAvailability() throws {
         switch engine {
-        case .auto, .interpreter: break
-        case .translator:
-            throw XError(
-                .unsupported,
-                "the engine 'translator' is not there yet: use --engine interpreter or auto")
+        case .auto, .interpreter, .translator: break
         case .kvm:
             throw XError(
                 .unsupported,
@@ -95,6 +91,7 @@ struct RunCommand: ParsableCommand {
         var configuration = MachineConfiguration()
         configuration.processorCount = cpus
         configuration.memoryByteCount = memory.byteCount
+        configuration.engine = engine == .translator ? .translator : .interpreter
         configuration.platform = platform == .none ? .none : .kvm
         if let append { configuration.commandLine += " " + append }
         try configuration.validate()

@@ -80,6 +80,7 @@ public final class Machine: Sendable {
             let vcpu = VCPUIndex(UInt32(index))
             let engine = SoftwareEngine(
                 memory: memory, events: pending[index], tscOffset: counter.offset,
+                translation: configuration.engine == .translator ? .standard : .off,
                 cpuid: ProcessorModel(
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
                     isKVM: isKVM

@@ -10,6 +10,8 @@ public struct MachineConfiguration: Sendable {
     /// What runs the guest's instructions.
     public enum Engine: String, Sendable, CaseIterable {
         case interpreter
+        /// Host code of what runs often, the interpreter for the rest.
+        case translator
     }
 
     /// Virtual processors, 1 to 1 for now.

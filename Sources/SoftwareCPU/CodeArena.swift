@@ -26,6 +26,8 @@ final class CodeArena {
     private(set) var blockCount: UInt64 = 0
     private(set) var invalidationCount: UInt64 = 0
     private(set) var flushCount: UInt64 = 0
+    /// Makes host code of blocks; nil: they are interpreted.
+    var translator: Translator?
 
     init() {
         unsafe instructions = .allocate(capacity: Self.capacity)
@@ -87,6 +89,7 @@ final class CodeArena {
                 if unsafe UInt64(bitPattern: block.pointee.displacement) & ~0xfff == page {
                     let count = unsafe Int(truncatingIfNeeded: block.pointee.immediate) &+ 2
                     for index in 0..<count { unsafe block[index].handler = unsafe refetch }
+                    unsafe translator?.retire(block)
                 } else {
                     unsafe block.pointee.target = unsafe UnsafePointer(kept)
                     unsafe kept = unsafe block
@@ -94,12 +97,14 @@ final class CodeArena {
             }
             unsafe buckets[slot] = unsafe kept
         }
+        translator?.forgetLinks(page: page)
     }
 
     /// Drops everything. The caller flushes the jump cache and holds no instruction pointer.
     func flush() {
         flushCount &+= 1
         used = 0
+        translator?.reset()
         unsafe buckets.update(repeating: nil, count: Self.bucketCount)
     }
 
@@ -129,6 +134,23 @@ extension DecodedInstruction {
     }
 }
 
+extension DecodedInstruction {
+    /// Of a header: offset of its translation in code memory, 0 without one.
+    var translation: UInt32 {
+        get { unsafe UInt32(base) | UInt32(index) &<< 16 }
+        set {
+            unsafe base = UInt16(truncatingIfNeeded: newValue)
+            unsafe index = UInt16(truncatingIfNeeded: newValue &>> 16)
+        }
+    }
+
+    /// Of a header with a translation: from there to the entry that looks at no events.
+    var unpolledEntry: UInt16 {
+        get { unsafe segmentBase }
+        set { unsafe segmentBase = newValue }
+    }
+}
+
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
@@ -148,6 +170,17 @@ let blockHeader: InstructionHandler = { cpu, op in
     }
     unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
     return unsafe op + 1
+}
+
+/// The header of a block that is translated once it has been run often enough.
+let countingHeader: InstructionHandler = { cpu, op in
+    let header = unsafe UnsafeMutablePointer(mutating: op)
+    let runs = unsafe header.pointee.auxiliary &+ 1
+    unsafe header.pointee.auxiliary = runs
+    if unsafe _slowPath(runs >= translationThreshold(cpu)) {
+        return unsafe translateBlock(cpu, header)
+    }
+    return unsafe blockHeader(cpu, op)
 }
 
 /// Behind the last instruction of a block that does not end in a jump.

@@ -16,12 +16,11 @@ func jump(_ cpu: CPU, to rip: UInt64) -> Next {
     return unsafe lookUpBlock(cpu)
 }
 
-/// Jump cache entries of one page are neighbours, so that INVLPG finds them.
+/// Jump cache entries of one page are neighbours, so that INVLPG finds them; the hash is one that
+/// translated code computes in two instructions.
 @inline(__always)
 func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCacheEntry> {
-    let page = (linear &>> 12) & 63
-    let within = (linear ^ (linear &>> 6)) & 63
-    let slot = Int(truncatingIfNeeded: (page &<< 6) | within)
+    let slot = Int(truncatingIfNeeded: (linear &>> 4) & UInt64(JUMP_CACHE_ENTRY_COUNT &- 1))
     return unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(to: JumpCacheEntry.self)
         + slot
 }
@@ -85,6 +84,9 @@ func lookUpBlock(_ cpu: CPU) -> Next {
     unsafe entry.pointee.context =
         unsafe linear &>> 63 != 0 ? cpu.pointee.jumpContext.1 : cpu.pointee.jumpContext.0
     unsafe entry.pointee.instruction = unsafe UnsafePointer(header)
+    if let translator = engine.code.translator, let header = unsafe header {
+        unsafe entry.pointee.code = unsafe translator.continuation(of: header)
+    }
     return unsafe UnsafePointer(header)
 }
 

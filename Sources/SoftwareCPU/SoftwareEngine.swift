@@ -21,9 +21,11 @@ public final class SoftwareEngine: CPUEngine {
     ///   - memory: the guest's RAM, shared by all its engines.
     ///   - events: what others ask of this vCPU.
     ///   - tscOffset: added to the host's time-stamp counter.
+    ///   - translation: whether blocks become host code.
     ///   - cpuid: the machine's CPUID leaves; bits that mirror processor state are filled in here.
     public init(
         memory: GuestMemory, events: PendingEvents, tscOffset: UInt64 = 0,
+        translation: TranslationPolicy = .off,
         cpuid: @escaping @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
     ) {
         unsafe cpu = CPU.allocate(capacity: 1)
@@ -31,6 +33,9 @@ public final class SoftwareEngine: CPUEngine {
             unsafe $0.initialize(repeating: 0, count: MemoryLayout<CPUState>.size)
         }
         engine = EngineContext(memory: memory, events: events, cpuid: cpuid)
+        if case .afterRuns(let count) = translation {
+            engine.code.translator = try? Translator(threshold: count)
+        }
         // SAFETY: `engine` lives as long as `self`, and so does the state that points at it.
         unsafe cpu.pointee.context = unsafe Unmanaged.passUnretained(engine).toOpaque()
         unsafe cpu.pointee.pendingWord = unsafe UnsafeRawPointer(events.word).assumingMemoryBound(
@@ -111,6 +116,10 @@ public final class SoftwareEngine: CPUEngine {
                     unsafe op = unsafe next
                     unsafe last = unsafe next
                 }
+            }
+            if let translated = unsafe cpu.pointee.translatedLast {
+                unsafe last = unsafe translated
+                unsafe cpu.pointee.translatedLast = nil
             }
             switch unsafe cpu.pointee.leaveReason {
             case LeaveReason.fault:

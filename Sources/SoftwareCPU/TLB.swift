@@ -133,8 +133,8 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     .tag = .max
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
         to: JumpCacheEntry.self)
-    let first = Int(truncatingIfNeeded: (address &>> 12) & 63) &* 64
-    for index in first..<(first &+ 64) where unsafe (jumps[index].address ^ address) &>> 12 == 0 {
+    let first = Int(truncatingIfNeeded: (address &>> 12) & 15) &* 256
+    for index in first..<(first &+ 256) where unsafe (jumps[index].address ^ address) &>> 12 == 0 {
         unsafe jumps[index].context = .max
     }
 }

@@ -108,7 +108,8 @@ typedef struct JumpCacheEntry {
     uint64_t address;
     uint64_t context;
     const DecodedInstruction *_Nullable instruction;
-    uint64_t reserved;
+    /// Where translated code goes on with it: the block's translation, or the way back to the run loop.
+    uint64_t code;
 } JumpCacheEntry;
 
 typedef struct CPUState {
@@ -134,6 +135,12 @@ typedef struct CPUState {
     const DecodedInstruction *_Nullable block;
     /// Points to the atomic word of `PendingEvents`.
     const uint32_t *_Nonnull pendingWord;
+
+    /// The instruction whose handler translated code called last before it left with nothing to go on with.
+    const DecodedInstruction *_Nullable translatedLast;
+    /// The vector registers are in the host's: `xmm` is out of date. Only within translated code.
+    uint32_t vectorsResident;
+    uint32_t reserved0;
 
     /// Instruction pointer (not linear address); up to date only outside the run loop.
     uint64_t rip;
@@ -238,6 +245,20 @@ enum {
     CPU_OFFSET_ZERO = __builtin_offsetof(CPUState, zero),
     CPU_OFFSET_CODE_PAGE = __builtin_offsetof(CPUState, codePage),
     CPU_OFFSET_STATUS_FLAGS = __builtin_offsetof(CPUState, statusFlags),
+    CPU_OFFSET_PENDING_MASK = __builtin_offsetof(CPUState, pendingMask),
+    CPU_OFFSET_BUDGET = __builtin_offsetof(CPUState, budget),
+    CPU_OFFSET_BLOCK = __builtin_offsetof(CPUState, block),
+    CPU_OFFSET_PENDING_WORD = __builtin_offsetof(CPUState, pendingWord),
+    CPU_OFFSET_TRANSLATED_LAST = __builtin_offsetof(CPUState, translatedLast),
+    CPU_OFFSET_VECTORS_RESIDENT = __builtin_offsetof(CPUState, vectorsResident),
+    CPU_OFFSET_RIP = __builtin_offsetof(CPUState, rip),
+    CPU_OFFSET_MXCSR = __builtin_offsetof(CPUState, mxcsr),
+    CPU_OFFSET_X87_RESIDENT = __builtin_offsetof(CPUState, x87Resident),
+    CPU_OFFSET_X87_OPCODE = __builtin_offsetof(CPUState, x87Opcode),
+    CPU_OFFSET_X87_INSTRUCTION_POINTER = __builtin_offsetof(CPUState, x87InstructionPointer),
+    CPU_OFFSET_X87_INSTRUCTION_SELECTOR = __builtin_offsetof(CPUState, x87InstructionSelector),
+    CPU_OFFSET_X87_DATA_POINTER = __builtin_offsetof(CPUState, x87DataPointer),
+    CPU_OFFSET_X87_DATA_SELECTOR = __builtin_offsetof(CPUState, x87DataSelector),
     CPU_OFFSET_TLB_CONTEXT = __builtin_offsetof(CPUState, tlbContext),
     CPU_OFFSET_JUMP_CONTEXT = __builtin_offsetof(CPUState, jumpContext),
     CPU_OFFSET_LEGACY_BASE = __builtin_offsetof(CPUState, legacyBase),

@@ -1,0 +1,247 @@
+/// A general-purpose register of the host, by its number in instructions.
+struct HostRegister: Equatable, Sendable {
+    var number: UInt8
+
+    static let rax = HostRegister(number: 0)
+    static let rcx = HostRegister(number: 1)
+    static let rdx = HostRegister(number: 2)
+    static let rbx = HostRegister(number: 3)
+    static let rsp = HostRegister(number: 4)
+    static let rbp = HostRegister(number: 5)
+    static let rsi = HostRegister(number: 6)
+    static let rdi = HostRegister(number: 7)
+    static let r10 = HostRegister(number: 10)
+    static let r11 = HostRegister(number: 11)
+    static let r12 = HostRegister(number: 12)
+    static let r13 = HostRegister(number: 13)
+    static let r14 = HostRegister(number: 14)
+    static let r15 = HostRegister(number: 15)
+}
+
+/// Base + index * scale + displacement in the host's address space.
+struct HostAddress: Equatable, Sendable {
+    var base: HostRegister?
+    /// Not RSP.
+    var index: HostRegister?
+    /// 0 to 3.
+    var scaleShift: UInt8 = 0
+    var displacement: Int32 = 0
+}
+
+/// What ModRM.rm says.
+enum HostPlace: Sendable {
+    /// A general-purpose or vector register.
+    case register(UInt8)
+    case memory(HostAddress)
+}
+
+/// Prefixes and opcode of a host instruction.
+struct HostOpcode: Sendable {
+    /// Opcode map: 0 one byte, 1 0F, 2 0F38, 3 0F3A.
+    var map: UInt8 = 0
+    var opcode: UInt8
+    var isWide = false
+    /// 66, as operand size or as part of the opcode.
+    var hasOperandSizePrefix = false
+    /// F2, F3 or 0.
+    var repeatPrefix: UInt8 = 0
+    var isLocked = false
+    /// A REX prefix even without bits: byte registers 4 to 7 are SPL to DIL.
+    var needsREX = false
+
+    init(_ opcode: UInt8, map: UInt8 = 0, wide: Bool = false) {
+        self.opcode = opcode
+        self.map = map
+        isWide = wide
+    }
+}
+
+/// Condition codes of the host, as in opcodes.
+enum HostCondition: UInt8, Sendable {
+    case overflow = 0
+    case carry = 2
+    case equal = 4
+    case notEqual = 5
+    case belowOrEqual = 6
+    case aboveOrEqual = 3
+    case lessOrEqual = 14
+}
+
+/// Writes host instructions into code memory (SDM volume 2, 2.1 and 2.2).
+///
+/// What does not fit is dropped, and `isFull` says so: the caller looks once, at the end.
+struct Assembler {
+    /// A 32-bit relative displacement to be filled in: the offset of its first byte.
+    typealias Patch = Int
+
+    private let memory: CodeMemory
+    /// The offset of the next byte.
+    private(set) var position: Int
+    private let limit: Int
+    private(set) var isFull = false
+
+    init(_ memory: CodeMemory, at position: Int, limit: Int = CodeMemory.byteCount) {
+        self.memory = memory
+        self.position = position
+        self.limit = limit
+    }
+
+    // MARK: Bytes
+
+    mutating func byte(_ value: UInt8) {
+        if position >= limit {
+            isFull = true
+            return
+        }
+        unsafe memory.writable[position] = value
+        position &+= 1
+    }
+
+    mutating func bytes(_ values: UInt8...) {
+        for value in values { byte(value) }
+    }
+
+    mutating func integer32(_ value: Int32) {
+        var rest = UInt32(bitPattern: value)
+        for _ in 0..<4 {
+            byte(UInt8(truncatingIfNeeded: rest))
+            rest &>>= 8
+        }
+    }
+
+    mutating func integer64(_ value: UInt64) {
+        integer32(Int32(truncatingIfNeeded: value))
+        integer32(Int32(truncatingIfNeeded: value &>> 32))
+    }
+
+    /// No-operations up to a multiple of 16 bytes.
+    mutating func align() {
+        while position & 15 != 0, !isFull { byte(0x90) }
+    }
+
+    // MARK: Instructions
+
+    /// An instruction with ModRM; an immediate follows separately.
+    mutating func instruction(_ opcode: HostOpcode, register: UInt8, _ place: HostPlace) {
+        if opcode.isLocked { byte(0xf0) }
+        if opcode.hasOperandSizePrefix { byte(0x66) }
+        if opcode.repeatPrefix != 0 { byte(opcode.repeatPrefix) }
+        var rex: UInt8 = opcode.isWide ? 8 : 0
+        rex |= (register & 8) &>> 1
+        switch place {
+        case .register(let number): rex |= (number & 8) &>> 3
+        case .memory(let address):
+            if let base = address.base { rex |= (base.number & 8) &>> 3 }
+            if let index = address.index { rex |= (index.number & 8) &>> 2 }
+        }
+        if rex != 0 || opcode.needsREX { byte(0x40 | rex) }
+        switch opcode.map {
+        case 1: byte(0x0f)
+        case 2: bytes(0x0f, 0x38)
+        case 3: bytes(0x0f, 0x3a)
+        default: break
+        }
+        byte(opcode.opcode)
+        let field = (register & 7) &<< 3
+        switch place {
+        case .register(let number): byte(0xc0 | field | number & 7)
+        case .memory(let address): memoryOperand(address, field)
+        }
+    }
+
+    private mutating func memoryOperand(_ address: HostAddress, _ field: UInt8) {
+        guard let base = address.base else {
+            let index = address.index.map { $0.number & 7 } ?? 4
+            bytes(field | 4, address.scaleShift &<< 6 | index &<< 3 | 5)
+            integer32(address.displacement)
+            return
+        }
+        let low = base.number & 7
+        let mode: UInt8
+        if address.displacement == 0, low != 5 {
+            mode = 0
+        } else {
+            mode = Int32(Int8(truncatingIfNeeded: address.displacement)) == address.displacement
+                ? 0x40 : 0x80
+        }
+        if address.index != nil || low == 4 {
+            let index = address.index.map { $0.number & 7 } ?? 4
+            bytes(mode | field | 4, address.scaleShift &<< 6 | index &<< 3 | low)
+        } else {
+            byte(mode | field | low)
+        }
+        if mode == 0x40 { byte(UInt8(truncatingIfNeeded: address.displacement)) }
+        if mode == 0x80 { integer32(address.displacement) }
+    }
+
+    /// MOV between 64-bit registers.
+    mutating func move(_ target: HostRegister, _ source: HostRegister) {
+        instruction(
+            HostOpcode(0x8b, wide: true), register: target.number, .register(source.number))
+    }
+
+    /// MOV of 64 bits from memory.
+    mutating func load(_ target: HostRegister, _ address: HostAddress) {
+        instruction(HostOpcode(0x8b, wide: true), register: target.number, .memory(address))
+    }
+
+    /// MOV of 64 bits to memory.
+    mutating func store(_ address: HostAddress, _ source: HostRegister) {
+        instruction(HostOpcode(0x89, wide: true), register: source.number, .memory(address))
+    }
+
+    /// MOV of a 64-bit constant.
+    mutating func move(_ target: HostRegister, constant: UInt64) {
+        if constant &>> 32 == 0 {
+            if target.number >= 8 { byte(0x41) }
+            byte(0xb8 | target.number & 7)
+            integer32(Int32(truncatingIfNeeded: constant))
+            return
+        }
+        bytes(target.number >= 8 ? 0x49 : 0x48, 0xb8 | target.number & 7)
+        integer64(constant)
+    }
+
+    mutating func loadAddress(_ target: HostRegister, _ address: HostAddress, wide: Bool = true) {
+        instruction(HostOpcode(0x8d, wide: wide), register: target.number, .memory(address))
+    }
+
+    /// LEA of an offset in code memory.
+    mutating func loadAddress(_ target: HostRegister, ofCode patch: inout Patch) {
+        bytes(target.number >= 8 ? 0x4c : 0x48, 0x8d, 0x05 | (target.number & 7) &<< 3)
+        patch = position
+        integer32(0)
+    }
+
+    // MARK: Control
+
+    mutating func jump() -> Patch {
+        byte(0xe9)
+        integer32(0)
+        return position &- 4
+    }
+
+    mutating func jump(_ condition: HostCondition) -> Patch { jump(code: condition.rawValue) }
+
+    /// Jcc by the low four bits of its opcode.
+    mutating func jump(code: UInt8) -> Patch {
+        bytes(0x0f, 0x80 | code & 15)
+        integer32(0)
+        return position &- 4
+    }
+
+    mutating func jump(to offset: Int) { bind(jump(), to: offset) }
+
+    /// Fills a displacement in: it leads to `offset`.
+    func bind(_ patch: Patch, to offset: Int) {
+        guard patch >= 0, patch &+ 4 <= limit else { return }
+        var rest = UInt32(truncatingIfNeeded: offset &- (patch &+ 4))
+        for index in 0..<4 {
+            unsafe memory.writable[patch &+ index] = UInt8(truncatingIfNeeded: rest)
+            rest &>>= 8
+        }
+    }
+
+    /// Fills a displacement in: it leads here.
+    func bind(_ patch: Patch) { bind(patch, to: position) }
+}

@@ -1,0 +1,255 @@
+internal import CEngine
+internal import X86
+
+// The way through a block, and the instructions that are the same on the host.
+
+extension BlockTranslation {
+    /// Makes the translation. `instructions` are the block's, nil where bytes do not decode.
+    mutating func translate(
+        _ instructions: [Instruction?], _ page: UnsafeRawBufferPointer
+    ) -> Entries {
+        var kinds = instructions.map { TranslationKind($0, vectors: availability) }
+        for index in kinds.indices where !isPossible(kinds[index], instructions[index], index) {
+            kinds[index] = .handler
+        }
+        let usesVectors = kinds.contains { if case .vector = $0 { true } else { false } }
+        let uses = zip(kinds, instructions).map { $0.flagUse($1) }
+        let liveness = FlagLiveness(uses)
+        let entries = begin(usesVectors: usesVectors)
+        for (number, kind) in kinds.enumerated() {
+            index = number
+            guard let instruction = instructions[number], !isHandler(kind) else {
+                handlerCount += 1
+                if number == kinds.count - 1 {
+                    exit(to: number)
+                    finish()
+                    return entries
+                }
+                callHandler()
+                continue
+            }
+            let start = Int(unsafe op(number).pointee.pageOffset)
+            let bytes = unsafe GuestBytes(
+                UnsafeRawBufferPointer(rebasing: page[min(start, page.count)...]), instruction)
+            if kind.endsBlock {
+                emitTransfer(kind, instruction)
+                finish()
+                return entries
+            }
+            let use = uses[number]
+            let needsFlags =
+                use.reads || use.changes && !use.replaces && liveness.wanted[number]
+            emit(kind, instruction, bytes, needsFlags: needsFlags)
+            if use.changes { flagsAreInHost = true }
+            endMisses()
+            if use.changes, liveness.inState[number] { SharedRoutines.saveFlags(&assembler) }
+        }
+        index = count
+        emitFallThrough()
+        finish()
+        return entries
+    }
+
+    private func isHandler(_ kind: TranslationKind) -> Bool {
+        if case .handler = kind { true } else { false }
+    }
+
+    /// The encoding of the host can say it.
+    private func isPossible(
+        _ kind: TranslationKind, _ instruction: Instruction?, _ index: Int
+    ) -> Bool {
+        guard let instruction else { return false }
+        if case .nothing = kind { return true }
+        let offset = Int(unsafe op(index).pointee.pageOffset)
+        if instruction.hasMemoryOperand {
+            guard let access = GuestAccess(instruction, pageOffset: offset) else { return false }
+            if case .loadAddress = kind { return true }
+            if access.byteCount == 0 { return false }
+        }
+        return !hasConflictingHighByte(instruction)
+    }
+
+    /// AH to BH go without a REX prefix only.
+    private func hasConflictingHighByte(_ instruction: Instruction) -> Bool {
+        let operands = [instruction.operand0, instruction.operand1, instruction.operand2]
+        let hasHighByte = operands.contains {
+            if case .register(.highByte, _) = $0 { true } else { false }
+        }
+        if !hasHighByte { return false }
+        if instruction.hasMemoryOperand { return true }
+        // The other register may be one that the host keeps above the eighth.
+        return operands.contains {
+            if case .register(.general, 4) = $0 { true } else { false }
+        }
+    }
+
+    private mutating func emit(
+        _ kind: TranslationKind, _ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool
+    ) {
+        switch kind {
+        case .same, .vector: emitSame(instruction, bytes, needsFlags: needsFlags)
+        case .loadAddress: emitLoadAddress(instruction)
+        case .push: emitPush(instruction)
+        case .pop: emitPop(instruction)
+        case .leave: emitLeave()
+        case .divide: emitDivide(instruction, bytes)
+        case .nothing, .handler, .conditionalJump, .jump, .call, .ret: break
+        }
+    }
+
+    // MARK: The same on the host
+
+    private mutating func emitSame(
+        _ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool
+    ) {
+        let form = instruction.form
+        var opcode = HostOpcode(bytes.opcode, map: bytes.map, wide: bytes.isWide)
+        opcode.hasOperandSizePrefix =
+            form.mandatoryPrefix == 2
+            || bytes.hasOperandSizePrefix && !(form.mandatoryPrefix == 1)
+        if form.mandatoryPrefix == 3 { opcode.repeatPrefix = 0xf3 }
+        if form.mandatoryPrefix == 4 { opcode.repeatPrefix = 0xf2 }
+        opcode.isLocked = instruction.prefixes.contains(.lock)
+        guard form.hasModRM || form.addsRegister else {
+            if needsFlags { requireFlags() }
+            emitImplied(opcode, bytes)
+            return
+        }
+        var pool: [HostRegister] = [.r11, .r10]
+        var place = HostPlace.register(0)
+        if instruction.hasMemoryOperand {
+            guard let access = access(instruction) else { return }
+            let operand = probe(
+                access, write: Self.writesMemory(instruction),
+                inFirst: needsFlags || Self.needsAlignment(instruction))
+            if Self.needsAlignment(instruction) { requireAlignment(.r10) }
+            place = .memory(operand.address)
+            pool = [operand.free]
+        }
+        if needsFlags { requireFlags() }
+        var scratch = ScratchRegisters(free: pool)
+        var register = (bytes.modRM &>> 3) & 7
+        switch form.registerField {
+        case .general:
+            register = scratch.number(
+                bytes.register, isByte: form.hasByteRegisterField, bytes, &opcode)
+        case .some: register = bytes.register
+        case nil: break
+        }
+        if form.addsRegister {
+            let isByte = bytes.map == 0 && bytes.opcode & 0xf8 == 0xb0
+            register = scratch.number(bytes.opcodeRegister, isByte: isByte, bytes, &opcode)
+        } else if !instruction.hasMemoryOperand {
+            place = .register(
+                form.registerOrMemoryField == .general
+                    ? scratch.number(
+                        bytes.registerOrMemory, isByte: form.hasByteRegisterOrMemoryField, bytes,
+                        &opcode)
+                    : bytes.registerOrMemory)
+        }
+        for (host, guest) in scratch.held {
+            assembler.load(host, HostLayout.generalRegister(Int(guest)))
+        }
+        if form.addsRegister {
+            emitOpcodeRegister(opcode, instruction, bytes, register)
+        } else {
+            assembler.instruction(opcode, register: register, place)
+        }
+        for byte in bytes.immediate { assembler.byte(byte) }
+        let written = Self.writtenRegisters(instruction)
+        for (host, guest) in scratch.held where written.contains(guest) {
+            assembler.store(HostLayout.generalRegister(Int(guest)), host)
+        }
+    }
+
+    /// Scratch registers that stand for guest registers which stay in `CPUState`.
+    private struct ScratchRegisters {
+        var free: [HostRegister]
+        private(set) var held: [(host: HostRegister, guest: UInt8)] = []
+
+        init(free: [HostRegister]) { self.free = free }
+
+        /// The host's number of a general-purpose register operand.
+        mutating func number(
+            _ guest: UInt8, isByte: Bool, _ bytes: GuestBytes, _ opcode: inout HostOpcode
+        ) -> UInt8 {
+            // AH to BH.
+            if isByte, bytes.rex == 0, guest >= 4, guest < 8 { return guest }
+            let host = host(guest).number
+            if isByte, host >= 4 { opcode.needsREX = true }
+            return host
+        }
+
+        private mutating func host(_ guest: UInt8) -> HostRegister {
+            if let host = HostLayout.host(guest) { return host }
+            if let known = held.first(where: { $0.guest == guest }) { return known.host }
+            let host = free.popLast() ?? .r11
+            held.append((host, guest))
+            return host
+        }
+    }
+
+    /// Accumulator forms with an immediate, and instructions without operands.
+    private mutating func emitImplied(_ opcode: HostOpcode, _ bytes: GuestBytes) {
+        if opcode.hasOperandSizePrefix { assembler.byte(0x66) }
+        if opcode.isWide { assembler.byte(0x48) }
+        if bytes.map != 0 { assembler.byte(0x0f) }
+        assembler.byte(bytes.opcode)
+        for byte in bytes.immediate { assembler.byte(byte) }
+    }
+
+    /// The register is in the opcode: BSWAP, MOV of an immediate, XCHG with the accumulator.
+    private mutating func emitOpcodeRegister(
+        _ opcode: HostOpcode, _ instruction: Instruction, _ bytes: GuestBytes, _ host: UInt8
+    ) {
+        if instruction.mnemonic == .xchg {
+            var exchange = opcode
+            exchange.opcode = 0x87
+            assembler.instruction(exchange, register: 0, .register(host))
+            return
+        }
+        if opcode.hasOperandSizePrefix { assembler.byte(0x66) }
+        let rex = (opcode.isWide ? 8 : 0) | (host & 8) &>> 3
+        if rex != 0 || opcode.needsREX { assembler.byte(0x40 | rex) }
+        if bytes.map != 0 { assembler.byte(0x0f) }
+        assembler.byte(bytes.opcode & 0xf8 | host & 7)
+    }
+
+    /// The memory operand of the current instruction.
+    func access(_ instruction: Instruction) -> GuestAccess? {
+        GuestAccess(instruction, pageOffset: Int(unsafe op(index).pointee.pageOffset))
+    }
+
+    /// The memory operand is written.
+    private static func writesMemory(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .cmp, .test, .bt, .mul, .div, .idiv: return false
+        case .imul: return false
+        case .xchg, .xadd, .cmpxchg: return true
+        default: return instruction.operand0 == .memory
+        }
+    }
+
+    /// A vector operand that raises #GP unless it is a multiple of 16.
+    private static func needsAlignment(_ instruction: Instruction) -> Bool {
+        guard instruction.memory.byteCount == 16 else { return false }
+        switch instruction.mnemonic {
+        case .movups, .movupd, .movdqu, .lddqu, .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm:
+            return false
+        default: return true
+        }
+    }
+
+    /// General-purpose registers that the instruction names and may change.
+    private static func writtenRegisters(_ instruction: Instruction) -> [UInt8] {
+        var operands: [Operand] = []
+        switch instruction.mnemonic {
+        case .cmp, .test, .bt, .mul: break
+        case .xchg, .xadd: operands = [instruction.operand0, instruction.operand1]
+        default: operands = [instruction.operand0]
+        }
+        return operands.compactMap {
+            if case .register(.general, let number) = $0 { number } else { nil }
+        }
+    }
+}

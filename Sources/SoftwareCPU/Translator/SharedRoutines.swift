@@ -1,0 +1,254 @@
+internal import CEngine
+
+/// The routines that all translations share, at the start of code memory.
+///
+/// Inside translated code the host's stack holds, above RSP: the address to resume at, the
+/// instruction whose handler runs, and one word of scratch space.
+struct SharedRoutines {
+    /// From the run loop, with the C arguments of a handler. R11: where to go.
+    var enter = 0
+    /// Back to the run loop. R10: what it goes on with. The guest's registers are in the host's.
+    var leave = 0
+    /// Runs the handler of the instruction R10 and goes on at R11, or back to the run loop.
+    var call = 0
+    /// The same for blocks that have the vector registers in the host's.
+    var callWithVectors = 0
+    /// Brings the vector registers into the host's and goes on at R11. While an exception is not
+    /// masked: back to the run loop with R10.
+    var loadVectors = 0
+    /// The header R10 looks at the budget and the pending events, and decides.
+    var poll = 0
+    /// Looks the block at the linear address R10 up.
+    var lookUp = 0
+    /// A jump cache entry's block is not translated. R11: the entry.
+    var interpret = 0
+
+    /// Bytes of the frame below the saved registers.
+    private static let frame: UInt8 = 24
+    static let scratchSlot = HostAddress(base: .rsp, displacement: 16)
+    private static let resumeSlot = HostAddress(base: .rsp)
+    private static let instructionSlot = HostAddress(base: .rsp, displacement: 8)
+    private static let saved: [HostRegister] = [.rbx, .rbp, .r12, .r13, .r14, .r15]
+
+    init(_ assembler: inout Assembler) {
+        enter = assembler.position
+        emitEnter(&assembler)
+        assembler.align()
+        leave = assembler.position
+        emitLeave(&assembler)
+        assembler.align()
+        call = assembler.position
+        emitCall(&assembler, vectors: false)
+        assembler.align()
+        callWithVectors = assembler.position
+        emitCall(&assembler, vectors: true)
+        assembler.align()
+        loadVectors = assembler.position
+        emitLoadVectors(&assembler)
+        assembler.align()
+        poll = assembler.position
+        unsafe emitAway(&assembler, to: blockHeader)
+        assembler.align()
+        lookUp = assembler.position
+        assembler.store(HostLayout.field(Int(CPU_OFFSET_RIP)), .r10)
+        unsafe emitAway(&assembler, to: lookUpHandler)
+        assembler.align()
+        interpret = assembler.position
+        assembler.load(.r10, HostLayout.jumpInstruction(.r11))
+        assembler.jump(to: leave)
+        assembler.align()
+    }
+
+    private func emitEnter(_ assembler: inout Assembler) {
+        for register in Self.saved { push(&assembler, register) }
+        // SUB RSP, frame: the stack is a multiple of 16 again.
+        assembler.bytes(0x48, 0x83, 0xec, Self.frame)
+        assembler.loadAddress(
+            HostLayout.state, HostAddress(base: .rdi, displacement: HostLayout.bias))
+        loadRegisters(&assembler)
+        jumpRegister(&assembler, .r11)
+    }
+
+    private func emitLeave(_ assembler: inout Assembler) {
+        storeRegisters(&assembler)
+        storeVectorsIfResident(&assembler)
+        assembler.move(.rax, .r10)
+        emitReturn(&assembler)
+    }
+
+    private func emitReturn(_ assembler: inout Assembler) {
+        assembler.bytes(0x48, 0x83, 0xc4, Self.frame)
+        for register in Self.saved.reversed() { pop(&assembler, register) }
+        assembler.byte(0xc3)
+    }
+
+    /// To a handler with the instruction R10, and back to the run loop with what it returns.
+    private func emitAway(_ assembler: inout Assembler, to handler: InstructionHandler) {
+        storeRegisters(&assembler)
+        storeVectorsIfResident(&assembler)
+        arguments(&assembler)
+        assembler.move(.rax, constant: unsafe address(of: handler))
+        assembler.bytes(0xff, 0xd0)
+        assembler.bytes(0x48, 0x85, 0xc0)
+        let hasNext = assembler.jump(.notEqual)
+        // Nothing of the block has been run.
+        assembler.load(.r10, HostLayout.block)
+        assembler.store(HostLayout.translatedLast, .r10)
+        assembler.bind(hasNext)
+        emitReturn(&assembler)
+    }
+
+    private func emitCall(_ assembler: inout Assembler, vectors: Bool) {
+        storeRegisters(&assembler)
+        assembler.store(Self.resumeSlot, .r11)
+        assembler.store(Self.instructionSlot, .r10)
+        storeVectorsIfResident(&assembler)
+        arguments(&assembler)
+        // CALL [R10]: the handler is the first field.
+        assembler.instruction(
+            HostOpcode(0xff), register: 2, .memory(HostAddress(base: .r10)))
+        assembler.load(.r10, Self.instructionSlot)
+        unsafe assembler.loadAddress(
+            .r11,
+            HostAddress(base: .r10, displacement: Int32(MemoryLayout<DecodedInstruction>.stride)))
+        assembler.instruction(HostOpcode(0x3b, wide: true), register: 0, .register(11))
+        let elsewhere = assembler.jump(.notEqual)
+        // The block may have been dropped meanwhile.
+        assembler.move(.r10, constant: unsafe address(of: refetch))
+        assembler.instruction(
+            HostOpcode(0x39, wide: true), register: 10, .memory(HostAddress(base: .rax)))
+        let dropped = assembler.jump(.equal)
+        var unmasked: Assembler.Patch?
+        if vectors {
+            // An unmasked exception is for the interpreter.
+            unmasked = testMasks(&assembler, .r10)
+            loadVectorRegisters(&assembler)
+        }
+        loadRegisters(&assembler)
+        restoreFlags(&assembler)
+        assembler.instruction(HostOpcode(0xff), register: 4, .memory(Self.resumeSlot))
+        assembler.bind(elsewhere)
+        // Nothing to go on with: the run loop has to know how far the block came.
+        assembler.bytes(0x48, 0x85, 0xc0)
+        let hasNext = assembler.jump(.notEqual)
+        assembler.load(.r10, Self.instructionSlot)
+        assembler.store(HostLayout.translatedLast, .r10)
+        assembler.bind(hasNext)
+        assembler.bind(dropped)
+        if let unmasked { assembler.bind(unmasked) }
+        emitReturn(&assembler)
+    }
+
+    private func emitLoadVectors(_ assembler: inout Assembler) {
+        push(&assembler, .rax)
+        // The state register is not moved by the push.
+        assembler.instruction(HostOpcode(0x8b), register: 0, .memory(HostLayout.mxcsr))
+        assembler.bytes(0xf7, 0xd0)
+        assembler.byte(0xa9)
+        assembler.integer32(0x1f80)
+        pop(&assembler, .rax)
+        assembler.bind(assembler.jump(.notEqual), to: leave)
+        loadVectorRegisters(&assembler)
+        jumpRegister(&assembler, .r11)
+    }
+
+    /// Leaves by the patch that is returned when the guest does not mask all exceptions.
+    private func testMasks(
+        _ assembler: inout Assembler, _ scratch: HostRegister
+    ) -> Assembler.Patch {
+        assembler.instruction(
+            HostOpcode(0x8b), register: scratch.number, .memory(HostLayout.mxcsr))
+        assembler.instruction(HostOpcode(0xf7), register: 2, .register(scratch.number))
+        assembler.instruction(HostOpcode(0xf7), register: 0, .register(scratch.number))
+        assembler.integer32(0x1f80)
+        return assembler.jump(.notEqual)
+    }
+
+    private func loadVectorRegisters(_ assembler: inout Assembler) {
+        for number in 0..<16 {
+            assembler.instruction(
+                HostOpcode(0x28, map: 1), register: UInt8(number),
+                .memory(HostLayout.vectorRegister(number)))
+        }
+        // MOV DWORD, 1.
+        assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
+        assembler.integer32(1)
+    }
+
+    private func storeVectorsIfResident(_ assembler: inout Assembler) {
+        assembler.instruction(HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
+        assembler.byte(0)
+        let absent = assembler.jump(.equal)
+        for number in 0..<16 {
+            assembler.instruction(
+                HostOpcode(0x29, map: 1), register: UInt8(number),
+                .memory(HostLayout.vectorRegister(number)))
+        }
+        assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
+        assembler.integer32(0)
+        assembler.bind(absent)
+    }
+
+    private func loadRegisters(_ assembler: inout Assembler) {
+        for (guest, host) in HostLayout.residents {
+            assembler.load(host, HostLayout.generalRegister(guest))
+        }
+    }
+
+    private func storeRegisters(_ assembler: inout Assembler) {
+        for (guest, host) in HostLayout.residents {
+            assembler.store(HostLayout.generalRegister(guest), host)
+        }
+    }
+
+    /// The arguments of a handler: the state, and the instruction R10.
+    private func arguments(_ assembler: inout Assembler) {
+        assembler.loadAddress(
+            .rdi, HostAddress(base: HostLayout.state, displacement: -HostLayout.bias))
+        assembler.move(.rsi, .r10)
+    }
+
+    /// The guest's arithmetic flags into the host's, by way of R11.
+    private func restoreFlags(_ assembler: inout Assembler) {
+        Self.restoreFlags(&assembler)
+    }
+
+    static func restoreFlags(_ assembler: inout Assembler) {
+        assembler.move(.r11, .rax)
+        assembler.instruction(HostOpcode(0x8b), register: 0, .memory(HostLayout.statusFlags))
+        // ADD AL, 0x7f sets OF from bit 0; SAHF the others.
+        assembler.bytes(0x04, 0x7f, 0x9e)
+        assembler.move(.rax, .r11)
+    }
+
+    /// The host's arithmetic flags into the guest's, by way of R10.
+    static func saveFlags(_ assembler: inout Assembler) {
+        assembler.move(.r10, .rax)
+        // LAHF; SETO AL; MOVZX EAX, AX.
+        assembler.bytes(0x9f, 0x0f, 0x90, 0xc0, 0x0f, 0xb7, 0xc0)
+        assembler.store(HostLayout.statusFlags, .rax)
+        assembler.move(.rax, .r10)
+    }
+
+    private func push(_ assembler: inout Assembler, _ register: HostRegister) {
+        if register.number >= 8 { assembler.byte(0x41) }
+        assembler.byte(0x50 | register.number & 7)
+    }
+
+    private func pop(_ assembler: inout Assembler, _ register: HostRegister) {
+        if register.number >= 8 { assembler.byte(0x41) }
+        assembler.byte(0x58 | register.number & 7)
+    }
+
+    private func jumpRegister(_ assembler: inout Assembler, _ register: HostRegister) {
+        assembler.instruction(HostOpcode(0xff), register: 4, .register(register.number))
+    }
+}
+
+/// The address of a handler's code.
+func address(of handler: InstructionHandler) -> UInt64 {
+    unsafe UInt64(UInt(bitPattern: unsafeBitCast(handler, to: UnsafeRawPointer.self)))
+}
+
+/// `lookUpBlock` with the shape of a handler.
+private let lookUpHandler: InstructionHandler = { cpu, _ in unsafe lookUpBlock(cpu) }

@@ -1,0 +1,112 @@
+internal import X86
+
+/// How a block's translation carries an instruction out.
+enum TranslationKind {
+    /// By its handler.
+    case handler
+    /// It does nothing.
+    case nothing
+    /// The same instruction on the host, registers and memory operand replaced.
+    case same
+    /// The same for vector registers.
+    case vector
+    case loadAddress
+    case push, pop, leave
+    case divide
+    case conditionalJump, jump, call, ret
+
+    /// - Parameters:
+    ///   - instruction: nil is what does not decode.
+    init(
+        _ instruction: Instruction?, vectors: VectorAvailability
+    ) {
+        guard let instruction else {
+            self = .handler
+            return
+        }
+        self = Self.choose(instruction, vectors)
+    }
+
+    private static func choose(
+        _ instruction: Instruction, _ vectors: VectorAvailability
+    ) -> TranslationKind {
+        let form = instruction.form
+        switch instruction.mnemonic {
+        case .nop, .prefetch, .prefetchw, .prefetchnta, .prefetcht0, .prefetcht1, .prefetcht2:
+            return .nothing
+        case .add, .or, .adc, .sbb, .and, .sub, .xor, .cmp, .test, .inc, .dec, .neg, .not, .rol,
+            .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd, .imul, .mul, .movzx, .movsx, .movsxd,
+            .bsf, .bsr, .setcc, .cmovcc, .xchg, .xadd, .cmpxchg, .cmpxchg8b, .cmpxchg16b, .popcnt,
+            .crc32, .movnti, .bswap, .cbw, .cwd, .cmc, .clc, .stc, .lahf, .sahf, .lfence, .sfence,
+            .mfence:
+            return .same
+        case .mov: return isGeneralMove(instruction) ? .same : .handler
+        case .bt, .bts, .btr, .btc:
+            // A bit offset in a register reaches beyond the operand.
+            return instruction.hasMemoryOperand && instruction.operand1 != .immediate
+                ? .handler : .same
+        case .lea: return instruction.operandSize >= 4 ? .loadAddress : .handler
+        case .push:
+            guard instruction.operandSize == 8 else { return .handler }
+            switch instruction.operand0 {
+            case .register(.general, _), .immediate: return .push
+            default: return .handler
+            }
+        case .pop:
+            guard instruction.operandSize == 8, case .register(.general, _) = instruction.operand0
+            else { return .handler }
+            return .pop
+        case .leave: return instruction.operandSize == 8 ? .leave : .handler
+        case .div, .idiv: return instruction.operandSize >= 4 ? .divide : .handler
+        case .jcc: return .conditionalJump
+        case .jmp: return .jump
+        case .call: return .call
+        case .ret: return .ret
+        case .maskmovdqu, .maskmovq, .movq2dq, .movdq2q: return .handler
+        default: break
+        }
+        let files = [form.registerField, form.registerOrMemoryField]
+        if files.contains(.xmm), !files.contains(.mmx), vectors == .available {
+            return .vector
+        }
+        return .handler
+    }
+
+    /// MOV between general-purpose registers, immediates and memory.
+    private static func isGeneralMove(_ instruction: Instruction) -> Bool {
+        for operand in [instruction.operand0, instruction.operand1] {
+            switch operand {
+            case .register(.general, _), .register(.highByte, _), .immediate: break
+            // A0 to A3 have an address for an immediate.
+            case .memory: if !instruction.form.hasModRM { return false }
+            default: return false
+            }
+        }
+        return true
+    }
+
+    /// It ends the block.
+    var endsBlock: Bool {
+        switch self {
+        case .conditionalJump, .jump, .call, .ret: true
+        default: false
+        }
+    }
+
+    /// What it does with the flags.
+    func flagUse(_ instruction: Instruction?) -> FlagUse {
+        guard let instruction else { return .handler }
+        switch self {
+        case .handler: return .handler
+        case .nothing, .loadAddress: return FlagUse(instruction)
+        case .push, .pop, .leave, .divide, .call, .ret:
+            var use = FlagUse(instruction)
+            use.observes = true
+            return use
+        case .same, .vector, .jump, .conditionalJump:
+            var use = FlagUse(instruction)
+            use.observes = instruction.hasMemoryOperand
+            return use
+        }
+    }
+}

@@ -1,0 +1,52 @@
+internal import CEngine
+internal import GuestMemory
+
+/// Whether an engine makes host code of what it runs often.
+public enum TranslationPolicy: Sendable, Equatable {
+    /// Everything is interpreted.
+    case off
+    /// Blocks of 64-bit code become host code once they have been run this often, at least once.
+    case afterRuns(UInt8)
+
+    /// What pays on the whole: most blocks run a few times, and translating one costs as much as
+    /// interpreting it some hundred times.
+    public static let standard = TranslationPolicy.afterRuns(24)
+}
+
+extension SoftwareEngine {
+    /// Blocks become host code. False although it was asked for: the host forbids executable memory.
+    public var isTranslating: Bool { engine.code.translator != nil }
+}
+
+/// How often a block is run before it is translated.
+func translationThreshold(_ cpu: CPU) -> UInt8 {
+    unsafe context(cpu).code.translator?.threshold ?? .max
+}
+
+/// Translates the block of `header` and goes on with it.
+@inline(never)
+func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstruction>) -> Next {
+    let engine = unsafe context(cpu)
+    guard let translator = engine.code.translator else {
+        return unsafe blockHeader(cpu, header)
+    }
+    // Whatever comes of it, it is not tried again.
+    unsafe header.pointee.handler = blockHeader
+    let physical = unsafe UInt64(bitPattern: header.pointee.displacement)
+    let linear = unsafe cpu.pointee.codePage | physical & 0xfff
+    let page = unsafe UnsafeRawBufferPointer(
+        start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
+    if unsafe !translator.translate(header, bytes: page, linear: linear) {
+        // Full: everything starts again.
+        unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: header)
+        engine.code.flush()
+        unsafe cpu.pointee.codeGeneration &+= 1
+        unsafe flushJumpCache(cpu)
+        return unsafe lookUpBlock(cpu)
+    }
+    let entry = unsafe jumpCacheEntry(cpu, linear)
+    if unsafe entry.pointee.instruction == UnsafePointer(header) {
+        unsafe entry.pointee.code = unsafe translator.continuation(of: header)
+    }
+    return unsafe UnsafePointer(header)
+}

@@ -1,0 +1,169 @@
+internal import CEngine
+internal import Vocabulary
+internal import X86
+
+/// Makes host code of blocks that are run often.
+///
+/// A translation has the shape of an instruction handler and takes the place of its block's header:
+/// the run loop, links and the jump cache know no difference. Translations of a page find each other
+/// without the run loop.
+///
+/// Owner: `EngineContext`; the vCPU's worker only.
+final class Translator {
+    /// How often a block is interpreted first.
+    let threshold: UInt8
+    private let memory: CodeMemory
+    private var routines: SharedRoutines
+    /// The first free byte.
+    private var position: Int
+    private var entries: [Key: BlockTranslation.Entries] = [:]
+    /// What jumps wait for the translation of a block.
+    private var waiting: [Key: [Wait]] = [:]
+    private(set) var statistics = Statistics()
+
+    struct Statistics {
+        var translations: UInt64 = 0
+        var translatedInstructions: UInt64 = 0
+        /// Instructions in them that their handlers run.
+        var handlerInstructions: UInt64 = 0
+        var codeByteCount: UInt64 = 0
+    }
+
+    private struct Key: Hashable {
+        var physical: UInt64
+        var mode: UInt32
+    }
+
+    private struct Wait {
+        var patch: Assembler.Patch
+        var isPolled: Bool
+    }
+
+    /// - Parameter threshold: 1 translates every block at its second run.
+    init(threshold: UInt8) throws(XError) {
+        self.threshold = max(1, threshold)
+        memory = try CodeMemory()
+        var assembler = Assembler(memory, at: 0)
+        routines = SharedRoutines(&assembler)
+        position = assembler.position
+    }
+
+    /// Forgets all translations. None of their code may be run any more.
+    func reset() {
+        waiting.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
+        var assembler = Assembler(memory, at: 0)
+        routines = SharedRoutines(&assembler)
+        position = assembler.position
+    }
+
+    /// Where translated code goes on with a block that it finds in the jump cache.
+    func continuation(of header: Op) -> UInt64 {
+        let offset = unsafe header.pointee.translation
+        return memory.address(of: offset == 0 ? routines.interpret : Int(offset))
+    }
+
+    /// Translates the block, whose bytes are at `bytes` and which runs at `linear`. False: there is
+    /// no room.
+    func translate(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer,
+        linear: UInt64
+    ) -> Bool {
+        guard let instructions = unsafe decode(header, bytes) else { return true }
+        let mode = unsafe header.pointee.mode
+        var block = unsafe BlockTranslation(
+            Assembler(memory, at: position), routines, header: header,
+            isUpper: linear &>> 63 != 0, mode: mode)
+        let entries = unsafe block.translate(instructions, bytes)
+        if block.assembler.isFull { return false }
+        statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
+        position = block.assembler.position
+        statistics.translations &+= 1
+        statistics.translatedInstructions &+= UInt64(instructions.count)
+        statistics.handlerInstructions &+= UInt64(block.handlerCount)
+        unsafe header.pointee.translation = UInt32(truncatingIfNeeded: entries.polled)
+        unsafe header.pointee.unpolledEntry = UInt16(
+            truncatingIfNeeded: entries.unpolled &- entries.polled)
+        unsafe header.pointee.handler = unsafe handler(at: entries.handler)
+        unsafe connect(block.links, key(header), entries, using: block.assembler)
+        return true
+    }
+
+    /// The block was dropped: whoever still jumps to its translation goes back to the run loop.
+    func retire(_ header: UnsafeMutablePointer<DecodedInstruction>) {
+        let polled = unsafe Int(header.pointee.translation)
+        guard polled != 0 else { return }
+        let unpolled = unsafe polled &+ Int(header.pointee.unpolledEntry)
+        for entry in [polled, unpolled] {
+            var assembler = Assembler(memory, at: entry)
+            // `BlockTranslation.begin` puts the way out 32 bytes before.
+            assembler.jump(to: polled &- 32)
+        }
+        unsafe header.pointee.translation = 0
+        unsafe entries[key(header)] = nil
+    }
+
+    /// Links of a page's blocks that were dropped are not filled in any more.
+    func forgetLinks(page: UInt64) {
+        if waiting.isEmpty { return }
+        waiting = waiting.filter { $0.key.physical & ~0xfff != page }
+    }
+
+    // MARK: -
+
+    private func handler(at offset: Int) -> InstructionHandler {
+        // SAFETY: code memory holds a routine with the arguments and the result of a handler there.
+        unsafe unsafeBitCast(
+            UInt(truncatingIfNeeded: memory.address(of: offset)), to: InstructionHandler.self)
+    }
+
+    /// The instructions of the block. Nil: the bytes are not what they were, which the engine will
+    /// hear about.
+    private func decode(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer
+    ) -> [Instruction?]? {
+        let count = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
+        var result: [Instruction?] = []
+        result.reserveCapacity(count)
+        for index in 1..<(count &+ 1) {
+            let op = unsafe header[index]
+            let start = unsafe Int(op.pageOffset)
+            guard start < bytes.count else { return nil }
+            let window = unsafe UnsafeRawBufferPointer(
+                rebasing: bytes[start..<min(start &+ 15, bytes.count)])
+            switch unsafe Decoder.decode(window, mode: .code64) {
+            case .instruction(let instruction):
+                guard unsafe instruction.length == op.length else { return nil }
+                result.append(instruction)
+            case .fault: result.append(nil)
+            }
+        }
+        return result
+    }
+
+    private func key(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Key {
+        unsafe Key(
+            physical: UInt64(bitPattern: header.pointee.displacement), mode: header.pointee.mode)
+    }
+
+    /// Joins the new translation with those that are there, and lets it wait for the others.
+    private func connect(
+        _ links: [BlockTranslation.Link], _ key: Key, _ own: BlockTranslation.Entries,
+        using assembler: Assembler
+    ) {
+        entries[key] = own
+        for wait in waiting.removeValue(forKey: key) ?? [] {
+            assembler.bind(wait.patch, to: wait.isPolled ? own.polled : own.unpolled)
+        }
+        for link in links {
+            let target = Key(
+                physical: key.physical & ~0xfff | UInt64(link.target), mode: key.mode)
+            if let entry = entries[target] {
+                assembler.bind(link.patch, to: link.isPolled ? entry.polled : entry.unpolled)
+            } else {
+                waiting[target, default: []].append(
+                    Wait(patch: link.patch, isPolled: link.isPolled))
+            }
+        }
+    }
+}
