@@ -91,7 +91,7 @@ struct RunCommand: ParsableCommand {
         var configuration = MachineConfiguration()
         configuration.processorCount = cpus
         configuration.memoryByteCount = memory.byteCount
-        configuration.engine = engine == .translator ? .translator : .interpreter
+        configuration.engine = engine == .interpreter ? .interpreter : .translator
         configuration.platform = platform == .none ? .none : .kvm
         if let append { configuration.commandLine += " " + append }
         try configuration.validate()

@@ -32,8 +32,15 @@ final class OracleMachine {
     private static let stackTop: UInt64 = 0x30000
 
     private let memory: GuestMemory
-    private let engine: SoftwareEngine
-    private let cpu: CPU
+    /// The interpreter, and the translator at work from the first run of a block.
+    enum Side: Int, CaseIterable {
+        case interpreter, translator
+    }
+
+    private let engines: [SoftwareEngine]
+    /// The one that runs.
+    private var engine: SoftwareEngine
+    private var cpu: CPU
     // Host addresses of the two machines' pages: owned by this object and by `memory`.
     private let nativeCode: UnsafeMutableRawPointer
     let nativeData: UnsafeMutableRawPointer
@@ -54,7 +61,13 @@ final class OracleMachine {
         memory = try GuestMemory(regions: [
             MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 4 << 20)
         ])
-        engine = SoftwareEngine(memory: memory, events: PendingEvents()) { _, _ in CPUIDResult() }
+        let memory = memory
+        engines = [TranslationPolicy.off, .afterRuns(1)].map { translation in
+            SoftwareEngine(memory: memory, events: PendingEvents(), translation: translation) {
+                _, _ in CPUIDResult()
+            }
+        }
+        engine = engines[0]
         unsafe cpu = engine.cpu
         unsafe guestCode = memory.hostBase + Int(Self.codePhysical)
         unsafe guestData = memory.hostBase + Int(Self.dataPhysical)
@@ -67,7 +80,7 @@ final class OracleMachine {
         unsafe guestCode.initializeMemory(
             as: UInt8.self, repeating: 0xcc, count: Self.pageByteCount)
         writeTables()
-        engine.state = Self.template
+        for engine in engines { engine.state = Self.template }
         native_set_gs_base(Self.gsBase)
         native_prepare()
     }
@@ -147,7 +160,7 @@ final class OracleMachine {
         endOfCode = Self.code + Self.codeOffset + UInt64(code.count) + 1
         // As `GuestMemory.wrote` would, without waiting for the engine to look.
         memory.clearCode(Self.codePhysical)
-        engine.engine.code.invalidate(page: Self.codePhysical)
+        for engine in engines { engine.engine.code.invalidate(page: Self.codePhysical) }
     }
     private var endOfCode: UInt64 = 0
     private var leaves = false
@@ -178,11 +191,13 @@ final class OracleMachine {
         if leaves, state.vector == 3, state.rip == mode.start { state.rip = endOfCode }
     }
 
-    /// Runs in the engine, from `start` to `result`. False: it did not come to an exception.
-    func interpret(
-        _ start: OracleState, _ result: OracleState, _ mode: OracleMode, _ page: UnsafeRawPointer,
-        _ patch: OraclePatch
+    /// Runs in an engine, from `start` to `result`. False: it did not come to an exception.
+    func run(
+        on side: Side, _ start: OracleState, _ result: OracleState, _ mode: OracleMode,
+        _ page: UnsafeRawPointer, _ patch: OraclePatch
     ) -> Bool {
+        engine = engines[side.rawValue]
+        unsafe cpu = engine.cpu
         unsafe fill(guestData, page, patch)
         load(start, mode)
         guard engine.run(budget: 100_000) == .halt else {

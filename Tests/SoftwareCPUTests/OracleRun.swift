@@ -172,13 +172,25 @@ struct OracleRun {
         let page = unsafe states.page(&random)
         native.copy(from: start)
         unsafe machine.native(native, mode, page, patch)
+        var flags = flags
+        if let early, native.rip != early.end { flags = early.flags }
+        for side in OracleMachine.Side.allCases where mode.isLong || side == .interpreter {
+            let found = unsafe compare(side, mode, patch, page, flags, instruction, place)
+            if let found { return "\(side): \(found)" }
+        }
+        return nil
+    }
+
+    /// What differs between the host and one engine, or nil.
+    private func compare(
+        _ side: OracleMachine.Side, _ mode: OracleMode, _ patch: OraclePatch,
+        _ page: UnsafeRawPointer, _ flags: UInt64, _ instruction: Instruction?, _ place: Int?
+    ) -> String? {
         engine.copy(from: native)
-        guard unsafe machine.interpret(start, engine, mode, page, patch) else {
+        guard unsafe machine.run(on: side, start, engine, mode, page, patch) else {
             if native.vector == UInt64(NATIVE_ENDLESS) { return nil }
             return "the engine did not come to an end"
         }
-        var flags = flags
-        if let early, native.rip != early.end { flags = early.flags }
         let comparison = OracleComparison(
             native: native, engine: engine, mode: mode, flags: flags, instruction: instruction,
             place: place)

@@ -36,7 +36,11 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
-    if unsafe !translator.translate(header, bytes: page, linear: linear) {
+    // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
+    let control = vector_host_mxcsr()
+    let hasRoom = unsafe translator.translate(header, bytes: page, linear: linear)
+    vector_set_host_mxcsr(control)
+    if !hasRoom {
         // Full: everything starts again.
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: header)
         engine.code.flush()
