@@ -30,7 +30,7 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "Martlet", targets: ["Machine"]),
-        // For Fuzz/ only: the parts that take bytes from strangers.
+        // For Fuzz/ and Benchmarks/ only: the parts that take bytes from strangers.
         .library(
             name: "MartletParts",
             targets: ["Vocabulary", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU", "Boot"]),

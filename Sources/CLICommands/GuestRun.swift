@@ -24,18 +24,24 @@ struct GuestRun {
         var configuration = try options.baseConfiguration()
         let report: KernelStore.ProgressHandler = { progress.step($0) }
         let kernelPath: String
+        var stock: KernelStore.Kernel?
         switch options.kernel {
-        case .stock(let name): kernelPath = try KernelStore().kernel(name, progress: report).path
+        case .stock(let name):
+            let kernel = try KernelStore().kernel(name, progress: report)
+            stock = kernel
+            kernelPath = kernel.path
         case .file(let path): kernelPath = path
         }
         configuration.kernel = try Self.read(kernelPath, what: "kernel", option: "--kernel")
         if let initrd = options.initrd {
             configuration.initialRAMDisk = try Self.read(
                 initrd, what: "initramfs", option: "--initrd")
+            progress.done()
             return configuration
         }
         let busybox = try KernelStore().busybox(progress: report)
-        var tree = try GuestSystem.initramfs(busybox: busybox)
+        var tree = try GuestSystem.initramfs(
+            busybox: busybox, modules: try modules(of: stock, report))
         for file in options.file {
             try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
         }
@@ -43,6 +49,21 @@ struct GuestRun {
         configuration.commandLine += " " + AgentSession.commandLine
         progress.done()
         return configuration
+    }
+
+    /// The modules of `--module` in the order in which they are loaded.
+    private func modules(
+        of kernel: KernelStore.Kernel?, _ report: KernelStore.ProgressHandler
+    ) throws -> [KernelModules.Module] {
+        if options.module.isEmpty { return [] }
+        guard let kernel else {
+            throw XError(
+                .invalidArgument,
+                "--module takes modules of a stock kernel: give --kernel a stock kernel's name, or "
+                    + "bring the module with --file and load it with insmod")
+        }
+        let directory = try KernelStore().modulesDirectory(of: kernel, progress: report)
+        return try KernelModules(directory: directory).load(options.module)
     }
 
     private static func read(_ path: String, what: String, option: String) throws -> [UInt8] {
@@ -194,23 +215,24 @@ struct GuestRun {
     private func runWithOwnInitramfs(
         _ configuration: MachineConfiguration, _ progress: Progress
     ) throws -> Int32 {
-        guard options.command.isEmpty, options.file.isEmpty else {
-            throw XError(
-                .invalidArgument,
-                "--initrd has its own programs: leave COMMAND and --file out, or --initrd")
-        }
-        let log = try ConsoleLog(options.console ?? .stdio)
-        let machine = try Machine(configuration) { port, byte in
-            if port == 0 { log.append([byte]) }
-        }
+        // The console is all there is of such a guest, and so has standard output.
+        let log = try ConsoleLog(options.console ?? .stdio, stream: STDOUT_FILENO)
+        let input = ConsoleInput()
+        let machine = try Machine(
+            configuration,
+            output: { port, byte in if port == ConsoleInput.port { log.append([byte]) } },
+            room: { port in if port == ConsoleInput.port { input.flush() } })
+        input.attach(machine)
+        defer { input.close() }
         let terminal = Terminal.isInteractive
         if terminal { try Terminal.enterRawMode() }
         defer { Terminal.leaveRawMode() }
         let pump = InputPump(STDIN_FILENO) { event in
             guard case .bytes(let bytes) = event else { return }
+            guard terminal else { return input.feed(bytes) }
             let (typed, leaves) = EscapeKey.split(bytes[...])
-            _ = machine.send(typed, toPort: 0)
-            if leaves, terminal { machine.stop() }
+            if leaves { machine.stop() }
+            input.feed(typed)
         }
         try machine.start()
         pump.start()
