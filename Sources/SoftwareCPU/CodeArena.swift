@@ -132,6 +132,7 @@ extension DecodedInstruction {
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    unsafe refundBudget(cpu)
     return unsafe lookUpBlock(cpu)
 }
 
@@ -147,7 +148,7 @@ let blockHeader: InstructionHandler = { cpu, op in
         return nil
     }
     unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 /// Behind the last instruction of a block that does not end in a jump.
