@@ -110,7 +110,9 @@ let package = Package(
         tests("Bus", ["Vocabulary"]),
         tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
-        tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests(
+            "Boot",
+            ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests(
             "Machine",
             [
