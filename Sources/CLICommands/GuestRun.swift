@@ -32,10 +32,12 @@ struct GuestRun {
             kernelPath = kernel.path
         case .file(let path): kernelPath = path
         }
-        configuration.kernel = try Self.read(kernelPath, what: "kernel", option: "--kernel")
+        configuration.kernel = try Self.read(
+            kernelPath, what: "kernel", option: "--kernel", atMost: Self.largestKernel)
         if let initrd = options.initrd {
             configuration.initialRAMDisk = try Self.read(
-                initrd, what: "initramfs", option: "--initrd")
+                initrd, what: "initramfs", option: "--initrd, or more --memory",
+                atMost: configuration.memoryByteCount)
             progress.done()
             return configuration
         }
@@ -66,17 +68,35 @@ struct GuestRun {
         return try KernelModules(directory: directory).load(options.module)
     }
 
-    private static func read(_ path: String, what: String, option: String) throws -> [UInt8] {
+    /// No kernel is larger, with all of its debugging information.
+    private static let largestKernel: UInt64 = 2 << 30
+
+    private static func read(
+        _ path: String, what: String, option: String, atMost limit: UInt64
+    ) throws -> [UInt8] {
         do {
             // By descriptor, so that /dev/null and pipes can be given.
             let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            return [UInt8](try file.readToEnd() ?? Data())
+            var count = UInt64(0)
+            if let size = try? file.seekToEnd() {
+                count = size
+                try file.seek(toOffset: 0)
+            }
+            var bytes: [UInt8] = []
+            while count <= limit, let piece = try file.read(upToCount: 16 << 20), !piece.isEmpty {
+                bytes += piece
+                count = max(count, UInt64(bytes.count))
+            }
+            if count <= limit { return bytes }
         } catch {
             throw XError(
                 .notFound,
                 "cannot read the \(what) '\(path)': \(Self.reason(error)); give another with \(option)",
                 cause: error)
         }
+        throw XError(
+            .invalidFormat,
+            "the \(what) '\(path)' has more than \(limit >> 20) MiB: give another with \(option)")
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -201,8 +221,9 @@ struct GuestRun {
             )
         }
         if let end = machine.postMortem { StandardError.write("\(end)\n") }
-        let tail = log.tail(lines: 25)
-        if options.console != .stdio, !tail.isEmpty {
+        // A panic with its registers and calls has some forty.
+        let tail = log.tail(lines: 50)
+        if options.console != .stdio, options.console != ConsoleChoice.none, !tail.isEmpty {
             StandardError.write("the kernel's last lines:\n\(tail)\n")
         }
         throw XError(

@@ -36,7 +36,7 @@ public struct Row: Sendable, Equatable {
 
 extension Row {
     /// Rounds of the shell's loop.
-    private static let shellRounds = 100_000
+    private static let shellRounds = 50_000
 
     /// Everything that is measured. A new row is a line here, and a program if it needs one.
     public static let all: [Row] = [
