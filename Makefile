@@ -1,11 +1,12 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu bench
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
   openssl perl python3 $(shell command -v busybox >/dev/null || echo busybox)
-SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift
+SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift \
+  Benchmarks/Sources Benchmarks/Tests Benchmarks/Package.swift
 
 run: install-dependencies
 	swift build -c release --product martlet
@@ -28,6 +29,7 @@ test: install-test-dependencies lint check-generated
 	MARTLET_ORACLE_EXECUTIONS=$(EXECUTIONS) swift test -c release -Xswiftc -enable-testing \
 	  --skip-build --filter everyFormAsOnTheHost
 	swift test --package-path Fuzz -c release --disable-testable-imports
+	swift test --package-path Benchmarks
 	$(MAKE) --no-print-directory fuzz SECONDS=$(FUZZ_SECONDS)
 
 # Installs only what is missing, and says what and why.
@@ -67,5 +69,19 @@ fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
 
+# Martlet, QEMU's emulation and the host side by side: medians of ROUNDS, as ratios. ONLY takes rows
+# of Benchmarks/Sources/Comparison/Row.swift, CPUS numbers of vCPUs: make bench ONLY=boot,integer CPUS=1
+ROUNDS ?= 5
+JSON ?= .build/bench.json
+bench: install-dependencies
+	@Tools/install-missing.sh "the emulator to compare with, programs to measure" \
+	  qemu-system-x86 gcc libc6-dev
+	swift build -c release --product martlet
+	swift build --package-path Benchmarks --product bench
+	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
+	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
+	  ROUNDS='$(ROUNDS)' ONLY='$(ONLY)' CPUS='$(CPUS)' KERNEL='$(KERNEL)' JSON='$(JSON)' \
+	  Benchmarks/.build/debug/bench
+
 clean:
-	rm -rf .build .build-tools Fuzz/.build
+	rm -rf .build .build-tools Fuzz/.build Benchmarks/.build

@@ -30,7 +30,7 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "Martlet", targets: ["Machine"]),
-        // For Fuzz/ only: the parts that take bytes from strangers.
+        // For Fuzz/ and Benchmarks/ only: the parts that take bytes from strangers.
         .library(
             name: "MartletParts",
             targets: ["Vocabulary", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU", "Boot"]),
@@ -111,7 +111,9 @@ let package = Package(
         tests("Bus", ["Vocabulary"]),
         tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
-        tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests(
+            "Boot",
+            ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests(
             "Machine",
             [

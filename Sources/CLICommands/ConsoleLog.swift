@@ -14,15 +14,18 @@ final class ConsoleLog: Sendable {
 
     /// - Parameters:
     ///   - choice: what `--console` says, or nil for a log kept in memory.
+    ///   - stream: what `stdio` means: standard error beside a command, which has standard output.
     ///   - capacity: how many of the last bytes are kept in every case.
-    init(_ choice: ConsoleChoice?, capacity: Int = 64 << 10) throws {
+    init(
+        _ choice: ConsoleChoice?, stream: Int32 = STDERR_FILENO, capacity: Int = 64 << 10
+    ) throws {
         self.capacity = capacity
         switch choice {
         case nil, .some(.none):
             descriptor = -1
             closesDescriptor = false
         case .some(.stdio):
-            descriptor = STDERR_FILENO
+            descriptor = stream
             closesDescriptor = false
         case .some(.file(let path)):
             let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

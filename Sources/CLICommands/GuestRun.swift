@@ -24,18 +24,26 @@ struct GuestRun {
         var configuration = try options.baseConfiguration()
         let report: KernelStore.ProgressHandler = { progress.step($0) }
         let kernelPath: String
+        var stock: KernelStore.Kernel?
         switch options.kernel {
-        case .stock(let name): kernelPath = try KernelStore().kernel(name, progress: report).path
+        case .stock(let name):
+            let kernel = try KernelStore().kernel(name, progress: report)
+            stock = kernel
+            kernelPath = kernel.path
         case .file(let path): kernelPath = path
         }
-        configuration.kernel = try Self.read(kernelPath, what: "kernel", option: "--kernel")
+        configuration.kernel = try Self.read(
+            kernelPath, what: "kernel", option: "--kernel", atMost: Self.largestKernel)
         if let initrd = options.initrd {
             configuration.initialRAMDisk = try Self.read(
-                initrd, what: "initramfs", option: "--initrd")
+                initrd, what: "initramfs", option: "--initrd, or more --memory",
+                atMost: configuration.memoryByteCount)
+            progress.done()
             return configuration
         }
         let busybox = try KernelStore().busybox(progress: report)
-        var tree = try GuestSystem.initramfs(busybox: busybox)
+        var tree = try GuestSystem.initramfs(
+            busybox: busybox, modules: try modules(of: stock, report))
         for file in options.file {
             try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
         }
@@ -45,17 +53,50 @@ struct GuestRun {
         return configuration
     }
 
-    private static func read(_ path: String, what: String, option: String) throws -> [UInt8] {
+    /// The modules of `--module` in the order in which they are loaded.
+    private func modules(
+        of kernel: KernelStore.Kernel?, _ report: KernelStore.ProgressHandler
+    ) throws -> [KernelModules.Module] {
+        if options.module.isEmpty { return [] }
+        guard let kernel else {
+            throw XError(
+                .invalidArgument,
+                "--module takes modules of a stock kernel: give --kernel a stock kernel's name, or "
+                    + "bring the module with --file and load it with insmod")
+        }
+        let directory = try KernelStore().modulesDirectory(of: kernel, progress: report)
+        return try KernelModules(directory: directory).load(options.module)
+    }
+
+    /// No kernel is larger, with all of its debugging information.
+    private static let largestKernel: UInt64 = 2 << 30
+
+    private static func read(
+        _ path: String, what: String, option: String, atMost limit: UInt64
+    ) throws -> [UInt8] {
         do {
             // By descriptor, so that /dev/null and pipes can be given.
             let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            return [UInt8](try file.readToEnd() ?? Data())
+            var count = UInt64(0)
+            if let size = try? file.seekToEnd() {
+                count = size
+                try file.seek(toOffset: 0)
+            }
+            var bytes: [UInt8] = []
+            while count <= limit, let piece = try file.read(upToCount: 16 << 20), !piece.isEmpty {
+                bytes += piece
+                count = max(count, UInt64(bytes.count))
+            }
+            if count <= limit { return bytes }
         } catch {
             throw XError(
                 .notFound,
                 "cannot read the \(what) '\(path)': \(Self.reason(error)); give another with \(option)",
                 cause: error)
         }
+        throw XError(
+            .invalidFormat,
+            "the \(what) '\(path)' has more than \(limit >> 20) MiB: give another with \(option)")
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -180,8 +221,9 @@ struct GuestRun {
             )
         }
         if let end = machine.postMortem { StandardError.write("\(end)\n") }
-        let tail = log.tail(lines: 25)
-        if options.console != .stdio, !tail.isEmpty {
+        // A panic with its registers and calls has some forty.
+        let tail = log.tail(lines: 50)
+        if options.console != .stdio, options.console != ConsoleChoice.none, !tail.isEmpty {
             StandardError.write("the kernel's last lines:\n\(tail)\n")
         }
         throw XError(
@@ -194,23 +236,24 @@ struct GuestRun {
     private func runWithOwnInitramfs(
         _ configuration: MachineConfiguration, _ progress: Progress
     ) throws -> Int32 {
-        guard options.command.isEmpty, options.file.isEmpty else {
-            throw XError(
-                .invalidArgument,
-                "--initrd has its own programs: leave COMMAND and --file out, or --initrd")
-        }
-        let log = try ConsoleLog(options.console ?? .stdio)
-        let machine = try Machine(configuration) { port, byte in
-            if port == 0 { log.append([byte]) }
-        }
+        // The console is all there is of such a guest, and so has standard output.
+        let log = try ConsoleLog(options.console ?? .stdio, stream: STDOUT_FILENO)
+        let input = ConsoleInput()
+        let machine = try Machine(
+            configuration,
+            output: { port, byte in if port == ConsoleInput.port { log.append([byte]) } },
+            room: { port in if port == ConsoleInput.port { input.flush() } })
+        input.attach(machine)
+        defer { input.close() }
         let terminal = Terminal.isInteractive
         if terminal { try Terminal.enterRawMode() }
         defer { Terminal.leaveRawMode() }
         let pump = InputPump(STDIN_FILENO) { event in
             guard case .bytes(let bytes) = event else { return }
+            guard terminal else { return input.feed(bytes) }
             let (typed, leaves) = EscapeKey.split(bytes[...])
-            _ = machine.send(typed, toPort: 0)
-            if leaves, terminal { machine.stop() }
+            if leaves { machine.stop() }
+            input.feed(typed)
         }
         try machine.start()
         pump.start()

@@ -46,6 +46,12 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Loads a module of the stock kernel, with what it needs; repeatable.",
+            valueName: "name"))
+    var module: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
             "Where the kernel's log goes: stdio, file:PATH, none.", valueName: "where"))
     var console: ConsoleChoice?
 
@@ -79,6 +85,12 @@ struct RunCommand: ParsableCommand {
         if let timeout, !(timeout > 0 && timeout < 1e9) {
             throw XError(
                 .invalidArgument, "--timeout \(timeout): give a number of seconds above 0")
+        }
+        guard initrd == nil || (command.isEmpty && file.isEmpty && module.isEmpty) else {
+            throw XError(
+                .invalidArgument,
+                "--initrd has its own programs: leave COMMAND, --file and --module out, or --initrd"
+            )
         }
         guard cpus >= 1 else {
             throw XError(.invalidArgument, "--cpus \(cpus): give 1 or more")

@@ -154,6 +154,7 @@ extension DecodedInstruction {
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    unsafe refundBudget(cpu)
     return unsafe lookUpBlock(cpu)
 }
 
@@ -169,7 +170,7 @@ let blockHeader: InstructionHandler = { cpu, op in
         return nil
     }
     unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 /// The header of a block that is translated once it has been run often enough.

@@ -38,52 +38,68 @@ private func isInside(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Bool {
 enum ConditionalBranch {
     static let handlers: [InstructionHandler] = unsafe [
         { cpu, op in
-            unsafe condition0(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition0(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition1(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition1(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition2(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition2(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition3(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition3(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition4(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition4(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition5(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition5(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition6(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition6(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition7(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition7(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition8(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition8(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition9(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition9(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition10(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition10(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition11(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition11(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition12(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition12(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition13(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition13(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition14(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition14(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
         { cpu, op in
-            unsafe condition15(flags: cpu.pointee.statusFlags) ? takeBranch(cpu, op) : op + 1
+            unsafe condition15(flags: cpu.pointee.statusFlags)
+                ? takeBranch(cpu, op) : fallThrough(op)
         },
     ]
 }
@@ -172,7 +188,7 @@ enum NearTransfer {
             }
         let count = unsafe cpu.gpr(GPR.rcx)
         if unsafe op.pointee.scaleShift == 3 {
-            return unsafe count & mask == 0 ? takeBranch(cpu, op) : op + 1
+            return unsafe count & mask == 0 ? takeBranch(cpu, op) : fallThrough(op)
         }
         let next = (count &- 1) & mask
         let zero = unsafe cpu.pointee.statusFlags & 0x4000 != 0
@@ -187,7 +203,7 @@ enum NearTransfer {
         case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
         default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
         }
-        return unsafe taken ? takeBranch(cpu, op) : op + 1
+        return unsafe taken ? takeBranch(cpu, op) : fallThrough(op)
     }
 }
 

@@ -81,7 +81,7 @@ enum IntegerMultiply {
             }
         }
         unsafe cpu.pointee.statusFlags = flags
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
 
     static let unsignedDivide: InstructionHandler = { cpu, op in

@@ -44,7 +44,7 @@ func storeOperand(_ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ si
 }
 
 enum IntegerOther {
-    static let nothing: InstructionHandler = { cpu, op in unsafe op + 1 }
+    static let nothing: InstructionHandler = { cpu, op in unsafe following(cpu, op) }
 
     static let loadAddress64: InstructionHandler = { cpu, op in
         let base = unsafe cpu.read(op.pointee.base, as: UInt64.self)
@@ -53,13 +53,13 @@ enum IntegerOther {
             op.pointee.destination,
             base &+ (index &<< UInt64(op.pointee.scaleShift))
                 &+ UInt64(bitPattern: op.pointee.displacement))
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
 
     @inline(__always)
     static func loadAddress<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
         unsafe cpu.write(op.pointee.destination, T(truncatingIfNeeded: effectiveOffset(cpu, op)))
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
 
     @inline(__always)
@@ -72,17 +72,18 @@ enum IntegerOther {
         let old = unsafe cpu.read(op.pointee.destination, as: T.self)
         let holds = unsafe condition(op.pointee.auxiliary, flags: cpu.pointee.statusFlags)
         unsafe cpu.write(op.pointee.destination, holds ? value : old)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
 
     static let setRegister: InstructionHandler = { cpu, op in
         let holds = unsafe condition(op.pointee.auxiliary, flags: cpu.pointee.statusFlags)
         unsafe cpu.write(op.pointee.destination, holds ? UInt8(1) : 0)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     static let setMemory: InstructionHandler = { cpu, op in
         let holds = unsafe condition(op.pointee.auxiliary, flags: cpu.pointee.statusFlags)
-        return unsafe store(cpu, op, effectiveAddress(cpu, op), holds ? UInt8(1) : 0) ? op + 1 : nil
+        return unsafe store(cpu, op, effectiveAddress(cpu, op), holds ? UInt8(1) : 0)
+            ? following(cpu, op) : nil
     }
 
     // MARK: Registers
@@ -269,7 +270,7 @@ enum IntegerOther {
         let bits = unsafe UInt64(op.pointee.auxiliary) &* 8
         let sign = (rax &>> (bits &- 1)) & 1
         unsafe writeRegister(cpu, Layout.gpr(GPR.rdx), sign != 0 ? .max : 0, op.pointee.auxiliary)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     static let loadFlags: InstructionHandler = { cpu, op in
         let flags = unsafe UInt8(truncatingIfNeeded: cpu.pointee.statusFlags &>> 8) & 0xd5 | 2

@@ -24,7 +24,7 @@ func registerRegister<T: FixedWidthInteger>(
     let b = unsafe cpu.read(op.pointee.source, as: T.self)
     let result = unsafe operation(a, b, status(cpu))
     if writes { unsafe cpu.write(op.pointee.destination, result) }
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -34,7 +34,7 @@ func registerImmediate<T: FixedWidthInteger>(
     let a = unsafe cpu.read(op.pointee.destination, as: T.self)
     let result = unsafe operation(a, T(truncatingIfNeeded: op.pointee.immediate), status(cpu))
     if writes { unsafe cpu.write(op.pointee.destination, result) }
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -45,7 +45,7 @@ func registerMemory<T: FixedWidthInteger>(
     let a = unsafe cpu.read(op.pointee.destination, as: T.self)
     let result = unsafe operation(a, b, status(cpu))
     if writes { unsafe cpu.write(op.pointee.destination, result) }
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 /// Memory is the first operand; `b` comes from a register or is immediate.
@@ -57,12 +57,12 @@ func memoryOperation<T: FixedWidthInteger>(
     if !writes {
         guard let a = unsafe load(cpu, op, address, as: T.self) else { return nil }
         _ = unsafe operation(a, b, status(cpu))
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     if let pointer = unsafe modifyPointer(cpu, op, address, MemoryLayout<T>.size) {
         let a = unsafe pointer.loadUnaligned(as: T.self)
         unsafe pointer.storeBytes(of: operation(a, b, status(cpu)), as: T.self)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     return unsafe slowMemoryOperation(cpu, op, address, b, operation)
 }
@@ -78,7 +78,7 @@ private func slowMemoryOperation<T: FixedWidthInteger>(
     let result = unsafe withUnsafeMutablePointer(to: &flags) { unsafe operation(a, b, $0) }
     if unsafe !store(cpu, op, address, result) { return nil }
     unsafe cpu.pointee.statusFlags = flags
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -127,7 +127,7 @@ func unaryRegister<T: FixedWidthInteger>(
 ) -> Next {
     let a = unsafe cpu.read(op.pointee.destination, as: T.self)
     unsafe cpu.write(op.pointee.destination, operation(a, status(cpu)))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -151,7 +151,7 @@ func shiftRegister<T: FixedWidthInteger>(
 ) -> Next {
     let a = unsafe cpu.read(op.pointee.destination, as: T.self)
     unsafe cpu.write(op.pointee.destination, operation(a, shiftCount(cpu, op), status(cpu)))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -169,13 +169,13 @@ func shiftMemory<T: FixedWidthInteger>(
 @inline(__always)
 func moveRegister<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
     unsafe cpu.write(op.pointee.destination, cpu.read(op.pointee.source, as: T.self))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
 func moveImmediate<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
     unsafe cpu.write(op.pointee.destination, T(truncatingIfNeeded: op.pointee.immediate))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -184,19 +184,19 @@ func moveLoad<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Ne
         return nil
     }
     unsafe cpu.write(op.pointee.destination, value)
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
 func moveStore<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
     let value = unsafe cpu.read(op.pointee.source, as: T.self)
-    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? op + 1 : nil
+    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? following(cpu, op) : nil
 }
 
 @inline(__always)
 func moveStoreImmediate<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
     let value = unsafe T(truncatingIfNeeded: op.pointee.immediate)
-    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? op + 1 : nil
+    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? following(cpu, op) : nil
 }
 
 /// MOVZX, MOVSX, MOVSXD from a register: `From` says how the value is extended.
@@ -206,7 +206,7 @@ func extendRegister<From: FixedWidthInteger, To: FixedWidthInteger>(
 ) -> Next {
     let value = unsafe cpu.read(op.pointee.source, as: From.self)
     unsafe cpu.write(op.pointee.destination, To(truncatingIfNeeded: value))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 @inline(__always)
@@ -217,7 +217,7 @@ func extendLoad<From: FixedWidthInteger, To: FixedWidthInteger>(
         return nil
     }
     unsafe cpu.write(op.pointee.destination, To(truncatingIfNeeded: value))
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }
 
 // MARK: Conditions
@@ -229,5 +229,5 @@ func conditionalMove<T: FixedWidthInteger>(
     let value = unsafe cpu.read(op.pointee.source, as: T.self)
     let old = unsafe cpu.read(op.pointee.destination, as: T.self)
     unsafe cpu.write(op.pointee.destination, holds ? value : old)
-    return unsafe op + 1
+    return unsafe following(cpu, op)
 }

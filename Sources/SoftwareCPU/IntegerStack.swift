@@ -9,14 +9,14 @@ extension IntegerOther {
             return nil
         }
         unsafe cpu.setGPR(GPR.rsp, pointer)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     static let popRegister64: InstructionHandler = { cpu, op in
         let pointer = unsafe cpu.gpr(GPR.rsp)
         guard let value = unsafe loadStack(cpu, op, pointer, as: UInt64.self) else { return nil }
         unsafe cpu.setGPR(GPR.rsp, pointer &+ 8)
         unsafe cpu.write(op.pointee.destination, value)
-        return unsafe op + 1
+        return unsafe following(cpu, op)
     }
     static let pushRegister: InstructionHandler = { cpu, op in
         unsafe pushLegacy(cpu, op, cpu.read(op.pointee.source, as: UInt64.self)) ? op + 1 : nil

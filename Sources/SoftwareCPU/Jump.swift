@@ -13,7 +13,30 @@ func jump(_ cpu: CPU, to rip: UInt64) -> Next {
         return unsafe entry.pointee.instruction
     }
     unsafe cpu.pointee.rip = rip
-    return unsafe lookUpBlock(cpu)
+    return unsafe jumpFurther(cpu, entry, linear, jumpContext)
+}
+
+/// An address may be in the entry beside its own: then the two change places.
+@inline(never)
+func jumpFurther(
+    _ cpu: CPU, _ entry: UnsafeMutablePointer<JumpCacheEntry>, _ linear: UInt64, _ context: UInt64
+) -> Next {
+    let neighbour = unsafe neighbouringEntry(cpu, entry)
+    guard unsafe neighbour.pointee.address == linear && neighbour.pointee.context == context else {
+        return unsafe lookUpBlock(cpu)
+    }
+    unsafe swap(&entry.pointee, &neighbour.pointee)
+    unsafe cpu.pointee.codePage = linear & ~0xfff
+    return unsafe entry.pointee.instruction
+}
+
+/// The entry that shares its two places with `entry`; of the same page group.
+private func neighbouringEntry(
+    _ cpu: CPU, _ entry: UnsafeMutablePointer<JumpCacheEntry>
+) -> UnsafeMutablePointer<JumpCacheEntry> {
+    let first = unsafe (cpu.bytes + CPUOffsets.jumpCache)
+        .assumingMemoryBound(to: JumpCacheEntry.self)
+    return unsafe first + ((entry - first) ^ 1)
 }
 
 /// Jump cache entries of one page are neighbours, so that INVLPG finds them; the hash is one that
@@ -61,6 +84,8 @@ private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
 @inline(never)
 func lookUpBlock(_ cpu: CPU) -> Next {
     let engine = unsafe context(cpu)
+    // All of the block that was running has run.
+    unsafe cpu.pointee.block = nil
     unsafe cpu.pointee.blockLookups &+= 1
     if unsafe cpu.pointee.stepping != 0 || stopsWithin(cpu, engine) {
         return unsafe step(cpu, engine)
@@ -80,6 +105,7 @@ func lookUpBlock(_ cpu: CPU) -> Next {
         unsafe header = unsafe built
     }
     let entry = unsafe jumpCacheEntry(cpu, linear)
+    unsafe neighbouringEntry(cpu, entry).pointee = unsafe entry.pointee
     unsafe entry.pointee.address = linear
     unsafe entry.pointee.context =
         unsafe linear &>> 63 != 0 ? cpu.pointee.jumpContext.1 : cpu.pointee.jumpContext.0

@@ -106,24 +106,17 @@ public final class SoftwareEngine: CPUEngine {
                 vector: Vector.nonMaskableInterrupt, kind: .external, errorCode: nil)
             if unsafe !deliverInterrupt(cpu, event) { return .shutdown }
         }
+        let headers = unsafe unsafeBitCast(blockHeader, to: UInt.self)
         while true {
             unsafe cpu.pointee.leaveReason = LeaveReason.none
-            var last = unsafe UnsafePointer(engine.code.transient)
-            unsafe cpu.pointee.block = unsafe last
             if var op = unsafe lookUpBlock(cpu) {
-                unsafe last = unsafe op
                 while let next = unsafe op.pointee.handler(cpu, op) {
-                    unsafe op = unsafe next
-                    unsafe last = unsafe next
+                    unsafe op = unsafe enter(cpu, next, headers: headers)
                 }
-            }
-            if let translated = unsafe cpu.pointee.translatedLast {
-                unsafe last = unsafe translated
-                unsafe cpu.pointee.translatedLast = nil
             }
             switch unsafe cpu.pointee.leaveReason {
             case LeaveReason.fault:
-                unsafe refundBudget(last)
+                unsafe refundBudget(cpu)
                 engine.statistics.exceptionsDelivered &+= 1
                 if unsafe !deliverRecordedFault(cpu) { return .shutdown }
                 // Exceptions may go on for ever without an instruction retired between them.
@@ -131,11 +124,11 @@ public final class SoftwareEngine: CPUEngine {
                 engine.retired &-= 1
                 if let exit = attend() { return exit }
             case LeaveReason.exit:
-                unsafe refundBudget(last)
+                unsafe refundBudget(cpu)
                 if !engine.mailbox.isEmpty { unsafe readCodeMail(cpu, engine) }
                 return engine.pendingExit
             case LeaveReason.restart:
-                unsafe refundBudget(last)
+                unsafe refundBudget(cpu)
             case LeaveReason.poll:
                 if let exit = poll() { return exit }
             default:
@@ -162,14 +155,6 @@ public final class SoftwareEngine: CPUEngine {
         let mask = unsafe cpu.pointee.pendingMask & ~PendingEvents.Events.codeChanged.rawValue
         if engine.events.current.rawValue & mask != 0 { return .eventsPending }
         return unsafe cpu.pointee.budget <= 0 ? .budgetSpent : nil
-    }
-
-    /// Gives back what the block's header took for instructions that did not run.
-    private func refundBudget(_ last: Op) {
-        guard let header = unsafe cpu.pointee.block, unsafe last > header else { return }
-        let ran = unsafe Int64(last - header) &- 1
-        let paid = unsafe Int64(bitPattern: header.pointee.immediate)
-        if ran >= 0, ran < paid { unsafe cpu.pointee.budget &+= paid &- ran }
     }
 
     // MARK: Answers

@@ -127,18 +127,22 @@ enum Martlet {
         process.standardInput = try file("in", Data(input.utf8))
         process.standardOutput = try file("out", Data())
         process.standardError = try file("err", Data())
-        // Threads of dispatch block signals, and a program would inherit that: its alarms too.
+        try start(process)
+        process.waitUntilExit()
+        return Result(
+            status: process.terminationStatus,
+            output: [UInt8](try Data(contentsOf: folder.appendingPathComponent("out"))),
+            errors: [UInt8](try Data(contentsOf: folder.appendingPathComponent("err"))))
+    }
+
+    /// Threads of dispatch block signals, and a program would inherit that: its alarms too.
+    static func start(_ process: Process) throws {
         var none = sigset_t()
         var blocked = sigset_t()
         unsafe sigemptyset(&none)
         unsafe pthread_sigmask(SIG_SETMASK, &none, &blocked)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &blocked, nil) }
         try process.run()
-        process.waitUntilExit()
-        return Result(
-            status: process.terminationStatus,
-            output: [UInt8](try Data(contentsOf: folder.appendingPathComponent("out"))),
-            errors: [UInt8](try Data(contentsOf: folder.appendingPathComponent("err"))))
     }
 
     /// `--file` options for dynamically linked programs and their libraries.

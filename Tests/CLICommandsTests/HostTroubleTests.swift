@@ -41,6 +41,25 @@ struct HostTroubleTests {
         }
     }
 
+    /// Files that are larger than the host's memory, and one without an end.
+    @Test func hugeFilesAreOneLine() throws {
+        try withFolder { folder in
+            let huge = folder + "/huge"
+            try Data().write(to: URL(fileURLWithPath: huge))
+            // All hole.
+            try FileHandle(forWritingTo: URL(fileURLWithPath: huge)).truncate(atOffset: 1 << 42)
+            for path in [huge, "/dev/zero"] {
+                expectOneLine(
+                    try Martlet.run(["run", "--kernel", path, "--", "true"]),
+                    "the kernel '\(path)'",
+                    "has more than 2048 MiB", "--kernel")
+                expectOneLine(
+                    try Martlet.run(["run", "--initrd", path]), "the initramfs '\(path)'",
+                    "has more than 512 MiB", "--initrd, or more --memory")
+            }
+        }
+    }
+
     @Test func fullDiskIsOneLine() throws {
         try withFolder { folder in
             let unshare = ["-Urm", "sh", "-c"]

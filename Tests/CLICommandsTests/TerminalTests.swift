@@ -41,4 +41,36 @@ struct TerminalTests {
             #expect(!text[prompt.upperBound...].contains("booting"))
         }
     }
+
+    @Test func theWindowsSizeIsTheGuestsAndTheKeyLeaves() throws {
+        let terminal = try PseudoTerminal(rows: 33, columns: 101)
+        #expect(terminal.isCooked)
+        try terminal.start(["run", "--timeout", "120"])
+        try terminal.wait(for: "martlet:~# ")
+        #expect(!terminal.isCooked)
+        terminal.type("stty size\r")
+        try terminal.wait(for: "33 101")
+        terminal.resize(rows: 40, columns: 120)
+        // The new size goes its own way: ask until it is there.
+        terminal.type("until [ \"$(stty size)\" = '40 120' ]; do sleep 0.1; done; echo re''sized\r")
+        try terminal.wait(for: "resized")
+        terminal.type("\u{1d}")
+        terminal.process.waitUntilExit()
+        #expect(terminal.process.terminationStatus == 0)
+        #expect(terminal.isCooked)
+    }
+
+    @Test(arguments: [SIGTERM, SIGHUP, SIGABRT])
+    func theTerminalIsRestoredWhateverEndsTheProgram(signal: Int32) throws {
+        let terminal = try PseudoTerminal(rows: 24, columns: 80)
+        try terminal.start(["run", "--timeout", "120"])
+        // Raw mode comes before the guest boots.
+        while terminal.isCooked, terminal.process.isRunning { usleep(10_000) }
+        #expect(terminal.process.isRunning)
+        kill(terminal.process.processIdentifier, signal)
+        terminal.process.waitUntilExit()
+        #expect(terminal.process.terminationReason == .uncaughtSignal)
+        #expect(terminal.process.terminationStatus == signal)
+        #expect(terminal.isCooked)
+    }
 }

@@ -34,6 +34,9 @@ final class VectorBench {
         unsafe cpu.pointee.xcr0 = 3
         unsafe cpu.pointee.mxcsr = 0x1f80
         unsafe cpu.pointee.x87Control = 0x37f
+        // Writable data up to 4 GiB: outside 64-bit code the large accesses look at it.
+        let flat = SegmentRegister(base: 0, limit: 0xffff_ffff, selector: 0x2b, attributes: 0xc0f3)
+        for index in 0..<6 { unsafe cpu.setSegment(index, flat) }
     }
 
     deinit {

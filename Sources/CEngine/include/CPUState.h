@@ -136,8 +136,6 @@ typedef struct CPUState {
     /// Points to the atomic word of `PendingEvents`.
     const uint32_t *_Nonnull pendingWord;
 
-    /// The instruction whose handler translated code called last before it left with nothing to go on with.
-    const DecodedInstruction *_Nullable translatedLast;
     /// The vector registers are in the host's: `xmm` is out of date. Only within translated code.
     uint32_t vectorsResident;
     uint32_t reserved0;
@@ -249,7 +247,6 @@ enum {
     CPU_OFFSET_BUDGET = __builtin_offsetof(CPUState, budget),
     CPU_OFFSET_BLOCK = __builtin_offsetof(CPUState, block),
     CPU_OFFSET_PENDING_WORD = __builtin_offsetof(CPUState, pendingWord),
-    CPU_OFFSET_TRANSLATED_LAST = __builtin_offsetof(CPUState, translatedLast),
     CPU_OFFSET_VECTORS_RESIDENT = __builtin_offsetof(CPUState, vectorsResident),
     CPU_OFFSET_RIP = __builtin_offsetof(CPUState, rip),
     CPU_OFFSET_MXCSR = __builtin_offsetof(CPUState, mxcsr),

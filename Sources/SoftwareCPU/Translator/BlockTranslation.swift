@@ -86,12 +86,18 @@ struct BlockTranslation {
         var stale = 0
     }
 
+    /// Bytes from the way out of a translation that was given up to its polled entry.
+    static let staleDistance = 48
+
     /// Before the instructions: entries and budget.
     mutating func begin(usesVectors: Bool) -> Entries {
         var entries = Entries()
         assembler.align()
         entries.stale = assembler.position
         unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: header)))
+        // Nothing of this block has been run: MOV QWORD, 0.
+        assembler.instruction(HostOpcode(0xc7, wide: true), register: 0, .memory(HostLayout.block))
+        assembler.integer32(0)
         assembler.jump(to: routines.leave)
         assembler.align()
         entries.handler = assembler.position

@@ -49,7 +49,6 @@ enum HostLayout {
     static let pendingWord = field(Int(CPU_OFFSET_PENDING_WORD))
     static let budget = field(Int(CPU_OFFSET_BUDGET))
     static let block = field(Int(CPU_OFFSET_BLOCK))
-    static let translatedLast = field(Int(CPU_OFFSET_TRANSLATED_LAST))
     static let vectorsResident = field(Int(CPU_OFFSET_VECTORS_RESIDENT))
     static let mxcsr = field(Int(CPU_OFFSET_MXCSR))
     static let x87Resident = field(Int(CPU_OFFSET_X87_RESIDENT))

@@ -89,12 +89,6 @@ struct SharedRoutines {
         arguments(&assembler)
         assembler.move(.rax, constant: unsafe address(of: handler))
         assembler.bytes(0xff, 0xd0)
-        assembler.bytes(0x48, 0x85, 0xc0)
-        let hasNext = assembler.jump(.notEqual)
-        // Nothing of the block has been run.
-        assembler.load(.r10, HostLayout.block)
-        assembler.store(HostLayout.translatedLast, .r10)
-        assembler.bind(hasNext)
         emitReturn(&assembler)
     }
 
@@ -128,12 +122,6 @@ struct SharedRoutines {
         restoreFlags(&assembler)
         assembler.instruction(HostOpcode(0xff), register: 4, .memory(Self.resumeSlot))
         assembler.bind(elsewhere)
-        // Nothing to go on with: the run loop has to know how far the block came.
-        assembler.bytes(0x48, 0x85, 0xc0)
-        let hasNext = assembler.jump(.notEqual)
-        assembler.load(.r10, Self.instructionSlot)
-        assembler.store(HostLayout.translatedLast, .r10)
-        assembler.bind(hasNext)
         assembler.bind(dropped)
         if let unmasked { assembler.bind(unmasked) }
         emitReturn(&assembler)

@@ -96,8 +96,7 @@ final class Translator {
         let unpolled = unsafe polled &+ Int(header.pointee.unpolledEntry)
         for entry in [polled, unpolled] {
             var assembler = Assembler(memory, at: entry)
-            // `BlockTranslation.begin` puts the way out 32 bytes before.
-            assembler.jump(to: polled &- 32)
+            assembler.jump(to: polled &- BlockTranslation.staleDistance)
         }
         unsafe header.pointee.translation = 0
         unsafe entries[key(header)] = nil

@@ -1,0 +1,57 @@
+internal import Comparison
+import Foundation
+
+/// `make bench`: the same work on Martlet, on QEMU and on the host, in turn.
+///
+/// Set by the environment: ROUNDS, ONLY (names of rows), CPUS (numbers of vCPUs), KERNEL (a stock
+/// kernel's name), JSON (where the numbers go), MARTLET and PROGRAMS (what is measured).
+@main
+struct Bench {
+    static func main() {
+        do {
+            try run(ProcessInfo.processInfo.environment)
+        } catch {
+            say("bench: \(error)")
+            exit(1)
+        }
+    }
+
+    private static func run(_ environment: [String: String]) throws {
+        func list(_ name: String) -> [String] {
+            (environment[name] ?? "").split { $0 == "," || $0 == " " }.map(String.init)
+        }
+        guard let rounds = Int(environment["ROUNDS"] ?? "5"), rounds > 0 else {
+            throw ComparisonError("ROUNDS is no number above 0")
+        }
+        let counts = list("CPUS").isEmpty ? [1, 2] : list("CPUS").compactMap(Int.init)
+        let rows = try Row.selected(list("ONLY"))
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-bench-\(getpid())").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (materials, release) = try GuestImage.prepare(
+            martlet: environment["MARTLET"] ?? "martlet",
+            programs: environment["PROGRAMS"] ?? "Benchmarks/.build/programs",
+            kernelName: environment["KERNEL"].flatMap { $0.isEmpty ? nil : $0 } ?? "debian",
+            in: folder)
+        let sides =
+            Circumstances.engines(materials.martlet).map { Side(.martlet(engine: $0)) }
+            + Side.QEMUBoot.allCases.map { Side(.qemu($0)) } + [Side(.native)]
+        var campaign = Campaign(
+            rows: rows, sides: sides, processorCounts: counts, materials: materials,
+            results: Results(
+                circumstances: try Circumstances.describe(materials, kernel: release),
+                rounds: rounds))
+        for round in 1...rounds {
+            say("round \(round) of \(rounds)")
+            try campaign.runRound(reversed: round.isMultiple(of: 2))
+        }
+        campaign.results.compare()
+        print(Table.text(campaign.results, rows: rows, sides: sides), terminator: "")
+        if let path = environment["JSON"], !path.isEmpty {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            try encoder.encode(campaign.results).write(to: URL(fileURLWithPath: path))
+            say("the numbers are in \(path)")
+        }
+    }
+}

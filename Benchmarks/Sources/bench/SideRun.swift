@@ -1,0 +1,73 @@
+internal import Comparison
+import Foundation
+
+/// One run of one side, from the start of its process to its end.
+struct SideRun {
+    /// What Martlet's `--stats` say, as far as rows need them.
+    struct Statistics: Decodable {
+        var instructionsRetired: UInt64
+        var processorSeconds: Double
+    }
+
+    var observation: Observation
+    /// Of Martlet only.
+    var statistics: Statistics?
+
+    /// A guest that says nothing for so long is ended.
+    static let largestSeconds = 180.0
+
+    /// Starts the side with those rows and reads its console to the end.
+    ///
+    /// - Throws: `ComparisonError` if it does not come to its end.
+    static func run(
+        _ side: Side, processorCount: Int, rows: [String], _ materials: Materials
+    ) throws -> SideRun {
+        let command = side.command(processorCount: processorCount, rows: rows, materials)
+        let errorFile = materials.initramfs + ".errors"
+        try Data().write(to: URL(fileURLWithPath: errorFile))
+        let process = Process()
+        // Looked up in PATH.
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.standardInput = FileHandle.nullDevice
+        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errorFile))
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        let start = ContinuousClock.now
+        try process.run()
+        let watchdog = DispatchWorkItem { process.terminate() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + largestSeconds, execute: watchdog)
+        defer { watchdog.cancel() }
+        var observation = Observation()
+        var line: [UInt8] = []
+        while true {
+            let data = pipe.fileHandleForReading.availableData
+            if data.isEmpty { break }
+            let seconds = start.duration(to: .now) / .seconds(1)
+            for byte in data {
+                if byte == 0x0a {
+                    observation.take(String(decoding: line, as: UTF8.self), at: seconds)
+                    line.removeAll()
+                } else if byte != 0x0d {
+                    line.append(byte)
+                }
+            }
+        }
+        process.waitUntilExit()
+        let errors = try String(contentsOfFile: errorFile, encoding: .utf8)
+        let name = "\(side.name) with \(processorCount) vCPU"
+        guard observation.isComplete else {
+            throw ComparisonError(
+                "\(name) ended before its work (status \(process.terminationStatus)): "
+                    + "'\(errors.suffix(300))'; run it by hand: \(command.joined(separator: " "))")
+        }
+        if let (row, reason) = observation.failures.first {
+            throw ComparisonError("\(name): \(row) failed: \(reason)")
+        }
+        var result = SideRun(observation: observation)
+        if side.isMartlet, let json = errors.split(separator: "\n").last {
+            result.statistics = try? JSONDecoder().decode(Statistics.self, from: Data(json.utf8))
+        }
+        return result
+    }
+}

@@ -1,0 +1,132 @@
+import Boot
+import Foundation
+import Testing
+
+/// What the options of `martlet run` do to a guest that runs.
+@Suite(.serialized, .enabled(if: Martlet.path != nil))
+struct RunOptionTests {
+    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private func withFile<Value>(
+        _ content: [UInt8], _ body: (String) throws -> Value
+    ) throws -> Value {
+        let file = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(content).write(to: file)
+        return try body(file.path)
+    }
+
+    @Test func modulesComeWithWhatTheyNeed() throws {
+        let script = "cut -d ' ' -f 1 /proc/modules; grep -w ext4 /proc/filesystems"
+        let result = try Martlet.run([
+            "run", "--module", "ext4", "--timeout", "120", "--", "sh", "-c", script,
+        ])
+        #expect(result.status == 0, "\(text(result.errors))")
+        let words = text(result.output).split(whereSeparator: \.isWhitespace)
+        // ext4 by name in both lists, and two of its dependencies.
+        for word in ["ext4", "jbd2", "mbcache"] {
+            #expect(words.contains { $0 == word }, "\(words)")
+        }
+        #expect(words.last == "ext4")
+    }
+
+    @Test(arguments: [
+        (["--module", "steam"], "has no module 'steam'"),
+        (["--kernel", "/dev/null", "--module", "ext4"], "--kernel a stock kernel's name"),
+        (["--initrd", "/dev/null", "--module", "ext4"], "--initrd has its own programs"),
+    ])
+    func modulesThatAreNotThereAreOneLine(options: [String], words: String) throws {
+        let result = try Martlet.run(["run"] + options)
+        #expect(result.status == 125)
+        let line = text(result.errors)
+        #expect(line.hasPrefix("martlet: ") && line.contains(words), "\(line)")
+        #expect(line.split(separator: "\n").count == 1)
+    }
+
+    /// The ELF file that is in the bzImage.
+    @Test func theUnpackedKernelBootsToo() throws {
+        let kernel = try KernelStore().kernel("debian")
+        let image = [UInt8](try Data(contentsOf: URL(fileURLWithPath: kernel.path)))
+        let unpacked = try KernelDecompression.unpack(try BZImage(image).payload)
+        try withFile(unpacked) { path in
+            let result = try Martlet.run([
+                "run", "--kernel", path, "--timeout", "120", "--", "uname", "-r",
+            ])
+            #expect(text(result.output) == kernel.release + "\n", "\(text(result.errors))")
+        }
+    }
+
+    @Test func timeIsUp() throws {
+        let result = try Martlet.run(["run", "--timeout", "0.5", "--console", "none", "--", "true"])
+        #expect(result.status == 125)
+        #expect(text(result.errors).contains("the guest was ended after 0.5 seconds"))
+    }
+
+    @Test func statisticsAreComplete() throws {
+        let result = try Martlet.run(["run", "--stats", "--timeout", "120", "--", "true"])
+        #expect(result.status == 0)
+        let line = try #require(text(result.errors).split(separator: "\n").last)
+        let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+        let all = try #require(object as? [String: Any])
+        func number(_ name: String) -> Double { (all[name] as? NSNumber)?.doubleValue ?? -1 }
+        #expect(number("instructionsRetired") > 1e8)
+        #expect(number("seconds") > 0 && number("mips") > 0)
+        #expect(number("secondsToFirstUserInstruction") > 0)
+        #expect(number("tlbHitRate") > 0.5 && number("tlbHitRate") < 1)
+        // The kernel and its initramfs alone are more.
+        #expect(number("peakMemoryByteCount") > 67_108_864)
+        let exits = try #require(all["exits"] as? [String: Any])
+        #expect(exits["portWrite"] != nil, "\(exits)")
+    }
+
+    @Test func theConsoleGoesWhereItIsTold() throws {
+        let command = ["--timeout", "120", "--", "echo", "said"]
+        let quiet = try Martlet.run(["run"] + command)
+        #expect(text(quiet.output) == "said\n" && quiet.errors.isEmpty)
+        let loud = try Martlet.run(["run", "--console", "stdio"] + command)
+        #expect(text(loud.output) == "said\n")
+        #expect(text(loud.errors).contains("Linux version"))
+        #expect(text(loud.errors).contains("reboot: Power down"))
+    }
+
+    @Test func theLogsEndIsShownWhenTheGuestDies() throws {
+        let crash = ["--timeout", "120", "--", "sh", "-c", "echo c >/proc/sysrq-trigger"]
+        let result = try Martlet.run(["run"] + crash)
+        #expect(result.status == 125)
+        #expect(text(result.errors).contains("Kernel panic - not syncing: sysrq triggered crash"))
+        let none = try Martlet.run(["run", "--console", "none"] + crash)
+        #expect(none.status == 125)
+        #expect(text(none.errors).split(separator: "\n").count == 1, "\(text(none.errors))")
+    }
+
+    /// The console of an initramfs of one's own is standard input and output, and takes more than a
+    /// UART's FIFO holds.
+    @Test func anInitramfsOfOnesOwnHasTheStandardStreams() throws {
+        var tree = Initramfs()
+        for folder in ["bin", "dev"] { try tree.addDirectory(folder) }
+        try tree.addCharacterDevice("dev/console", major: 5, minor: 1, permissions: 0o600)
+        try tree.addHost(KernelStore().busybox().path, as: "bin/busybox")
+        try tree.addSymbolicLink("bin/sh", to: "busybox")
+        let script = """
+            #!/bin/sh
+            n=0
+            while read line && [ "$line" != end ]; do n=$((n+${#line})); done
+            echo "counted $n"
+            busybox poweroff -f
+
+            """
+        try tree.addFile("init", Array(script.utf8), permissions: 0o755)
+        let line = String(repeating: "x", count: 59) + "\n"
+        try withFile(try tree.bytes()) { path in
+            let result = try Martlet.run(
+                ["run", "--initrd", path, "--timeout", "120"],
+                input: String(repeating: line, count: 25) + "end\n")
+            #expect(result.status == 0, "\(text(result.errors))")
+            let said = text(result.output)
+            #expect(said.contains("Linux version"))
+            #expect(said.contains("counted \(59 * 25)"), "\(said.suffix(400))")
+            #expect(result.errors.isEmpty, "\(text(result.errors))")
+        }
+    }
+}
