@@ -40,10 +40,11 @@ private func neighbouringEntry(
 }
 
 /// Jump cache entries of one page are neighbours, so that INVLPG finds them; the hash is one that
-/// translated code computes in two instructions.
+/// translated code computes in few instructions.
 @inline(__always)
 func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCacheEntry> {
-    let slot = Int(truncatingIfNeeded: (linear &>> 4) & UInt64(JUMP_CACHE_ENTRY_COUNT &- 1))
+    let hash = (linear &>> 4) ^ (linear & 0xff)
+    let slot = Int(truncatingIfNeeded: hash & UInt64(JUMP_CACHE_ENTRY_COUNT &- 1))
     return unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(to: JumpCacheEntry.self)
         + slot
 }

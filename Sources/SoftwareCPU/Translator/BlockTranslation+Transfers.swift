@@ -111,10 +111,15 @@ extension BlockTranslation {
     /// Looks the linear address in R10 up in the jump cache: R11 is then the entry's offset. Misses
     /// leave before anything has changed.
     private mutating func findInCache() {
-        // LEA R11D, [R10 + R10]; AND R11D, mask: see `jumpCacheEntry`.
-        assembler.loadAddress(.r11, HostAddress(base: .r10, index: .r10), wide: false)
+        // See `jumpCacheEntry`: SHR by 4, XOR of the low bytes, AND; times the size of an entry.
+        assembler.instruction(HostOpcode(0x8b), register: 11, .register(10))
+        assembler.instruction(HostOpcode(0xc1), register: 5, .register(11))
+        assembler.byte(4)
+        assembler.instruction(HostOpcode(0x32), register: 11, .register(10))
         assembler.instruction(HostOpcode(0x81), register: 4, .register(11))
-        assembler.integer32(Int32(JUMP_CACHE_ENTRY_COUNT &- 1) &<< 5)
+        assembler.integer32(Int32(JUMP_CACHE_ENTRY_COUNT &- 1))
+        assembler.instruction(HostOpcode(0xc1), register: 4, .register(11))
+        assembler.byte(5)
         assembler.instruction(
             HostOpcode(0x3b, wide: true), register: 10, .memory(HostLayout.jumpAddress(.r11)))
         let address = assembler.jump(.notEqual)
