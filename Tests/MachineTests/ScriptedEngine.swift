@@ -30,6 +30,8 @@ final class ScriptedEngine: CPUEngine {
     var canTakeInterrupt: Bool { interruptsEnabled }
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
     func injectNonMaskableInterrupt() { calls.append("nmi") }
+    func flushTLB() { calls.append("flush") }
+    var hypercallFrame = HypercallFrame()
     var state = ArchitecturalState()
     var statistics = EngineStatistics()
     func reset() { calls.append("reset") }
