@@ -59,7 +59,7 @@ let package = Package(
         room(
             "SoftwareCPU",
             ["CEngine", "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
+        room("Interrupts", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU"]),
         room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
         room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
@@ -106,7 +106,7 @@ let package = Package(
         tests(
             "SoftwareCPU",
             ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        tests("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
+        tests("Interrupts", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU"]),
         tests("Clocks", ["Vocabulary"]),
         tests("Bus", ["Vocabulary"]),
         tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
@@ -117,8 +117,8 @@ let package = Package(
         tests(
             "Machine",
             [
-                "Vocabulary", "HostIO", "VirtualCPU", "Boot", "Bus", "Clocks", "Interrupts",
-                "LegacyDevices",
+                "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Boot", "Bus", "Clocks",
+                "Interrupts", "LegacyDevices", "KVMParavirt",
             ]),
         tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

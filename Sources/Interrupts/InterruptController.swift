@@ -1,4 +1,4 @@
-internal import Vocabulary
+public import Vocabulary
 
 /// The local APICs of all vCPUs and the I/O APIC, and the way between them. The machine's
 /// `InterruptSink`.
@@ -77,6 +77,37 @@ public final class InterruptController: InterruptSink, Sendable {
                 isLogical: command.value & (1 << 11) != 0, isWide: command.isX2)
             Self.deliver(localAPICs, interrupt, destination)
         }
+    }
+
+    /// Wakes a vCPU for a kick, which has been noted elsewhere. Nobody, if there is no such vCPU.
+    public func kick(_ target: VCPUIndex) {
+        let index = Int(clamping: target.rawValue)
+        if index < localAPICs.count { localAPICs[index].kick() }
+    }
+
+    /// One interrupt for many local APICs by their identifiers (KVM_HC_SEND_IPI).
+    ///
+    /// - Parameters:
+    ///   - command: vector, delivery mode, level and trigger mode of an interrupt command.
+    ///   - first: the identifier that bit 0 of `targets` stands for.
+    /// - Returns: how many accepted it.
+    public func send(command: UInt32, to targets: UInt128, from first: UInt32) -> Int {
+        let isLevel = command & 0x8000 != 0
+        // The end of a level: nothing is sent.
+        if isLevel, command & 0x4000 == 0 { return 0 }
+        let interrupt = Interrupt(
+            vector: UInt8(truncatingIfNeeded: command),
+            mode: UInt8(truncatingIfNeeded: command >> 8) & 7, isLevel: isLevel)
+        var left = targets
+        var count = 0
+        while left != 0 {
+            let index = Int(first) + left.trailingZeroBitCount
+            left &= left &- 1
+            guard index < localAPICs.count else { break }
+            let apic = localAPICs[index]
+            if apic.address.isEnabled, Self.deliver(apic, interrupt) { count += 1 }
+        }
+        return count
     }
 
     // MARK: Delivery

@@ -20,7 +20,14 @@ extension LocalAPIC {
         case 0x390: return currentCount
         default:
             if !Registers.isKnown(offset & 0xff0) { report(ErrorStatus.illegalRegisterAddress) }
-            return registers.withLock { $0.read(offset) }
+            return registers.withLock { registers in
+                // Only these show what is in service.
+                if offset & 0xff0 == 0x0a0 || offset & 0xf80 == 0x100 {
+                    settle(&registers)
+                    publish(registers)
+                }
+                return registers.read(offset)
+            }
         }
     }
 
@@ -32,6 +39,8 @@ extension LocalAPIC {
                 registers.errorStatus = errors.exchange(0, ordering: .acquiringAndReleasing)
                 return Registers.Consequence()
             }
+            // This end is of what is in service after the one made in memory.
+            if offset & 0xff0 == 0x0b0 { retract(&registers) }
             let result = registers.write(
                 offset, value, source: index, isLevelTriggered: { triggers.contains($0) })
             if result.timer { programTimer(offset, &registers) }

@@ -23,6 +23,10 @@ extension LocalAPIC {
         var destinationFormat: UInt32 = .max
         var spurious: UInt32 = 0xff
         var inService = VectorSet()
+        /// MSR_KVM_PV_EOI_EN.
+        var endOfInterruptWord: UInt64 = 0
+        /// The guest may end the highest in service by clearing bit 0 of that word.
+        var endIsOffered = false
         var errorStatus: UInt32 = 0
         var interruptCommand: UInt64 = 0
         /// Timer, thermal, performance, LINT0, LINT1, error.
@@ -51,7 +55,7 @@ extension LocalAPIC {
             LocalAPICAddress(
                 logicalDestination: logicalDestination, processorPriority: processorPriority,
                 isEnabled: isEnabled, isX2: isX2, isSoftwareEnabled: isSoftwareEnabled,
-                isFlat: destinationFormat >> 28 == 0xf)
+                isFlat: destinationFormat >> 28 == 0xf, endIsOffered: endIsOffered)
         }
 
         /// The state after INIT. Levels of inputs and the counter are outside and stay.

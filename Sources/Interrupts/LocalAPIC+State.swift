@@ -1,3 +1,4 @@
+internal import GuestMemory
 internal import HostIO
 internal import Synchronization
 internal import VirtualCPU
@@ -34,6 +35,10 @@ extension LocalAPIC {
         public var timerDeadline: UInt64
         /// IA32_TSC_ADJUST of the vCPU, which the deadline goes by.
         public var counterAdjustment: UInt64
+        /// MSR_KVM_PV_EOI_EN.
+        public var endOfInterruptWord: UInt64
+        /// The guest may end the highest in service by that word, which is in its memory.
+        public var endIsOffered: Bool
         /// INIT and start-up requests: bit 0, bit 1, vector in bits 15:8.
         public var startUps: UInt32
         /// An NMI waits for the vCPU.
@@ -57,7 +62,9 @@ extension LocalAPIC {
                 timerElapsed: now &- registers.timerStart,
                 timerHasFired: registers.timerHasFired,
                 timerDeadline: registers.timerDeadline,
-                counterAdjustment: registers.counterAdjustment, startUps: startUps.bits,
+                counterAdjustment: registers.counterAdjustment,
+                endOfInterruptWord: registers.endOfInterruptWord,
+                endIsOffered: registers.endIsOffered, startUps: startUps.bits,
                 nonMaskableInterruptPending: pending.current.contains(.nonMaskableInterrupt))
         }
     }
@@ -69,8 +76,15 @@ extension LocalAPIC {
         else {
             throw XError(.invalidFormat, "the state of \(name) is damaged: vectors are missing")
         }
+        let word = state.endOfInterruptWord
+        guard word & 1 == 0 || word & 2 == 0 && memory?.contains(word & ~1, 4) == true else {
+            throw XError(
+                .invalidFormat, "the state of \(name) is damaged: its memory is not there")
+        }
         let now = timing.now().nanoseconds
         registers.withLock { registers in
+            registers.endOfInterruptWord = word
+            registers.endIsOffered = state.endIsOffered && word & 1 != 0
             registers.base = state.base
             registers.taskPriority = state.taskPriority & 0xff
             registers.logicalDestination = state.logicalDestination

@@ -1,3 +1,4 @@
+public import GuestMemory
 internal import HostIO
 internal import Synchronization
 public import VirtualCPU
@@ -68,13 +69,16 @@ public final class LocalAPIC: MachinePart {
     private let addressWord = Atomic<UInt64>(0)
     let pending: PendingEvents
     let timing: Timing
+    /// Where the guest ends interrupts without a write; nil: it does not.
+    let memory: GuestMemory?
     private let wake: @Sendable () -> Void
     let counters = Counters()
 
     /// - Parameters:
+    ///   - memory: for `setEndOfInterruptWord`.
     ///   - wake: called after `pending` has been raised, on any thread.
     public init(
-        index: VCPUIndex, pending: PendingEvents, timing: Timing,
+        index: VCPUIndex, pending: PendingEvents, timing: Timing, memory: GuestMemory? = nil,
         wake: @escaping @Sendable () -> Void
     ) {
         self.index = index
@@ -82,6 +86,7 @@ public final class LocalAPIC: MachinePart {
         identifier = index.rawValue
         self.pending = pending
         self.timing = timing
+        self.memory = memory
         self.wake = wake
         registers = RankedLock(
             Registers(identifier: index.rawValue), owner: name, rank: .localAPIC)
@@ -109,8 +114,11 @@ public final class LocalAPIC: MachinePart {
         requests.insert(vector)
         counters.add(.accepted)
         // The vCPU lowers its priority before it looks at the requests, and this is the other way
-        // round: one of the two sees the other.
-        if vector & 0xf0 > address.processorPriority & 0xf0 { raise(.interrupt) }
+        // round: one of the two sees the other. An end that is offered has perhaps been made.
+        let address = address
+        if vector & 0xf0 > address.processorPriority & 0xf0 || address.endIsOffered {
+            raise(.interrupt)
+        }
         return true
     }
 
@@ -118,6 +126,9 @@ public final class LocalAPIC: MachinePart {
         counters.add(.nonMaskable)
         raise(.nonMaskableInterrupt)
     }
+
+    /// Wakes the vCPU for a kick (KVM's APIC_DM_REMRD), which has been noted elsewhere.
+    public func kick() { raise(.kick) }
 
     public func request(_ request: StartUpRequest) {
         startUps.insert(request)
@@ -141,22 +152,7 @@ public final class LocalAPIC: MachinePart {
 
     // MARK: The vCPU's side
 
-    /// Takes the highest deliverable request into service. Nil if there is none. What
-    /// remains has a lower priority; the end of this interrupt raises the pending bit for it. The
-    /// vCPU's thread, which has cleared the pending bit before.
-    public func acknowledge() -> UInt8? {
-        registers.withLock { registers in
-            guard let vector = deliverable(registers.processorPriority, registers.isSoftwareEnabled)
-            else { return nil }
-            requests.remove(vector)
-            registers.inService.insert(vector)
-            publish(registers)
-            counters.add(.acknowledged)
-            return vector
-        }
-    }
-
-    private func deliverable(_ priority: UInt8, _ isSoftwareEnabled: Bool) -> UInt8? {
+    func deliverable(_ priority: UInt8, _ isSoftwareEnabled: Bool) -> UInt8? {
         guard isSoftwareEnabled, let vector = requests.current.highest,
             vector & 0xf0 > priority & 0xf0
         else { return nil }
@@ -175,6 +171,7 @@ public final class LocalAPIC: MachinePart {
         let taken = startUps.take()
         if taken.contains(.initialize) {
             registers.withLock { registers in
+                retract(&registers)
                 registers.initialize()
                 forgetRequests()
                 publish(registers)
@@ -204,7 +201,9 @@ public final class LocalAPIC: MachinePart {
     }
 
     func announce() {
-        if hasDeliverable { pending.raise(.interrupt) }
+        if hasDeliverable || address.endIsOffered && !requests.current.isEmpty {
+            pending.raise(.interrupt)
+        }
     }
 
     /// IA32_APIC_BASE. The set value has been checked by `setBase`.
@@ -213,6 +212,8 @@ public final class LocalAPIC: MachinePart {
     /// False: #GP.
     public func setBase(_ value: UInt64) -> Bool {
         registers.withLock { registers in
+            // A disabled APIC forgets what is in service.
+            if value & 0x800 == 0 { retract(&registers) }
             guard registers.setBase(value) else { return false }
             if value & 0x800 == 0 { forgetRequests() }
             publish(registers)

@@ -4,7 +4,7 @@ internal import Synchronization
 /// address, its mode and its priority.
 ///
 /// bits 31:0 LDR, 39:32 processor priority, 40 IA32_APIC_BASE enable, 41 x2APIC mode, 42 software
-/// enable, 43 flat model.
+/// enable, 43 flat model, 44 the end of the interrupt in service is offered in memory.
 struct LocalAPICAddress: Sendable, Equatable {
     var bits: UInt64
 
@@ -12,12 +12,13 @@ struct LocalAPICAddress: Sendable, Equatable {
 
     init(
         logicalDestination: UInt32, processorPriority: UInt8, isEnabled: Bool, isX2: Bool,
-        isSoftwareEnabled: Bool, isFlat: Bool
+        isSoftwareEnabled: Bool, isFlat: Bool, endIsOffered: Bool
     ) {
         bits =
             UInt64(logicalDestination) | UInt64(processorPriority) << 32
             | (isEnabled ? 1 << 40 : 0) | (isX2 ? 1 << 41 : 0)
             | (isSoftwareEnabled ? 1 << 42 : 0) | (isFlat ? 1 << 43 : 0)
+            | (endIsOffered ? 1 << 44 : 0)
     }
 
     var logicalDestination: UInt32 { UInt32(truncatingIfNeeded: bits) }
@@ -26,6 +27,7 @@ struct LocalAPICAddress: Sendable, Equatable {
     var isX2: Bool { bits & 1 << 41 != 0 }
     var isSoftwareEnabled: Bool { bits & 1 << 42 != 0 }
     var isFlat: Bool { bits & 1 << 43 != 0 }
+    var endIsOffered: Bool { bits & 1 << 44 != 0 }
 
     /// An interrupt for `destination` is for the APIC with this address and `identifier` (SDM
     /// volume 3, 11.6.2 and 11.12.10). `isWide`: the sender speaks x2APIC, with 32 bits.

@@ -38,6 +38,8 @@ struct VectorSet: Sendable, Equatable {
         word(Int(vector >> 6)) & (1 &<< UInt64(vector & 63)) != 0
     }
 
+    var isEmpty: Bool { words.0 | words.1 | words.2 | words.3 == 0 }
+
     /// The highest vector in the set.
     var highest: UInt8? {
         for index in [3, 2, 1, 0] where word(index) != 0 {

@@ -1,8 +1,68 @@
 internal import HostIO
+internal import Synchronization
+
+extension ProcessorFace {
+    /// What is counted of one vCPU; its own worker counts.
+    struct Counters: ~Copyable, Sendable {
+        enum Kind {
+            case polls, kicks, yields, interruptCommands, interrupts, refused, unknown
+            case preemptions, flushes, stolenNanoseconds
+        }
+
+        private let polls = Atomic<UInt64>(0)
+        private let kicks = Atomic<UInt64>(0)
+        private let yields = Atomic<UInt64>(0)
+        private let interruptCommands = Atomic<UInt64>(0)
+        private let interrupts = Atomic<UInt64>(0)
+        private let refused = Atomic<UInt64>(0)
+        private let unknown = Atomic<UInt64>(0)
+        private let preemptions = Atomic<UInt64>(0)
+        private let flushes = Atomic<UInt64>(0)
+        private let stolenNanoseconds = Atomic<UInt64>(0)
+
+        borrowing func add(_ kind: Kind, _ amount: UInt64 = 1) {
+            switch kind {
+            case .polls: polls.wrappingAdd(amount, ordering: .relaxed)
+            case .kicks: kicks.wrappingAdd(amount, ordering: .relaxed)
+            case .yields: yields.wrappingAdd(amount, ordering: .relaxed)
+            case .interruptCommands: interruptCommands.wrappingAdd(amount, ordering: .relaxed)
+            case .interrupts: interrupts.wrappingAdd(amount, ordering: .relaxed)
+            case .refused: refused.wrappingAdd(amount, ordering: .relaxed)
+            case .unknown: unknown.wrappingAdd(amount, ordering: .relaxed)
+            case .preemptions: preemptions.wrappingAdd(amount, ordering: .relaxed)
+            case .flushes: flushes.wrappingAdd(amount, ordering: .relaxed)
+            case .stolenNanoseconds: stolenNanoseconds.wrappingAdd(amount, ordering: .relaxed)
+            }
+        }
+
+        var values: [String: UInt64] {
+            get {
+                [
+                    "hypercallsPollInterrupt": polls.load(ordering: .relaxed),
+                    "hypercallsKick": kicks.load(ordering: .relaxed),
+                    "hypercallsYield": yields.load(ordering: .relaxed),
+                    "hypercallsSendInterrupts": interruptCommands.load(ordering: .relaxed),
+                    "interruptsSentByHypercall": interrupts.load(ordering: .relaxed),
+                    "hypercallsRefused": refused.load(ordering: .relaxed),
+                    "hypercallsUnknown": unknown.load(ordering: .relaxed),
+                    "preemptionsMarked": preemptions.load(ordering: .relaxed),
+                    "flushInterruptsAvoided": flushes.load(ordering: .relaxed),
+                    "stolenNanoseconds": stolenNanoseconds.load(ordering: .relaxed),
+                ]
+            }
+        }
+    }
+}
 
 extension KVMFace {
-    /// Clock pages written; a count.
+    /// Counts, over all vCPUs, of clock pages written, hypercalls by kind, interrupts they sent,
+    /// preemptions marked and TLB flushes done on the next run instead of by an interrupt;
+    /// and the stolen time in nanoseconds.
     public var metrics: [String: UInt64] {
-        ["clockPagesPublished": registers.withLock { $0.published }]
+        var result = ["clockPagesPublished": registers.withLock { $0.published }]
+        for processor in processors {
+            result.merge(processor.counters.values) { $0 &+ $1 }
+        }
+        return result
     }
 }

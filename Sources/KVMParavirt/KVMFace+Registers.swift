@@ -1,6 +1,7 @@
 internal import Clocks
 internal import GuestMemory
 internal import HostIO
+internal import Synchronization
 public import Vocabulary
 
 extension KVMFace {
@@ -19,6 +20,10 @@ extension KVMFace {
 
     static let systemTimeRegisters: [UInt32] = [0x4b56_4d01, 0x12]
     static let wallClockRegisters: [UInt32] = [0x4b56_4d00, 0x11]
+    private static let stealTimeRegister: UInt32 = 0x4b56_4d03
+    /// MSR_KVM_PV_EOI_EN: `LocalAPIC.endOfInterruptWord` of the vCPU.
+    public static let endOfInterruptRegister: UInt32 = 0x4b56_4d04
+    private static let pollControlRegister: UInt32 = 0x4b56_4d05
 
     /// RDMSR. Nil: not one of ours.
     public func read(_ index: UInt32, _ processor: VCPUIndex) -> UInt64? {
@@ -29,10 +34,16 @@ extension KVMFace {
             }
         }
         if Self.wallClockRegisters.contains(index) { return registers.withLock { $0.wallClock } }
-        return nil
+        guard let own = self.processor(processor) else { return nil }
+        switch index {
+        case Self.stealTimeRegister: return own.stealTime.load(ordering: .relaxed)
+        case Self.pollControlRegister: return own.pollControl.load(ordering: .relaxed)
+        default: return nil
+        }
     }
 
-    /// WRMSR. False: not one of ours, or refused.
+    /// WRMSR. False: not one of ours, or a reserved bit is set. An area that is no RAM is taken and
+    /// left alone.
     public func write(_ index: UInt32, _ value: UInt64, _ processor: VCPUIndex) -> Bool {
         let slot = Int(clamping: processor.rawValue)
         if Self.systemTimeRegisters.contains(index) {
@@ -50,7 +61,20 @@ extension KVMFace {
             }
             return true
         }
-        return false
+        guard let own = self.processor(processor) else { return false }
+        switch index {
+        case Self.stealTimeRegister:
+            // Bits 5:1 are reserved: the area is aligned to 64 bytes.
+            guard value & 0x3e == 0 else { return false }
+            startStealTime(own, value)
+            return true
+        case Self.pollControlRegister:
+            guard value & ~1 == 0 else { return false }
+            own.pollControl.store(value, ordering: .relaxed)
+            return true
+        default:
+            return false
+        }
     }
 
     /// The vCPU's counter shows `adjustment` more than the machine's from now on: the clocks that

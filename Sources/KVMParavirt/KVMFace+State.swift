@@ -1,5 +1,6 @@
 internal import Clocks
 internal import HostIO
+internal import Synchronization
 public import Vocabulary
 
 extension KVMFace {
@@ -11,6 +12,12 @@ extension KVMFace {
         public var wallClock: UInt64
         /// What the machine's clock showed, in nanoseconds.
         public var nanoseconds: UInt64
+        /// MSR_KVM_STEAL_TIME of each vCPU. The stolen time itself is in the guest's memory.
+        public var stealTime: [UInt64]
+        /// MSR_KVM_POLL_CONTROL of each vCPU.
+        public var pollControl: [UInt64]
+        /// The vCPU's next HLT does not halt.
+        public var isKicked: [Bool]
     }
 
     /// The clock as guests compute it now.
@@ -23,7 +30,10 @@ extension KVMFace {
         registers.withLock {
             State(
                 systemTime: $0.systemTime, counterAdjustments: $0.counterAdjustments,
-                wallClock: $0.wallClock, nanoseconds: nanoseconds($0))
+                wallClock: $0.wallClock, nanoseconds: nanoseconds($0),
+                stealTime: processors.map { $0.stealTime.load(ordering: .relaxed) },
+                pollControl: processors.map { $0.pollControl.load(ordering: .relaxed) },
+                isKicked: processors.map { $0.isKicked.load(ordering: .sequentiallyConsistent) })
         }
     }
 
@@ -32,7 +42,10 @@ extension KVMFace {
     public func restore(_ state: State) throws(XError) {
         let refusal = registers.withLock { registers -> XError? in
             guard state.systemTime.count == registers.systemTime.count,
-                state.counterAdjustments.count == state.systemTime.count
+                state.counterAdjustments.count == state.systemTime.count,
+                state.stealTime.count == processors.count,
+                state.pollControl.count == processors.count,
+                state.isKicked.count == processors.count
             else {
                 return XError(
                     .invalidFormat,
@@ -44,6 +57,12 @@ extension KVMFace {
             registers.wallClock = state.wallClock
             registers.origin = sample
             registers.origin.nanoseconds = state.nanoseconds
+            // The areas are memory, which has been restored.
+            for (slot, own) in processors.enumerated() {
+                own.stealTime.store(state.stealTime[slot], ordering: .relaxed)
+                own.pollControl.store(state.pollControl[slot] & 1, ordering: .relaxed)
+                own.isKicked.store(state.isKicked[slot], ordering: .sequentiallyConsistent)
+            }
             for slot in state.systemTime.indices {
                 publishSystemTime(slot, flags: Self.stopped, &registers)
             }

@@ -60,7 +60,7 @@ public final class Machine: Sendable {
         self.ensemble = ensemble
 
         let apics = (0..<count).map { index in
-            Self.makeAPIC(index, pending[index], gates[index], timers, counter, clock)
+            Self.makeAPIC(index, pending[index], gates[index], timers, counter, clock, memory)
         }
         let controller = InterruptController(localAPICs: apics)
         let devices = try MachineDevices(
@@ -99,7 +99,7 @@ public final class Machine: Sendable {
 
     private static func makeAPIC(
         _ index: Int, _ pending: PendingEvents, _ gate: WakeGate, _ timers: TimerQueue,
-        _ counter: TimeStampCounter, _ clock: HostClock
+        _ counter: TimeStampCounter, _ clock: HostClock, _ memory: GuestMemory
     ) -> LocalAPIC {
         timers.attach { setDeadline in
             LocalAPIC(
@@ -109,7 +109,7 @@ public final class Machine: Sendable {
                     nanosecondsUntilCounter: {
                         counter.nanoseconds(until: $0, adjustment: $1)
                     },
-                    setDeadline: setDeadline),
+                    setDeadline: setDeadline), memory: memory,
                 wake: { gate.wake() })
         } expired: {
             $0.timerExpired()

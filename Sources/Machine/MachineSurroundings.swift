@@ -60,6 +60,7 @@ final class MachineSurroundings: VCPUSurroundings {
         case 0x1b: return apic.base
         case 0x6e0: return apic.deadline
         case 0x800...0x8ff: return apic.readX2(index)
+        case KVMFace.endOfInterruptRegister where face != nil: return apic.endOfInterruptWord
         default: return face?.read(index, self.index) ?? QuietRegister.read(index)
         }
     }
@@ -74,6 +75,8 @@ final class MachineSurroundings: VCPUSurroundings {
             guard let effect = apic.writeX2(index, value) else { return false }
             controller.perform(effect)
             return true
+        case KVMFace.endOfInterruptRegister where face != nil:
+            return apic.setEndOfInterruptWord(value)
         default:
             return face?.write(index, value, self.index) ?? false || QuietRegister.write(index)
         }
@@ -89,17 +92,41 @@ final class MachineSurroundings: VCPUSurroundings {
         set { apic.taskPriority = newValue }
     }
 
-    func hypercall(_ engine: any CPUEngine) -> UInt64 { KVMFace.unknownHypercall }
+    func hypercall(_ frame: HypercallFrame) -> UInt64 {
+        guard let outcome = face?.hypercall(Hypercall(frame), from: index) else {
+            return KVMFace.unknownHypercall
+        }
+        switch outcome.effect {
+        case .none: break
+        case .kick(let target): controller.kick(target)
+        // The vCPUs are threads: whose turn it is, the host decides.
+        case .yield: break
+        case .interprocessorInterrupts(let sent):
+            return UInt64(
+                controller.send(command: sent.command, to: sent.targets, from: sent.first))
+        }
+        return outcome.result
+    }
 
     func acknowledgeInterrupt() -> UInt8? { apic.acknowledge() }
 
     func takeStartUpRequests() -> [StartUpRequest] {
-        apic.takeStartUpRequests().map { request in
+        apic.takeStartUpRequests().map { [face, index] request -> StartUpRequest in
             switch request {
-            case .initialize: .initialize
-            case .startUp(let vector): .startUp(vector: vector)
+            case .initialize:
+                face?.initialize(index)
+                return .initialize
+            case .startUp(let vector): return .startUp(vector: vector)
             }
         }
+    }
+
+    func takeKick() -> Bool { face?.takeKick(index) ?? false }
+
+    func scheduledOut(preempted: Bool) { face?.scheduledOut(index, preempted: preempted) }
+
+    func scheduledIn(stolenNanoseconds: UInt64) -> Bool {
+        face?.scheduledIn(index, stolenNanoseconds: stolenNanoseconds) ?? false
     }
 }
 

@@ -104,7 +104,7 @@ final class VCPUEnsemble: Sendable {
             return false
         }
         return pending.allSatisfy {
-            $0.current.isDisjoint(with: [.initialize, .nonMaskableInterrupt, .leave])
+            $0.current.isDisjoint(with: [.initialize, .nonMaskableInterrupt, .kick, .leave])
         }
     }
 

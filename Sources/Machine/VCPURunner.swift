@@ -42,6 +42,7 @@ final class VCPURunner: @unchecked Sendable {
     /// After INIT it runs at the reset vector, and waits for no start-up IPI.
     private let isBootstrap: Bool
     private let published: RankedLock<Report>
+    private var stolen = StolenTime()
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
@@ -65,6 +66,7 @@ final class VCPURunner: @unchecked Sendable {
     /// Runs the vCPU until the machine stops or the guest cannot go on.
     func run() -> Ending {
         defer { publish() }
+        stolen.start()
         while true {
             let events = pending.current
             if !events.isEmpty {
@@ -76,7 +78,7 @@ final class VCPURunner: @unchecked Sendable {
                 continue
             }
             if isHalted {
-                sleep()
+                if let ending = sleepHalted() { return ending }
                 continue
             }
             let exit = engine.run(budget: Self.budget)
@@ -102,27 +104,42 @@ final class VCPURunner: @unchecked Sendable {
             pending.clear(.initialize)
             for request in surroundings.takeStartUpRequests() { start(request) }
         }
-        if events.contains(.flushTLB) { pending.clear(.flushTLB) }
+        if events.contains(.flushTLB) {
+            pending.clear(.flushTLB)
+            engine.flushTLB()
+        }
+        if events.contains(.kick) {
+            pending.clear(.kick)
+            // A vCPU that runs finds the kick at its next HLT.
+            if isHalted, surroundings.takeKick() { isHalted = false }
+        }
         if events.contains(.systemManagementInterrupt) {
             pending.clear(.systemManagementInterrupt)
         }
         // Before it is started a processor keeps interrupts, and takes none.
         if waitsForStartUp {
-            pending.clear([.interrupt, .nonMaskableInterrupt])
+            pending.clear([.interrupt, .nonMaskableInterrupt, .kick])
             return
         }
         if events.contains(.nonMaskableInterrupt) {
             pending.clear(.nonMaskableInterrupt)
             engine.injectNonMaskableInterrupt()
-            isHalted = false
+            endHalt()
         }
         if events.contains(.interrupt), engine.canTakeInterrupt {
             pending.clear(.interrupt)
             if let vector = surroundings.acknowledgeInterrupt() {
                 engine.inject(interrupt: vector)
-                isHalted = false
+                endHalt()
             }
         }
+    }
+
+    /// An interrupt ends the halt, and uses up a kick that came with it.
+    private func endHalt() {
+        guard isHalted else { return }
+        isHalted = false
+        _ = surroundings.takeKick()
     }
 
     private func start(_ request: StartUpRequest) {
@@ -171,15 +188,16 @@ final class VCPURunner: @unchecked Sendable {
         case .taskPriorityRead:
             engine.complete(msr: UInt64(surroundings.taskPriority))
         case .hypercall:
-            engine.complete(hypercall: surroundings.hypercall(engine))
+            engine.complete(hypercall: surroundings.hypercall(engine.hypercallFrame))
         case .halt:
             publish()
-            isHalted = true
-            // The word may already hold the interrupt: the loop looks before it sleeps. An
-            // interrupt that cannot be taken would keep the sleep from happening.
-            if !engine.canTakeInterrupt { return haltWithInterruptsOff() }
+            // The word may already hold the interrupt: the loop looks before it sleeps. A kick that
+            // came before is not lost either.
+            isHalted = !surroundings.takeKick()
         case .budgetSpent:
             publish()
+            stolen.count()
+            resume()
         case .pause, .eventsPending, .pageAbsent:
             break
         case .shutdown:
@@ -190,9 +208,16 @@ final class VCPURunner: @unchecked Sendable {
         return nil
     }
 
-    /// Sleeps until an NMI, INIT or the end of the machine, or reports that nothing can come.
-    private func haltWithInterruptsOff() -> Ending? {
-        sleepDeeply(until: [.nonMaskableInterrupt, .initialize]) ? .haltedForEver : nil
+    /// Sleeps until something may end the halt, or reports that nothing can come. An interrupt that
+    /// cannot be taken would keep a light sleep from happening: then the vCPU sleeps until a kick,
+    /// NMI, INIT or the end of the machine.
+    private func sleepHalted() -> Ending? {
+        guard !engine.canTakeInterrupt else {
+            sleep()
+            return nil
+        }
+        return sleepDeeply(until: [.kick, .nonMaskableInterrupt, .initialize])
+            ? .haltedForEver : nil
     }
 
     /// Sleeps until one of `wakers` or the end of the machine. True: nothing can come any more.
@@ -209,16 +234,29 @@ final class VCPURunner: @unchecked Sendable {
             if events.contains(.interrupt) { announced = true }
             pending.clear(
                 PendingEvents.Events(rawValue: ~0).subtracting(wakers.union(.leave)))
-            gate.wait()
+            wait()
         }
         if announced { pending.raise(.interrupt) }
         return false
     }
 
+    private func wait() {
+        surroundings.scheduledOut(preempted: false)
+        stolen.count()
+        gate.wait()
+        stolen.start()
+        resume()
+    }
+
+    /// The guest's accounts, before it runs on.
+    private func resume() {
+        if surroundings.scheduledIn(stolenNanoseconds: stolen.take()) { engine.flushTLB() }
+    }
+
     /// Until somebody asks for something. Changed code can wait: the engine looks before it runs.
     private func sleep() {
         pending.clear(.codeChanged)
-        gate.wait()
+        wait()
     }
 
     private func publish() {

@@ -25,12 +25,20 @@ protocol VCPUSurroundings: AnyObject {
     func counterAdjusted(by adjustment: UInt64)
     /// CR8.
     var taskPriority: UInt8 { get set }
-    /// RAX of the answer; the arguments are in the engine's registers.
-    func hypercall(_ engine: any CPUEngine) -> UInt64
+    /// RAX of the answer, after what it asks for has been done.
+    func hypercall(_ frame: HypercallFrame) -> UInt64
 
     /// The vector to deliver now, taken off the local APIC's request register; nil if none is
     /// deliverable.
     func acknowledgeInterrupt() -> UInt8?
     /// The INIT and start-up requests since the last call, oldest first.
     func takeStartUpRequests() -> [StartUpRequest]
+
+    /// Another vCPU kicked this one since the last call, so it does not halt or halts no more.
+    func takeKick() -> Bool
+    /// The vCPU stops running guest code. `preempted`: it could go on; only between two instructions.
+    func scheduledOut(preempted: Bool)
+    /// It is about to run guest code again. True: its TLB has to be flushed first.
+    /// - Parameter stolenNanoseconds: it could have run and did not, since the last call.
+    func scheduledIn(stolenNanoseconds: UInt64) -> Bool
 }

@@ -184,6 +184,22 @@ public final class SoftwareEngine: CPUEngine {
         advance(engine.instructionLength)
     }
 
+    public var hypercallFrame: HypercallFrame {
+        var frame = HypercallFrame()
+        frame.rax = unsafe cpu.gpr(GPR.rax)
+        frame.rbx = unsafe cpu.gpr(GPR.rbx)
+        frame.rcx = unsafe cpu.gpr(GPR.rcx)
+        frame.rdx = unsafe cpu.gpr(GPR.rdx)
+        frame.rsi = unsafe cpu.gpr(GPR.rsi)
+        frame.rdi = unsafe cpu.gpr(GPR.rdi)
+        frame.r8 = unsafe cpu.gpr(8)
+        frame.r9 = unsafe cpu.gpr(9)
+        frame.r10 = unsafe cpu.gpr(10)
+        frame.privilegeLevel = UInt8(truncatingIfNeeded: unsafe cpu.currentPrivilegeLevel)
+        frame.is64Bit = unsafe cpu.isLongCode
+        return frame
+    }
+
     private func answer(_ value: UInt64) {
         let count = unsafe Int(cpu.pointee.replayCount)
         if count < Int(MMIO_REPLAY_COUNT) {
@@ -218,6 +234,11 @@ public final class SoftwareEngine: CPUEngine {
     }
 
     public func injectNonMaskableInterrupt() { engine.nonMaskableInterruptPending = true }
+
+    public func flushTLB() {
+        engine.statistics.tlbFlushes &+= 1
+        unsafe flushEverything(cpu)
+    }
 
     // MARK: State
 

@@ -22,6 +22,8 @@ public protocol CPUEngine: AnyObject {
     func completeMSRFault()
     /// Answers `.hypercall`: the value goes to RAX and RIP moves past the instruction.
     func complete(hypercall result: UInt64)
+    /// The arguments of the hypercall, from `.hypercall` until its answer.
+    var hypercallFrame: HypercallFrame { get }
 
     /// The guest would take an external interrupt before its next instruction: IF is set, no
     /// interrupt shadow, no event in delivery. While it is false and `PendingEvents.interrupt` is
@@ -31,6 +33,8 @@ public protocol CPUEngine: AnyObject {
     func inject(interrupt vector: UInt8)
     /// Delivers an NMI before the next instruction, or when the running NMI handler returns.
     func injectNonMaskableInterrupt()
+    /// Drops every translation of addresses, global ones included. Between two runs.
+    func flushTLB()
 
     /// Everything architectural. Reading and writing are slow; for start, snapshots and reports.
     var state: ArchitecturalState { get set }

@@ -22,6 +22,8 @@ public import Synchronization
         public static let flushTLB = Events(rawValue: 1 << 5)
         /// Another vCPU or a device changed code: the engine deals with it by itself.
         public static let codeChanged = Events(rawValue: 1 << 6)
+        /// Another vCPU asks this one to leave HLT, interrupts off or not (KVM_HC_KICK_CPU).
+        public static let kick = Events(rawValue: 1 << 7)
     }
 
     /// The word itself, in memory of its own so that an engine may poll it through a pointer.

@@ -20,7 +20,7 @@ public enum VMExit: Sendable, Equatable {
     /// `MOV` to CR8: the task-priority register of the local APIC. Reads are `taskPriorityRead`.
     case taskPriorityWrite(UInt8)
     case taskPriorityRead
-    /// `VMCALL` or `VMMCALL`: arguments are in the registers; answer with `complete(hypercall:)`.
+    /// `VMCALL` or `VMMCALL`: arguments are in `hypercallFrame`; answer with `complete(hypercall:)`.
     case hypercall
     /// `HLT`: wait for an interrupt, or for ever if interrupts are off.
     case halt

@@ -1,3 +1,4 @@
+import Synchronization
 import VirtualCPU
 import Vocabulary
 
@@ -30,10 +31,18 @@ final class ScriptedEngine: CPUEngine {
     var canTakeInterrupt: Bool { interruptsEnabled }
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
     func injectNonMaskableInterrupt() { calls.append("nmi") }
+    func flushTLB() { calls.append("flush") }
+    var hypercallFrame = HypercallFrame()
     var state = ArchitecturalState()
     var statistics = EngineStatistics()
     func reset() { calls.append("reset") }
     func startUp(vector: UInt8) { calls.append("startUp \(vector)") }
+}
+
+/// Another vCPU's kick: the kicker may be another thread.
+final class Kick: Sendable {
+    let isSet = Atomic<Bool>(false)
+    func set() { isSet.store(true, ordering: .sequentiallyConsistent) }
 }
 
 /// A machine of two ports, one memory word and one MSR.
@@ -42,6 +51,10 @@ final class ScriptedSurroundings: VCPUSurroundings {
     var interrupts: [UInt8] = []
     var startUps: [StartUpRequest] = []
     var taskPriority: UInt8 = 3
+    let kick = Kick()
+    /// What `scheduledIn` says, one by one; then false.
+    var flushes: [Bool] = []
+    var schedule: [String] = []
 
     func readPort(_ port: PortNumber, width: Int) -> UInt64 { UInt64(port.rawValue) + 1 }
     func writePort(_ port: PortNumber, width: Int, value: UInt32) {
@@ -54,10 +67,21 @@ final class ScriptedSurroundings: VCPUSurroundings {
     func readMSR(_ index: UInt32) -> UInt64? { index == 0x1b ? 77 : nil }
     func writeMSR(_ index: UInt32, value: UInt64) -> Bool { index == 0x1b }
     func counterAdjusted(by adjustment: UInt64) { writes.append("counter \(adjustment)") }
-    func hypercall(_ engine: any CPUEngine) -> UInt64 { 5 }
-    func acknowledgeInterrupt() -> UInt8? { interrupts.isEmpty ? nil : interrupts.removeFirst() }
+    func hypercall(_ frame: HypercallFrame) -> UInt64 { frame.rax + 5 }
+    /// Called when an interrupt is taken.
+    var onInterrupt: ((ScriptedSurroundings) -> Void)?
+    func acknowledgeInterrupt() -> UInt8? {
+        if !interrupts.isEmpty { onInterrupt?(self) }
+        return interrupts.isEmpty ? nil : interrupts.removeFirst()
+    }
     func takeStartUpRequests() -> [StartUpRequest] {
         defer { startUps = [] }
         return startUps
+    }
+    func takeKick() -> Bool { kick.isSet.exchange(false, ordering: .sequentiallyConsistent) }
+    func scheduledOut(preempted: Bool) { schedule.append(preempted ? "preempted" : "out") }
+    func scheduledIn(stolenNanoseconds: UInt64) -> Bool {
+        schedule.append("in")
+        return flushes.isEmpty ? false : flushes.removeFirst()
     }
 }

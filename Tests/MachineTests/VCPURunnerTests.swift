@@ -25,11 +25,28 @@ import Vocabulary
         }
 
         /// Raises `events` from another thread after a while.
-        func later(_ events: PendingEvents.Events) {
+        func later(_ events: PendingEvents.Events, after seconds: Double = 0.03) {
             let (pending, gate) = (pending, gate)
             Thread.detachNewThread {
-                Thread.sleep(forTimeInterval: 0.03)
+                Thread.sleep(forTimeInterval: seconds)
                 pending.raise(events)
+                gate.wake()
+            }
+        }
+
+        /// What another vCPU's hypercall does.
+        func kick() {
+            surroundings.kick.set()
+            pending.raise(.kick)
+            gate.wake()
+        }
+
+        func kickLater() {
+            let kick = surroundings.kick
+            Thread.detachNewThread { [pending, gate] in
+                Thread.sleep(forTimeInterval: 0.03)
+                kick.set()
+                pending.raise(.kick)
                 gate.wake()
             }
         }
@@ -114,6 +131,98 @@ import Vocabulary
         #expect(bench.runner.run() == .tripleFault)
         #expect(bench.engine.calls == ["run", "nmi", "run"])
         #expect(bench.pending.current.contains(.interrupt))
+    }
+
+    @Test func aKickEndsAHaltWithInterruptsOff() {
+        let bench = Bench([.halt, .shutdown], nothingCanWake: false)
+        bench.engine.interruptsEnabled = false
+        bench.surroundings.interrupts = [0x30]
+        bench.pending.raise(.interrupt)
+        bench.kickLater()
+        #expect(bench.runner.run() == .tripleFault)
+        #expect(bench.engine.calls == ["run", "run"])
+        #expect(bench.pending.current.contains(.interrupt), "it waits for the guest")
+        #expect(bench.surroundings.schedule == ["out", "in"])
+    }
+
+    @Test func aKickEndsAHaltWithInterruptsOn() {
+        let bench = Bench([.halt, .shutdown])
+        bench.kickLater()
+        #expect(bench.runner.run() == .tripleFault)
+        #expect(bench.engine.calls == ["run", "run"])
+    }
+
+    @Test(arguments: [true, false])
+    func aKickBeforeTheHaltIsNotLost(interruptsEnabled: Bool) {
+        let bench = Bench([.pause, .pause, .halt, .halt, .shutdown], nothingCanWake: false)
+        bench.engine.interruptsEnabled = interruptsEnabled
+        bench.engine.onRun = { [bench] run in if run == 1 { bench.kick() } }
+        bench.later(.leave)
+        #expect(bench.runner.run() == .left, "the first HLT goes by, the second halts")
+        #expect(bench.engine.calls == ["run", "run", "run", "run"])
+    }
+
+    @Test func aKickWithoutCauseDoesNotEndAHalt() {
+        let bench = Bench([.halt, .shutdown], nothingCanWake: false)
+        bench.engine.interruptsEnabled = false
+        bench.pending.raise(.kick)
+        bench.later(.kick)
+        bench.later(.leave, after: 0.06)
+        #expect(bench.runner.run() == .left)
+        #expect(bench.engine.calls == ["run"])
+    }
+
+    @Test func anInterruptThatEndsAHaltUsesTheKickUp() {
+        let bench = Bench([.halt, .halt, .shutdown])
+        bench.surroundings.interrupts = [0x30]
+        // Noted when the vCPU has looked and halted already.
+        bench.surroundings.onInterrupt = { $0.kick.set() }
+        bench.engine.onRun = { [pending = bench.pending] run in
+            if run == 1 { pending.raise(.interrupt) }
+        }
+        bench.later(.leave)
+        #expect(bench.runner.run() == .left)
+        #expect(bench.engine.calls == ["run", "inject 48", "run"])
+    }
+
+    @Test func aKickKeepsTheGuestFromBeingOver() {
+        let (first, second) = (PendingEvents(), PendingEvents())
+        let ensemble = VCPUEnsemble(
+            pending: [first, second], gates: [WakeGate(first), WakeGate(second)])
+        ensemble.sleepsDeeply(true)
+        ensemble.sleepsDeeply(true)
+        #expect(ensemble.nothingCanWake(VCPUIndex(0)))
+        second.raise(.kick)
+        #expect(!ensemble.nothingCanWake(VCPUIndex(0)))
+    }
+
+    @Test func aFlushThatWasLeftInTheGuestsMemoryIsDone() {
+        let bench = Bench([.budgetSpent, .budgetSpent, .halt, .shutdown])
+        bench.surroundings.flushes = [false, true, true]
+        bench.surroundings.interrupts = [0x30]
+        bench.engine.onRun = { [bench] run in if run == 3 { bench.later(.interrupt) } }
+        #expect(bench.runner.run() == .tripleFault)
+        #expect(
+            bench.engine.calls == ["run", "run", "flush", "run", "flush", "inject 48", "run"])
+        #expect(bench.surroundings.schedule == ["in", "in", "out", "in"])
+    }
+
+    @Test func stolenTimeIsHandedOverOnce() {
+        var stolen = StolenTime()
+        stolen.start()
+        for _ in 0..<3 { stolen.count() }
+        _ = stolen.take()
+        #expect(stolen.take() == 0)
+    }
+
+    @Test func aFlushThatIsAskedForIsDone() {
+        let bench = Bench([.eventsPending, .shutdown])
+        bench.engine.onRun = { [pending = bench.pending] run in
+            if run == 1 { pending.raise(.flushTLB) }
+        }
+        #expect(bench.runner.run() == .tripleFault)
+        #expect(bench.engine.calls == ["run", "flush", "run"])
+        #expect(bench.pending.current.isEmpty)
     }
 
     @Test func anApplicationProcessorWaitsForItsStart() {
