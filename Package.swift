@@ -71,12 +71,13 @@ let package = Package(
         room(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
         // Row 6.
         room(
             "Machine",
             [
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU",
-                "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt", "Boot",
+                "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt", "Boot", "Scheduler",
             ]),
         // Row 7.
         room(
@@ -114,11 +115,12 @@ let package = Package(
         tests(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",
             [
                 "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Boot", "Bus", "Clocks",
-                "Interrupts", "LegacyDevices", "KVMParavirt",
+                "Interrupts", "LegacyDevices", "KVMParavirt", "Scheduler",
             ]),
         tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

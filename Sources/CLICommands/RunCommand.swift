@@ -58,6 +58,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @OptionGroup(title: "Scheduling")
+    var scheduling: SchedulingOptions
+
     @Flag(help: "Prints statistics as JSON on standard error at the end.")
     var stats = false
 
@@ -104,6 +107,7 @@ struct RunCommand: ParsableCommand {
         configuration.processorCount = cpus
         configuration.memoryByteCount = memory.byteCount
         configuration.engine = engine == .interpreter ? .interpreter : .translator
+        configuration.scheduling = scheduling.configuration
         configuration.platform = platform == .none ? .none : .kvm
         if let append { configuration.commandLine += " " + append }
         try configuration.validate()

@@ -50,6 +50,20 @@ public final class HostThread: Sendable {
         pthread_kill(handle, number)
     }
 
+    /// Processor time that the calling thread has used, in nanoseconds.
+    public static var processorNanoseconds: UInt64 { nanoseconds(CLOCK_THREAD_CPUTIME_ID) }
+
+    /// Now, on the host's monotonic clock.
+    public static var monotonicNow: Instant {
+        Instant(nanoseconds: nanoseconds(CLOCK_MONOTONIC))
+    }
+
+    private static func nanoseconds(_ clock: clockid_t) -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
     /// The name of the calling thread.
     public static var currentName: String {
         var bytes = [CChar](repeating: 0, count: 16)

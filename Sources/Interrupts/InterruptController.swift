@@ -79,6 +79,23 @@ public final class InterruptController: InterruptSink, Sendable {
         }
     }
 
+    /// A fixed or lowest-priority interrupt command is for this vCPU among others.
+    public func reaches(_ vcpu: VCPUIndex, _ command: LocalAPIC.Command) -> Bool {
+        let index = Int(clamping: vcpu.rawValue)
+        guard index < localAPICs.count, (command.value >> 8) & 7 <= 1 else { return false }
+        switch (command.value >> 18) & 3 {
+        case 1: return vcpu == command.source
+        case 2: return true
+        case 3: return vcpu != command.source
+        default:
+            let destination =
+                command.isX2 ? command.value >> 32 : command.value >> 56
+            return localAPICs[index].address.matches(
+                localAPICs[index].identifier, UInt32(truncatingIfNeeded: destination),
+                isLogical: command.value & (1 << 11) != 0, isWide: command.isX2)
+        }
+    }
+
     /// Wakes a vCPU for a kick, which has been noted elsewhere. Nobody, if there is no such vCPU.
     public func kick(_ target: VCPUIndex) {
         let index = Int(clamping: target.rawValue)

@@ -6,6 +6,7 @@ internal import HostIO
 internal import Interrupts
 internal import KVMParavirt
 internal import LegacyDevices
+internal import Scheduler
 internal import SoftwareCPU
 internal import VirtualCPU
 internal import Vocabulary
@@ -55,12 +56,13 @@ public final class Machine: Sendable {
         self.timers = timers
         let count = configuration.processorCount
         let pending = (0..<count).map { _ in PendingEvents() }
-        let gates = pending.map { WakeGate($0) }
-        let ensemble = VCPUEnsemble(pending: pending, gates: gates)
+        let group = try VCPUGroup(
+            .shared, pending: pending, settings: configuration.scheduling.settings)
+        let ensemble = VCPUEnsemble(pending: pending, group: group)
         self.ensemble = ensemble
 
         let apics = (0..<count).map { index in
-            Self.makeAPIC(index, pending[index], gates[index], timers, counter, clock, memory)
+            Self.makeAPIC(index, pending[index], group, timers, counter, clock, memory)
         }
         let controller = InterruptController(localAPICs: apics)
         let devices = try MachineDevices(
@@ -86,19 +88,21 @@ public final class Machine: Sendable {
                     isKVM: isKVM
                 ).answer)
             if index == 0 { engine.state = start }
+            engine.pauseLoop = configuration.scheduling.pauseLoop
             return VCPURunner(
                 index: vcpu, engine: engine,
                 surroundings: MachineSurroundings(
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
                     face: isKVM ? face : nil),
-                pending: pending[index], gate: gates[index], waitsForStartUp: index != 0,
+                pending: pending[index], waitsForStartUp: index != 0,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
-                sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) })
+                sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) },
+                hasEnded: { [ensemble] in ensemble.finish($0, $1) })
         }
     }
 
     private static func makeAPIC(
-        _ index: Int, _ pending: PendingEvents, _ gate: WakeGate, _ timers: TimerQueue,
+        _ index: Int, _ pending: PendingEvents, _ group: VCPUGroup, _ timers: TimerQueue,
         _ counter: TimeStampCounter, _ clock: HostClock, _ memory: GuestMemory
     ) -> LocalAPIC {
         timers.attach { setDeadline in
@@ -110,7 +114,7 @@ public final class Machine: Sendable {
                         counter.nanoseconds(until: $0, adjustment: $1)
                     },
                     setDeadline: setDeadline), memory: memory,
-                wake: { gate.wake() })
+                wake: { group.wake(index) })
         } expired: {
             $0.timerExpired()
         }
@@ -134,7 +138,7 @@ public final class Machine: Sendable {
     /// Starts the vCPUs. Once.
     public func start() throws {
         try timers.start()
-        ensemble.start(runners)
+        try ensemble.start(runners)
     }
 
     /// Asks the machine to end. Returns at once; `wait` says when it has.
@@ -163,7 +167,9 @@ public final class Machine: Sendable {
         var result = MachineStatistics()
         for runner in runners { result.add(runner.report) }
         result.seconds = ensemble.seconds
-        result.processorSeconds = ensemble.processorSeconds
+        result.scheduling = ensemble.scheduling
+        let spent = result.scheduling.reduce(0) { $0 &+ $1.runNanoseconds }
+        result.processorSeconds = Double(spent) / 1e9
         if result.processorSeconds > 0 {
             result.mips = Double(result.instructionsRetired) / result.processorSeconds / 1e6
         }

@@ -14,12 +14,13 @@ public struct MachineConfiguration: Sendable {
         case translator
     }
 
-    /// Virtual processors, 1 to 1 for now.
+    /// Virtual processors, 1 to 255.
     public var processorCount = 1
     /// Guest RAM in bytes, a multiple of 4096, 16 MiB to 2 TiB.
     public var memoryByteCount: UInt64 = 512 << 20
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
+    public var scheduling = SchedulingConfiguration()
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []
     /// The bytes of the initramfs; empty for none.
@@ -54,6 +55,7 @@ public struct MachineConfiguration: Sendable {
                     + "\(Self.memoryByteCountRange.lowerBound >> 20)M and "
                     + "\(Self.memoryByteCountRange.upperBound >> 40)T with --memory")
         }
+        try scheduling.validate()
         guard memoryByteCount.isMultiple(of: 4096) else {
             throw XError(
                 .invalidArgument, "memory of \(memoryByteCount) bytes is not a multiple of 4096")

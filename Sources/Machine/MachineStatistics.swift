@@ -1,4 +1,5 @@
 public import HostIO
+public import Scheduler
 public import VirtualCPU
 
 /// What a machine counted, as `martlet run --stats` prints it.
@@ -6,7 +7,7 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     public var instructionsRetired: UInt64 = 0
     /// From the start of the first vCPU to now or to the end, in seconds.
     public var seconds: Double = 0
-    /// CPU time of the vCPU threads, in seconds.
+    /// CPU time of the vCPUs, in seconds.
     public var processorSeconds: Double = 0
     /// Millions of instructions per second of CPU time.
     public var mips: Double = 0
@@ -24,6 +25,8 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     public var engine = EngineStatistics()
     /// What each device, controller and clock counted, by its name.
     public var parts: [String: [String: UInt64]] = [:]
+    /// What the scheduler counted for each vCPU, in their order.
+    public var scheduling: [VCPUSchedulingStatistics] = []
     /// Every lock of this process, the longest waited for first.
     public var locks: [LockStatistics] = []
 

@@ -7,13 +7,15 @@ internal import X86
 
 /// What the machine is to one vCPU.
 ///
-/// Owner: the vCPU's runner; the vCPU's thread only.
+/// Owner: the vCPU's runner; the vCPU's worker only.
 final class MachineSurroundings: VCPUSurroundings {
     private let index: VCPUIndex
     private let bus: Bus
     private let apic: LocalAPIC
     private let controller: InterruptController
     private let face: KVMFace?
+    private var sent = SentInterrupts<SentInterrupt>()
+    private var wantedReceiver: VCPUIndex?
 
     init(
         index: VCPUIndex, bus: Bus, apic: LocalAPIC, controller: InterruptController,
@@ -51,8 +53,27 @@ final class MachineSurroundings: VCPUSurroundings {
             return
         }
         if offset & 0xf == 0 {
-            controller.perform(apic.write(offset, UInt32(truncatingIfNeeded: value)))
+            perform(apic.write(offset, UInt32(truncatingIfNeeded: value)))
         }
+    }
+
+    private func perform(_ effect: LocalAPIC.Effect) {
+        if case .command(let command) = effect { sent.insert(.command(command)) }
+        controller.perform(effect)
+    }
+
+    func hasInterrupted(_ other: VCPUIndex) -> Bool {
+        sent.contains { sent in
+            switch sent {
+            case .command(let command): controller.reaches(other, command)
+            case .many(let many): many.contains(other)
+            }
+        }
+    }
+
+    func takeYield() -> VCPUIndex? {
+        defer { wantedReceiver = nil }
+        return wantedReceiver
     }
 
     func readMSR(_ index: UInt32) -> UInt64? {
@@ -73,7 +94,7 @@ final class MachineSurroundings: VCPUSurroundings {
             return true
         case 0x800...0x8ff:
             guard let effect = apic.writeX2(index, value) else { return false }
-            controller.perform(effect)
+            perform(effect)
             return true
         case KVMFace.endOfInterruptRegister where face != nil:
             return apic.setEndOfInterruptWord(value)
@@ -98,10 +119,12 @@ final class MachineSurroundings: VCPUSurroundings {
         }
         switch outcome.effect {
         case .none: break
-        case .kick(let target): controller.kick(target)
-        // The vCPUs are threads: whose turn it is, the host decides.
-        case .yield: break
+        case .kick(let target):
+            controller.kick(target)
+            wantedReceiver = target
+        case .yield(let target): wantedReceiver = target
         case .interprocessorInterrupts(let sent):
+            self.sent.insert(.many(sent))
             return UInt64(
                 controller.send(command: sent.command, to: sent.targets, from: sent.first))
         }
@@ -127,6 +150,19 @@ final class MachineSurroundings: VCPUSurroundings {
 
     func scheduledIn(stolenNanoseconds: UInt64) -> Bool {
         face?.scheduledIn(index, stolenNanoseconds: stolenNanoseconds) ?? false
+    }
+}
+
+/// What a vCPU sent to others.
+private enum SentInterrupt {
+    case command(LocalAPIC.Command)
+    case many(InterprocessorInterrupts)
+}
+
+extension InterprocessorInterrupts {
+    fileprivate func contains(_ vcpu: VCPUIndex) -> Bool {
+        vcpu.rawValue >= first && vcpu.rawValue - first < 128
+            && targets & 1 << UInt128(vcpu.rawValue - first) != 0
     }
 }
 

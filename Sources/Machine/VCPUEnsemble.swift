@@ -1,11 +1,11 @@
 import Foundation
-import Glibc
 internal import HostIO
+import Scheduler
 import Synchronization
 import VirtualCPU
 import Vocabulary
 
-/// The vCPUs of a machine and their threads: starts them, stops them, knows why they ended.
+/// The vCPUs of a machine: starts them, stops them, knows why they ended.
 ///
 /// Owner: the machine. Any thread.
 final class VCPUEnsemble: Sendable {
@@ -16,22 +16,21 @@ final class VCPUEnsemble: Sendable {
         var postMortem: PostMortem?
         var started: ContinuousClock.Instant?
         var ended: ContinuousClock.Instant?
-        var runningThreads = 0
-        var processorNanoseconds: UInt64 = 0
+        var runningCount = 0
     }
 
     private let life = RankedLock(Life(), owner: "machine", rank: .machine)
-    /// Left when the last vCPU thread has ended.
+    /// Left when the last vCPU has ended.
     private let end = DispatchGroup()
     /// vCPUs that only an NMI, INIT or start-up can wake.
     private let deepSleepers = Atomic<Int>(0)
     private let pending: [PendingEvents]
-    private let gates: [WakeGate]
+    private let group: VCPUGroup
 
-    /// One word and one gate for each vCPU.
-    init(pending: [PendingEvents], gates: [WakeGate]) {
+    /// One word for each vCPU of the group.
+    init(pending: [PendingEvents], group: VCPUGroup) {
         self.pending = pending
-        self.gates = gates
+        self.group = group
     }
 
     var lifecycle: Lifecycle { life.withLock { $0.lifecycle } }
@@ -45,30 +44,21 @@ final class VCPUEnsemble: Sendable {
         }
     }
 
-    /// CPU time of the vCPU threads that have ended, in seconds.
-    var processorSeconds: Double {
-        life.withLock { Double($0.processorNanoseconds) / 1e9 }
-    }
+    /// What the scheduler counted for each vCPU.
+    var scheduling: [VCPUSchedulingStatistics] { group.statistics }
 
-    /// Starts a thread for each runner. Once.
-    func start(_ runners: [VCPURunner]) {
+    /// Lets each runner run. Once.
+    func start(_ runners: [VCPURunner]) throws(XError) {
         let first = life.withLock { life in
             guard life.lifecycle == .created else { return false }
             life.lifecycle = .running
             life.started = .now
-            life.runningThreads = runners.count
+            life.runningCount = runners.count
             return true
         }
         guard first else { return }
         end.enter()
-        for runner in runners {
-            let thread = Thread { [self] in
-                finish(runner, runner.run())
-            }
-            thread.name = "vcpu\(runner.index.rawValue)"
-            thread.stackSize = 8 << 20
-            thread.start()
-        }
+        try group.start(runners)
     }
 
     /// Asks every vCPU to leave; the first reason given is the machine's. Returns at once.
@@ -78,9 +68,9 @@ final class VCPUEnsemble: Sendable {
             // Never started: nobody is there to end it.
             if life.lifecycle == .created { life.lifecycle = .stopped(reason) }
         }
-        for (pending, gate) in zip(pending, gates) {
+        for (number, pending) in pending.enumerated() {
             pending.raise(.leave)
-            gate.wake()
+            group.wake(number)
         }
     }
 
@@ -117,7 +107,8 @@ final class VCPUEnsemble: Sendable {
         }
     }
 
-    private func finish(_ runner: VCPURunner, _ ending: VCPURunner.Ending) {
+    /// A vCPU runs no more.
+    func finish(_ runner: VCPURunner, _ ending: VCPURunner.Ending) {
         let reason: StopReason? =
             switch ending {
             case .left: nil
@@ -132,13 +123,9 @@ final class VCPUEnsemble: Sendable {
             }
             stop(reason)
         }
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        let spent = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
         let last = life.withLock { life in
-            life.processorNanoseconds &+= spent
-            life.runningThreads -= 1
-            guard life.runningThreads == 0 else { return false }
+            life.runningCount -= 1
+            guard life.runningCount == 0 else { return false }
             life.ended = .now
             life.lifecycle = .stopped(life.reason ?? .requested)
             return true

@@ -1,13 +1,14 @@
 internal import HostIO
+import Scheduler
 import VirtualCPU
 import Vocabulary
 
-/// Runs one vCPU on the thread that calls `run`: hands each exit to the machine, delivers what the
-/// local APIC has, and sleeps while the guest halts. Knows no device.
+/// Runs one vCPU, turn by turn, on whichever worker calls: hands each exit to the machine and
+/// delivers what the local APIC has. Never blocks, and knows no device.
 ///
-/// Owner: the machine. Everything but `report` belongs to the vCPU's thread.
-final class VCPURunner: @unchecked Sendable {
-    /// Why `run` returned.
+/// Owner: the machine. Everything but `report` belongs to the worker that runs it.
+final class VCPURunner: VCPUBody, @unchecked Sendable {
+    /// Why the vCPU runs no more.
     enum Ending: Equatable, Sendable {
         /// `PendingEvents.leave` was raised.
         case left
@@ -17,84 +18,165 @@ final class VCPURunner: @unchecked Sendable {
         case fetchOutsideMemory(GuestPhysicalAddress)
     }
 
-    /// What the vCPU counted, as of its last halt or spent budget.
+    /// What the vCPU counted, as of some moment in the last milliseconds it ran.
     struct Report: Sendable {
         var engine = EngineStatistics()
         var exits: [ExitKind: UInt64] = [:]
     }
 
-    /// Instructions per turn of the engine.
-    static let budget = 4_000_000
+    /// How an exit was dealt with.
+    private enum Next {
+        case goOn
+        case come(back: TurnEnd.Reason)
+        case end(Ending)
+    }
+
+    /// What ends a halt with interrupts on. Changed code can wait: the engine looks before it runs.
+    private static let haltEnders: PendingEvents.Events = [
+        .interrupt, .nonMaskableInterrupt, .systemManagementInterrupt, .initialize, .leave,
+        .flushTLB, .kick,
+    ]
+    /// Nanoseconds between two reports.
+    private static let reportInterval: UInt64 = 1_000_000
 
     let index: VCPUIndex
     private let engine: any CPUEngine
     private let surroundings: any VCPUSurroundings
     private let pending: PendingEvents
-    private let gate: WakeGate
     /// Asked when the vCPU halts with interrupts off: can nothing wake the guest any more?
     private let nothingCanWake: @Sendable (VCPUIndex) -> Bool
     /// Told when the vCPU begins and ends to wait for what only NMI, INIT or start-up can end.
     private let sleepsDeeply: @Sendable (Bool) -> Void
+    private let hasEnded: @Sendable (VCPURunner, Ending) -> Void
     private var history = ExitHistory()
+    private var rate = InstructionRate()
     private var isHalted = false
+    /// It told `sleepsDeeply` so.
+    private var isDeepAsleep = false
     /// After INIT, or an application processor that nobody has started.
     private var waitsForStartUp: Bool
     /// After INIT it runs at the reset vector, and waits for no start-up IPI.
     private let isBootstrap: Bool
+    private var ending: Ending?
+    private var reportDue = Instant(nanoseconds: 0)
     private let published: RankedLock<Report>
-    private var stolen = StolenTime()
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
-        pending: PendingEvents, gate: WakeGate, waitsForStartUp: Bool,
+        pending: PendingEvents, waitsForStartUp: Bool,
         nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
-        sleepsDeeply: @escaping @Sendable (Bool) -> Void
+        sleepsDeeply: @escaping @Sendable (Bool) -> Void,
+        hasEnded: @escaping @Sendable (VCPURunner, Ending) -> Void
     ) {
         self.index = index
         self.engine = engine
         self.surroundings = surroundings
         self.pending = pending
-        self.gate = gate
         self.waitsForStartUp = waitsForStartUp
         isBootstrap = !waitsForStartUp
         self.nothingCanWake = nothingCanWake
         self.sleepsDeeply = sleepsDeeply
+        self.hasEnded = hasEnded
         published = RankedLock(
             Report(), owner: "vcpu\(index.rawValue)-report", rank: .leaf)
     }
 
-    /// Runs the vCPU until the machine stops or the guest cannot go on.
-    func run() -> Ending {
-        defer { publish() }
-        stolen.start()
-        while true {
-            let events = pending.current
-            if !events.isEmpty {
-                if events.contains(.leave) { return .left }
-                handle(events)
-            }
-            if waitsForStartUp {
-                if sleepDeeply(until: [.initialize]) { return .haltedForEver }
-                continue
-            }
-            if isHalted {
-                if let ending = sleepHalted() { return ending }
-                continue
-            }
-            let exit = engine.run(budget: Self.budget)
-            history.record(exit)
-            if let ending = handle(exit) { return ending }
-        }
-    }
-
-    /// The statistics as of the last halt or spent budget. Any thread.
+    /// The statistics of a moment ago. Any thread.
     var report: Report { published.withLock { $0 } }
 
-    /// Registers and last exits, for a guest that died. The vCPU's thread, or after it ended.
+    /// Registers and last exits, for a guest that died. The vCPU's worker, or after it ended.
     func postMortem(_ reason: StopReason) -> PostMortem {
         PostMortem(
             reason: reason, vcpu: index, state: engine.state,
             lastExits: history.lastExits.map(\.description))
+    }
+
+    // MARK: Turns
+
+    func run(_ turn: Turn) -> TurnEnd {
+        pending.clear(.reschedule)
+        wakeUp()
+        let reason = runUntilDone(turn.deadline)
+        return TurnEnd(reason, inKernel: engine.isInKernel)
+    }
+
+    func scheduledIn(stolenNanoseconds: UInt64) {
+        if surroundings.scheduledIn(stolenNanoseconds: stolenNanoseconds) { engine.flushTLB() }
+    }
+
+    func scheduledOut(preempted: Bool) { surroundings.scheduledOut(preempted: preempted) }
+
+    func hasInterrupted(_ other: VCPUIndex) -> Bool { surroundings.hasInterrupted(other) }
+
+    func ended() {
+        if let ending { hasEnded(self, ending) }
+    }
+
+    private func runUntilDone(_ deadline: Instant) -> TurnEnd.Reason {
+        var now = HostThread.monotonicNow
+        while true {
+            let events = pending.current
+            if !events.isEmpty {
+                if events.contains(.leave) { return end(.left) }
+                handle(events)
+                if events.contains(.reschedule) {
+                    pending.clear(.reschedule)
+                    return .expired
+                }
+            }
+            if waitsForStartUp { return sleepDeeply(until: [.initialize]) }
+            if isHalted { return halt(now) }
+            let budget = rate.budget(
+                nanoseconds: deadline.nanoseconds &- min(now.nanoseconds, deadline.nanoseconds))
+            let exit = engine.run(budget: budget)
+            history.record(exit)
+            let before = now
+            now = HostThread.monotonicNow
+            if exit == .budgetSpent {
+                rate.spent(budget, nanoseconds: now.nanoseconds &- before.nanoseconds)
+            }
+            switch handle(exit) {
+            case .goOn:
+                if now >= deadline {
+                    publish(now)
+                    return .expired
+                }
+            case .come(let reason): return reason
+            case .end(let ending): return end(ending)
+            }
+        }
+    }
+
+    private func end(_ ending: Ending) -> TurnEnd.Reason {
+        self.ending = ending
+        reportDue = Instant(nanoseconds: 0)
+        publish(HostThread.monotonicNow)
+        return .ended
+    }
+
+    // MARK: Waiting
+
+    private func halt(_ now: Instant) -> TurnEnd.Reason {
+        publish(now)
+        // An interrupt that cannot be taken does not end the halt.
+        guard engine.canTakeInterrupt else {
+            return sleepDeeply(until: [.kick, .nonMaskableInterrupt, .initialize])
+        }
+        return .blocked(until: Self.haltEnders)
+    }
+
+    /// Waits for a kick, NMI, INIT or the end of the machine, or ends because nothing can come. Maskable
+    /// interrupts wait in the local APIC, and the bit that announces them in the word.
+    private func sleepDeeply(until wakers: PendingEvents.Events) -> TurnEnd.Reason {
+        isDeepAsleep = true
+        sleepsDeeply(true)
+        return nothingCanWake(index) ? end(.haltedForEver) : .blocked(until: wakers.union(.leave))
+    }
+
+    private func wakeUp() {
+        guard isDeepAsleep else { return }
+        isDeepAsleep = false
+        sleepsDeeply(false)
     }
 
     // MARK: Events
@@ -158,7 +240,7 @@ final class VCPURunner: @unchecked Sendable {
 
     // MARK: Exits
 
-    private func handle(_ exit: VMExit) -> Ending? {
+    private func handle(_ exit: VMExit) -> Next {
         switch exit {
         case .portRead(let port, let width):
             engine.complete(read: surroundings.readPort(port, width: width))
@@ -189,77 +271,24 @@ final class VCPURunner: @unchecked Sendable {
             engine.complete(msr: UInt64(surroundings.taskPriority))
         case .hypercall:
             engine.complete(hypercall: surroundings.hypercall(engine.hypercallFrame))
+            if let receiver = surroundings.takeYield() {
+                return .come(back: .yielded(to: receiver))
+            }
         case .halt:
-            publish()
-            // The word may already hold the interrupt: the loop looks before it sleeps. A kick that
+            // The word may already hold the interrupt: the loop looks before it waits. A kick that
             // came before is not lost either.
             isHalted = !surroundings.takeKick()
-        case .budgetSpent:
-            publish()
-            stolen.count()
-            resume()
-        case .pause, .eventsPending, .pageAbsent:
-            break
-        case .shutdown:
-            return .tripleFault
-        case .fetchOutsideMemory(let address):
-            return .fetchOutsideMemory(address)
+        case .pause: return .come(back: .spun)
+        case .budgetSpent, .eventsPending, .pageAbsent: break
+        case .shutdown: return .end(.tripleFault)
+        case .fetchOutsideMemory(let address): return .end(.fetchOutsideMemory(address))
         }
-        return nil
+        return .goOn
     }
 
-    /// Sleeps until something may end the halt, or reports that nothing can come. An interrupt that
-    /// cannot be taken would keep a light sleep from happening: then the vCPU sleeps until a kick,
-    /// NMI, INIT or the end of the machine.
-    private func sleepHalted() -> Ending? {
-        guard !engine.canTakeInterrupt else {
-            sleep()
-            return nil
-        }
-        return sleepDeeply(until: [.kick, .nonMaskableInterrupt, .initialize])
-            ? .haltedForEver : nil
-    }
-
-    /// Sleeps until one of `wakers` or the end of the machine. True: nothing can come any more.
-    /// Maskable interrupts stay in the local APIC, which keeps them; the bit that announces them is
-    /// put back once the vCPU runs again.
-    private func sleepDeeply(until wakers: PendingEvents.Events) -> Bool {
-        var announced = false
-        sleepsDeeply(true)
-        defer { sleepsDeeply(false) }
-        while true {
-            let events = pending.current
-            if !events.isDisjoint(with: wakers.union(.leave)) { break }
-            if nothingCanWake(index) { return true }
-            if events.contains(.interrupt) { announced = true }
-            pending.clear(
-                PendingEvents.Events(rawValue: ~0).subtracting(wakers.union(.leave)))
-            wait()
-        }
-        if announced { pending.raise(.interrupt) }
-        return false
-    }
-
-    private func wait() {
-        surroundings.scheduledOut(preempted: false)
-        stolen.count()
-        gate.wait()
-        stolen.start()
-        resume()
-    }
-
-    /// The guest's accounts, before it runs on.
-    private func resume() {
-        if surroundings.scheduledIn(stolenNanoseconds: stolen.take()) { engine.flushTLB() }
-    }
-
-    /// Until somebody asks for something. Changed code can wait: the engine looks before it runs.
-    private func sleep() {
-        pending.clear(.codeChanged)
-        wait()
-    }
-
-    private func publish() {
+    private func publish(_ now: Instant) {
+        guard now >= reportDue else { return }
+        reportDue = now.advanced(by: Self.reportInterval)
         let report = Report(engine: engine.statistics, exits: history.counts)
         published.withLock { $0 = report }
     }

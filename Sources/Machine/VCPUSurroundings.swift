@@ -10,7 +10,7 @@ enum StartUpRequest: Equatable, Sendable {
 /// What the runner of one vCPU asks of the machine: the buses, the registers outside the engine and
 /// the vCPU's local APIC. The machine's own is `MachineSurroundings`; tests have a scripted one.
 ///
-/// Called on the vCPU's thread only.
+/// Called on the vCPU's worker only.
 protocol VCPUSurroundings: AnyObject {
     func readPort(_ port: PortNumber, width: Int) -> UInt64
     func writePort(_ port: PortNumber, width: Int, value: UInt32)
@@ -33,6 +33,10 @@ protocol VCPUSurroundings: AnyObject {
     func acknowledgeInterrupt() -> UInt8?
     /// The INIT and start-up requests since the last call, oldest first.
     func takeStartUpRequests() -> [StartUpRequest]
+    /// This vCPU has lately sent an interrupt to that one.
+    func hasInterrupted(_ other: VCPUIndex) -> Bool
+    /// The vCPU that is to have the rest of the slice, if the last hypercall asked for it.
+    func takeYield() -> VCPUIndex?
 
     /// Another vCPU kicked this one since the last call, so it does not halt or halts no more.
     func takeKick() -> Bool

@@ -235,6 +235,13 @@ public final class SoftwareEngine: CPUEngine {
 
     public func injectNonMaskableInterrupt() { engine.nonMaskableInterruptPending = true }
 
+    /// What `.pause` exits for; nil: it does not.
+    public var pauseLoop: PauseLoop? {
+        didSet { unsafe watchPauses(cpu, for: pauseLoop) }
+    }
+
+    public var isInKernel: Bool { unsafe cpu.pointee.currentPrivilegeLevel == 0 }
+
     public func flushTLB() {
         engine.statistics.tlbFlushes &+= 1
         unsafe flushEverything(cpu)

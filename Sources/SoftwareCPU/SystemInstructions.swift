@@ -25,7 +25,9 @@ enum SystemInstruction {
         return nil
     }
 
-    static let pause: InstructionHandler = { cpu, op in unsafe op + 1 }
+    static let pause: InstructionHandler = { cpu, op in
+        unsafe cpu.pointee.pauseLimit == 0 ? op + 1 : countPause(cpu, op)
+    }
 
     static let hypercall: InstructionHandler = { cpu, op in
         _ = unsafe leave(cpu, op, with: .hypercall, awaiting: .hypercall)

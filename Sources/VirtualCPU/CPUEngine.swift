@@ -36,6 +36,9 @@ public protocol CPUEngine: AnyObject {
     /// Drops every translation of addresses, global ones included. Between two runs.
     func flushTLB()
 
+    /// The guest runs at privilege level 0, where its kernel is.
+    var isInKernel: Bool { get }
+
     /// Everything architectural. Reading and writing are slow; for start, snapshots and reports.
     var state: ArchitecturalState { get set }
     /// Counters since the engine was made.

@@ -22,6 +22,8 @@ public import Synchronization
         public static let flushTLB = Events(rawValue: 1 << 5)
         /// Another vCPU or a device changed code: the engine deals with it by itself.
         public static let codeChanged = Events(rawValue: 1 << 6)
+        /// The worker is wanted for another vCPU.
+        public static let reschedule = Events(rawValue: 1 << 8)
         /// Another vCPU asks this one to leave HLT, interrupts off or not (KVM_HC_KICK_CPU).
         public static let kick = Events(rawValue: 1 << 7)
     }

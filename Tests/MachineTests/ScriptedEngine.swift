@@ -5,7 +5,7 @@ import Vocabulary
 @testable import Machine
 
 /// An engine that returns exits from a list and writes down what is done to it.
-final class ScriptedEngine: CPUEngine {
+final class ScriptedEngine: CPUEngine, @unchecked Sendable {
     /// What `run` returns next; when it is empty, `.budgetSpent` for ever.
     var script: [VMExit]
     var calls: [String] = []
@@ -29,6 +29,7 @@ final class ScriptedEngine: CPUEngine {
     func completeMSRFault() { calls.append("msrFault") }
     func complete(hypercall result: UInt64) { calls.append("hypercall \(result)") }
     var canTakeInterrupt: Bool { interruptsEnabled }
+    var isInKernel: Bool { true }
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
     func injectNonMaskableInterrupt() { calls.append("nmi") }
     func flushTLB() { calls.append("flush") }
@@ -46,7 +47,7 @@ final class Kick: Sendable {
 }
 
 /// A machine of two ports, one memory word and one MSR.
-final class ScriptedSurroundings: VCPUSurroundings {
+final class ScriptedSurroundings: VCPUSurroundings, @unchecked Sendable {
     var writes: [String] = []
     var interrupts: [UInt8] = []
     var startUps: [StartUpRequest] = []
@@ -68,6 +69,8 @@ final class ScriptedSurroundings: VCPUSurroundings {
     func writeMSR(_ index: UInt32, value: UInt64) -> Bool { index == 0x1b }
     func counterAdjusted(by adjustment: UInt64) { writes.append("counter \(adjustment)") }
     func hypercall(_ frame: HypercallFrame) -> UInt64 { frame.rax + 5 }
+    func hasInterrupted(_ other: VCPUIndex) -> Bool { false }
+    func takeYield() -> VCPUIndex? { nil }
     /// Called when an interrupt is taken.
     var onInterrupt: ((ScriptedSurroundings) -> Void)?
     func acknowledgeInterrupt() -> UInt8? {

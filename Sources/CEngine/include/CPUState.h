@@ -231,6 +231,14 @@ typedef struct CPUState {
     uint64_t codeGeneration;
     uint64_t tlbMisses;
     uint64_t blockLookups;
+    /// `budget` at the last PAUSE.
+    int64_t pauseMark;
+    /// PAUSEs of the loop so far.
+    uint32_t pauseCount;
+    /// How many leave the engine; 0: none do.
+    uint32_t pauseLimit;
+    /// Instructions that may lie between two.
+    int64_t pauseWindow;
     /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.
     void *_Nullable context;
 

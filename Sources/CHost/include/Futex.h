@@ -5,11 +5,22 @@
 #include <linux/futex.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /// Sleeps while the word is `expected`. May return without cause.
 static inline void chost_futex_wait(const void *_Nonnull word, uint32_t expected) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, (void *)0, (void *)0, 0);
+}
+
+/// Sleeps while the word is `expected`, at most `nanoseconds`; 0: as long as it takes. May return
+/// without cause.
+static inline void chost_futex_wait_for(
+    const void *_Nonnull word, uint32_t expected, uint64_t nanoseconds) {
+    struct timespec limit = {
+        (time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nanoseconds ? &limit : (void *)0,
+        (void *)0, 0);
 }
 
 /// Wakes one sleeper.

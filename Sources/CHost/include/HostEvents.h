@@ -81,4 +81,15 @@ static inline int chost_set_thread_nice(int nice) {
     return setpriority(PRIO_PROCESS, (id_t)chost_gettid(), nice);
 }
 
+/// The processors that the calling thread may use, a bit for each, into `byteCount` bytes that are
+/// zero. The number of bytes that the kernel filled, or -1. sched_getaffinity(2) is behind _GNU_SOURCE.
+static inline long chost_get_affinity(void *_Nonnull set, uint64_t byteCount) {
+    return syscall(SYS_sched_getaffinity, 0, byteCount, set);
+}
+
+/// Ties the calling thread to the processors of the set.
+static inline long chost_set_affinity(const void *_Nonnull set, uint64_t byteCount) {
+    return syscall(SYS_sched_setaffinity, 0, byteCount, set);
+}
+
 #endif
