@@ -22,6 +22,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
         swiftSettings: strict)
 }
 
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -36,7 +37,8 @@ let package = Package(
             targets: ["Vocabulary", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU", "Boot"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Row C: headers and system libraries.
@@ -52,13 +54,14 @@ let package = Package(
         room("Vocabulary"),
         room("HostIO", ["CHost", "Vocabulary"]),
         room("GuestMemory", ["CHost", "Vocabulary"]),
+        room("Trace", ["CHost", "Vocabulary", "HostIO"]),
         // Row 2.
         room("VirtualCPU", ["CEngine", "Vocabulary", "GuestMemory"]),
         // Row 3.
         room("X86", ["Vocabulary"]),
         room(
             "SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
+        room("Interrupts", ["Vocabulary", "HostIO", "Trace", "VirtualCPU", histogram]),
         room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
         room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
@@ -74,14 +77,15 @@ let package = Package(
         room(
             "Machine",
             [
-                "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU",
-                "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt", "Boot",
+                "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
+                "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
+                "Boot",
             ]),
         // Row 7.
         room(
             "CLICommands",
             [
-                "CHost", "Vocabulary", "HostIO", "VirtualCPU", "X86", "Boot", "Machine",
+                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Boot", "Machine",
                 argumentParser,
             ]),
         .executableTarget(
@@ -97,6 +101,7 @@ let package = Package(
             swiftSettings: strict),
         tests("GuestMemory", ["Vocabulary"]),
         tests("HostIO", ["Vocabulary"]),
+        tests("Trace", ["Vocabulary", "HostIO"]),
         .systemLibrary(
             name: "CCapstone", path: "Tests/CCapstone", pkgConfig: "capstone",
             providers: [.apt(["libcapstone-dev"])]),
