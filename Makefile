@@ -1,6 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu \
+  tsan bench-latency
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
@@ -67,5 +68,18 @@ fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
 
+# The thread sanitizer over what many threads touch at once.
+TSAN_TESTS = InterruptsTests|BusTests|ClocksTests|HostIOTests|LegacyDevicesTests|TraceTests
+tsan: install-test-dependencies
+	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(TSAN_TESTS)'
+
+# cyclictest in the guest while every device is busy: threaded and inline interrupts, and QEMU's
+# emulation. ROUNDS, CPUS, DURATION, LOAD=busy|idle and SIDES as Benchmarks/latency/latency.sh has them.
+bench-latency: install-dependencies
+	@Tools/install-missing.sh "cyclictest, the emulator to compare with" rt-tests qemu-system-x86 \
+	  perl $(shell command -v busybox >/dev/null || echo busybox)
+	swift build -c release --product martlet
+	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/latency/latency.sh
+
 clean:
-	rm -rf .build .build-tools Fuzz/.build
+	rm -rf .build .build-tools .build-tsan Fuzz/.build

@@ -54,7 +54,7 @@ let package = Package(
         room("Vocabulary"),
         room("HostIO", ["CHost", "Vocabulary"]),
         room("GuestMemory", ["CHost", "Vocabulary"]),
-        room("Trace", ["CHost", "Vocabulary", "HostIO"]),
+        room("Trace", ["Vocabulary", "HostIO"]),
         // Row 2.
         room("VirtualCPU", ["CEngine", "Vocabulary", "GuestMemory"]),
         // Row 3.
@@ -62,7 +62,7 @@ let package = Package(
         room(
             "SoftwareCPU", ["CEngine", "CHost", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         room("Interrupts", ["Vocabulary", "HostIO", "Trace", "VirtualCPU", histogram]),
-        room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
+        room("Clocks", ["CHost", "Vocabulary", "HostIO", "Trace"]),
         room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
         room("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
@@ -110,10 +110,10 @@ let package = Package(
         tests(
             "SoftwareCPU",
             ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        tests("Interrupts", ["Vocabulary", "HostIO", "VirtualCPU"]),
-        tests("Clocks", ["Vocabulary"]),
+        tests("Interrupts", ["Vocabulary", "HostIO", "Trace", "VirtualCPU"]),
+        tests("Clocks", ["Vocabulary", "HostIO"]),
         tests("Bus", ["Vocabulary"]),
-        tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
+        tests("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests("Boot", ["Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests(

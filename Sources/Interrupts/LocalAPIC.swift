@@ -68,13 +68,21 @@ public final class LocalAPIC: MachinePart {
     private let addressWord = Atomic<UInt64>(0)
     let pending: PendingEvents
     let timing: Timing
+    /// What made each request, and when.
+    let stamps = InterruptStamps()
+    /// The vCPU's thread, or with the lock of the registers.
+    let record: LatencyRecord
+    /// What the timer was last set to, in nanoseconds.
+    let alarm = Atomic<UInt64>(0)
     private let wake: @Sendable () -> Void
     let counters = Counters()
 
     /// - Parameters:
     ///   - wake: called after `pending` has been raised, on any thread.
+    ///   - trace: where interrupts taken into service are shown, and how sources are called there.
     public init(
         index: VCPUIndex, pending: PendingEvents, timing: Timing,
+        trace: Tracing = Tracing(),
         wake: @escaping @Sendable () -> Void
     ) {
         self.index = index
@@ -83,6 +91,7 @@ public final class LocalAPIC: MachinePart {
         self.pending = pending
         self.timing = timing
         self.wake = wake
+        record = LatencyRecord(trace)
         registers = RankedLock(
             Registers(identifier: index.rawValue), owner: name, rank: .localAPIC)
         registers.withLock { publish($0) }
@@ -97,7 +106,9 @@ public final class LocalAPIC: MachinePart {
 
     /// Accepts a fixed or lowest-priority interrupt. False: this APIC takes none now, or not this.
     @discardableResult
-    public func request(vector: UInt8, level: Bool) -> Bool {
+    public func request(
+        vector: UInt8, level: Bool, origin: InterruptOrigin = .unknown
+    ) -> Bool {
         guard address.isSoftwareEnabled else { return false }
         guard vector >= 16 else {
             report(ErrorStatus.receivedIllegalVector)
@@ -105,6 +116,10 @@ public final class LocalAPIC: MachinePart {
         }
         if triggers.contains(vector) != level {
             if level { triggers.insert(vector) } else { triggers.remove(vector) }
+        }
+        // Of requests that become one interrupt the first counts.
+        if origin.source != .unknown, !requests.contains(vector) {
+            stamps.set(vector, origin.source, origin.time ?? timing.now())
         }
         requests.insert(vector)
         counters.add(.accepted)
@@ -152,6 +167,7 @@ public final class LocalAPIC: MachinePart {
             registers.inService.insert(vector)
             publish(registers)
             counters.add(.acknowledged)
+            record.add(vector, stamps, timing)
             return vector
         }
     }
@@ -189,6 +205,7 @@ public final class LocalAPIC: MachinePart {
         triggers.replace(VectorSet())
         errors.store(0, ordering: .releasing)
         timing.setDeadline(nil)
+        stamps.clear()
     }
 
     /// CR8: bits 7:4 of the task priority.

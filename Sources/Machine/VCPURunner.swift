@@ -1,4 +1,5 @@
 internal import HostIO
+internal import Trace
 import VirtualCPU
 import Vocabulary
 
@@ -42,11 +43,12 @@ final class VCPURunner: @unchecked Sendable {
     /// After INIT it runs at the reset vector, and waits for no start-up IPI.
     private let isBootstrap: Bool
     private let published: RankedLock<Report>
+    private let track: TraceTrack
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
         pending: PendingEvents, gate: WakeGate, waitsForStartUp: Bool,
-        nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
+        track: TraceTrack = .off, nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
         sleepsDeeply: @escaping @Sendable (Bool) -> Void
     ) {
         self.index = index
@@ -56,6 +58,7 @@ final class VCPURunner: @unchecked Sendable {
         self.gate = gate
         self.waitsForStartUp = waitsForStartUp
         isBootstrap = !waitsForStartUp
+        self.track = track
         self.nothingCanWake = nothingCanWake
         self.sleepsDeeply = sleepsDeeply
         published = RankedLock(
@@ -81,7 +84,10 @@ final class VCPURunner: @unchecked Sendable {
             }
             let exit = engine.run(budget: Self.budget)
             history.record(exit)
-            if let ending = handle(exit) { return ending }
+            let start = track.now
+            let ending = handle(exit)
+            track.record(.exit(exit, from: start, to: track.now))
+            if let ending { return ending }
         }
     }
 

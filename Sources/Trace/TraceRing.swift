@@ -1,4 +1,3 @@
-internal import CHost
 internal import Synchronization
 
 /// Events on their way to the writer: a bounded queue (Vyukov's) that any thread fills and one
@@ -53,8 +52,7 @@ internal import Synchronization
                 }
                 position = found
             } else if sequence < position {
-                dropped.wrappingAdd(1, ordering: .relaxed)
-                wakeWriter()
+                if dropped.wrappingAdd(1, ordering: .relaxed).oldValue == 0 { wakeWriter() }
                 return
             } else {
                 position = tail.load(ordering: .relaxed)

@@ -1,4 +1,3 @@
-internal import CHost
 internal import HostIO
 internal import Synchronization
 
@@ -21,7 +20,7 @@ final class TraceTracks: Sendable {
     private static let period: UInt64 = 20_000_000
 
     private let state = RankedLock(State(), owner: "trace", rank: .leaf)
-    private let bell = TraceBell()
+    private let bell = SleepWord()
     private let isStopping = Atomic<Bool>(false)
     private let origin = traceClock()
 
@@ -54,6 +53,7 @@ final class TraceTracks: Sendable {
         }
         var named = 0
         while true {
+            let rings = bell.rings
             let isLast = isStopping.load(ordering: .acquiring)
             let (tracks, labels) = state.withLock { ($0.tracks, $0.labels) }
             for index in named..<tracks.count { name(tracks[index], index + 1, file) }
@@ -61,7 +61,7 @@ final class TraceTracks: Sendable {
             for (index, track) in tracks.enumerated() { empty(track, index + 1, labels, file) }
             file.flush()
             if isLast { return }
-            bell.wait(until: traceClock() &+ Self.period)
+            bell.wait(after: rings, until: traceClock() &+ Self.period)
         }
     }
 
@@ -94,34 +94,5 @@ final class TraceTracks: Sendable {
                 .instant(
                     "events lost", .schedule, at: traceClock(), TraceArgument("count", lost)))
         }
-    }
-}
-
-/// What the writer sleeps on.
-@safe private final class TraceBell: Sendable {
-    // SAFETY: never changes, points at an atomic, freed in deinit.
-    private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt32>>
-
-    init() {
-        unsafe word = .allocate(capacity: 1)
-        unsafe word.initialize(to: Atomic(0))
-    }
-
-    deinit {
-        unsafe word.deinitialize(count: 1)
-        unsafe word.deallocate()
-    }
-
-    func ring() {
-        if unsafe word.pointee.exchange(1, ordering: .releasing) == 0 {
-            // SAFETY: the word lives as long as `self`.
-            unsafe chost_futex_wake(UnsafeRawPointer(word))
-        }
-    }
-
-    func wait(until nanoseconds: UInt64) {
-        // SAFETY: as above.
-        unsafe chost_futex_wait_until(UnsafeRawPointer(word), 0, nanoseconds)
-        unsafe word.pointee.store(0, ordering: .relaxed)
     }
 }
