@@ -1,6 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu bench
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu \
+  bench tsan bench-latency
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
@@ -83,5 +84,18 @@ bench: install-dependencies
 	  ROUNDS='$(ROUNDS)' ONLY='$(ONLY)' CPUS='$(CPUS)' KERNEL='$(KERNEL)' JSON='$(JSON)' \
 	  Benchmarks/.build/debug/bench
 
+# The thread sanitizer over what many threads touch at once.
+TSAN_TESTS = InterruptsTests|BusTests|ClocksTests|HostIOTests|LegacyDevicesTests|TraceTests|SchedulerTests
+tsan: install-test-dependencies
+	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(TSAN_TESTS)'
+
+# cyclictest in the guest while every device is busy: threaded and inline interrupts, and QEMU's
+# emulation. ROUNDS, CPUS, DURATION, LOAD=busy|idle and SIDES as Benchmarks/latency/latency.sh has them.
+bench-latency: install-dependencies
+	@Tools/install-missing.sh "cyclictest, the emulator to compare with" rt-tests qemu-system-x86 \
+	  perl $(shell command -v busybox >/dev/null || echo busybox)
+	swift build -c release --product martlet
+	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/latency/latency.sh
+
 clean:
-	rm -rf .build .build-tools Fuzz/.build Benchmarks/.build
+	rm -rf .build .build-tools .build-tsan Fuzz/.build Benchmarks/.build

@@ -22,6 +22,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
         swiftSettings: strict)
 }
 
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -36,7 +37,8 @@ let package = Package(
             targets: ["Vocabulary", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU", "Boot"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Row C: headers and system libraries.
@@ -52,6 +54,7 @@ let package = Package(
         room("Vocabulary"),
         room("HostIO", ["CHost", "Vocabulary"]),
         room("GuestMemory", ["CHost", "Vocabulary"]),
+        room("Trace", ["Vocabulary", "HostIO"]),
         // Row 2.
         room("VirtualCPU", ["CEngine", "Vocabulary", "GuestMemory"]),
         // Row 3.
@@ -59,8 +62,10 @@ let package = Package(
         room(
             "SoftwareCPU",
             ["CEngine", "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Interrupts", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU"]),
-        room("Clocks", ["CHost", "Vocabulary", "HostIO"]),
+        room(
+            "Interrupts",
+            ["Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", histogram]),
+        room("Clocks", ["CHost", "Vocabulary", "HostIO", "Trace"]),
         room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
         room("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
@@ -76,14 +81,15 @@ let package = Package(
         room(
             "Machine",
             [
-                "CHost", "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "X86", "SoftwareCPU",
-                "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt", "Boot", "Scheduler",
+                "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
+                "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
+                "Boot", "Scheduler",
             ]),
         // Row 7.
         room(
             "CLICommands",
             [
-                "CHost", "Vocabulary", "HostIO", "VirtualCPU", "X86", "Boot", "Machine",
+                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Boot", "Machine",
                 argumentParser,
             ]),
         .executableTarget(
@@ -99,6 +105,7 @@ let package = Package(
             swiftSettings: strict),
         tests("GuestMemory", ["Vocabulary"]),
         tests("HostIO", ["Vocabulary"]),
+        tests("Trace", ["Vocabulary", "HostIO"]),
         .systemLibrary(
             name: "CCapstone", path: "Tests/CCapstone", pkgConfig: "capstone",
             providers: [.apt(["libcapstone-dev"])]),
@@ -107,10 +114,10 @@ let package = Package(
         tests(
             "SoftwareCPU",
             ["CEngine", "CTestSupport", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        tests("Interrupts", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU"]),
-        tests("Clocks", ["Vocabulary"]),
+        tests("Interrupts", ["Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU"]),
+        tests("Clocks", ["Vocabulary", "HostIO"]),
         tests("Bus", ["Vocabulary"]),
-        tests("LegacyDevices", ["Vocabulary", "Bus", "Clocks", "Interrupts"]),
+        tests("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests(
             "Boot",

@@ -5,7 +5,7 @@ import Machine
 
 /// The host's end of the agent channel: starts the program, feeds its input and passes its output on.
 ///
-/// Bytes of the guest arrive on a vCPU's thread, which never waits: output is written by a queue of
+/// Bytes of the guest arrive on a thread that never waits: output is written by a queue of
 /// its own, and the agent sends no more than that queue has given it credit for.
 final class AgentSession: Sendable {
     /// The serial port of the channel, as the kernel's command line names it.
@@ -63,9 +63,9 @@ final class AgentSession: Sendable {
 
     // MARK: From the guest
 
-    /// A byte from the guest, on a vCPU's thread.
-    func receive(_ byte: UInt8) {
-        let frames = state.withLock { $0.decoder.decode(CollectionOfOne(byte)) }
+    /// Bytes from the guest, on the port's interrupt thread or a vCPU's.
+    func receive(_ bytes: [UInt8]) {
+        let frames = state.withLock { $0.decoder.decode(bytes) }
         for frame in frames { handle(frame) }
     }
 

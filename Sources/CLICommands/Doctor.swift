@@ -33,7 +33,8 @@ extension String {
 enum Doctor {
     static func examine() -> [DoctorFinding] {
         [
-            hostProcessor(), kvm(), executableMemory(), userNamespaces(), memory(),
+            hostProcessor(), kvm(), executableMemory(), realTimeThreads(), userNamespaces(),
+            memory(),
         ] + packages()
     }
 }

@@ -2,6 +2,7 @@ import Boot
 import Foundation
 import Machine
 import Synchronization
+import Trace
 import Vocabulary
 
 /// One run of a guest for `martlet run`.
@@ -14,8 +15,14 @@ struct GuestRun {
     func run() throws -> Int32 {
         let progress = Progress(quiet: options.quiet)
         let configuration = try configure(progress)
-        if options.initrd != nil { return try runWithOwnInitramfs(configuration, progress) }
-        return try runWithAgent(configuration, progress)
+        let trace = configuration.trace
+        let status =
+            options.initrd == nil
+            ? try runWithAgent(configuration, progress)
+            : try runWithOwnInitramfs(configuration, progress)
+        // The guest's status is the command's: what the trace lacks is said, no more.
+        do { try trace?.close() } catch { StandardError.write("martlet: \(error.message)\n") }
+        return status
     }
 
     // MARK: What is booted
@@ -127,10 +134,10 @@ struct GuestRun {
         let session = AgentSession(start, onReady: { progress.done() })
         let machine = try Machine(
             configuration,
-            output: { port, byte in
+            output: { port, bytes in
                 switch port {
-                case 0: log.append([byte])
-                case AgentSession.port: session.receive(byte)
+                case 0: log.append(bytes)
+                case AgentSession.port: session.receive(bytes)
                 default: break
                 }
             },
@@ -241,7 +248,7 @@ struct GuestRun {
         let input = ConsoleInput()
         let machine = try Machine(
             configuration,
-            output: { port, byte in if port == ConsoleInput.port { log.append([byte]) } },
+            output: { port, bytes in if port == ConsoleInput.port { log.append(bytes) } },
             room: { port in if port == ConsoleInput.port { input.flush() } })
         input.attach(machine)
         defer { input.close() }

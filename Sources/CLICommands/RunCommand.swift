@@ -2,6 +2,7 @@ import ArgumentParser
 import Boot
 import Foundation
 import Machine
+import Trace
 import Vocabulary
 
 /// `martlet run`.
@@ -60,6 +61,23 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Scheduling")
     var scheduling: SchedulingOptions
+    @Option(
+        help: ArgumentHelp(
+            "How devices complete: threaded, each queue in a thread of its own, or inline.",
+            valueName: "how"))
+    var interrupts = InterruptChoice.threaded
+
+    @Option(
+        help: ArgumentHelp(
+            "Real-time priorities of interrupt threads, 1 to 99, 0 for none: uart0=50,timer=80.",
+            valueName: "device=n,..."))
+    var interruptPriority: InterruptPriorities?
+
+    @Option(
+        help: ArgumentHelp(
+            "Writes schedule, interrupt and exit events to a file for ui.perfetto.dev.",
+            valueName: "path"))
+    var trace: String?
 
     @Flag(help: "Prints statistics as JSON on standard error at the end.")
     var stats = false
@@ -110,7 +128,10 @@ struct RunCommand: ParsableCommand {
         configuration.scheduling = scheduling.configuration
         configuration.platform = platform == .none ? .none : .kvm
         if let append { configuration.commandLine += " " + append }
+        configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
+        configuration.interrupts.priorities = interruptPriority?.values ?? [:]
         try configuration.validate()
+        if let trace { configuration.trace = try TraceRecorder(path: trace) }
         return configuration
     }
 

@@ -1,126 +1,167 @@
-internal import Glibc
-internal import HostIO
+internal import CHost
+public import HostIO
+internal import Synchronization
+public import Trace
 public import Vocabulary
 
 /// Deadlines and what to do at them, on one thread of its own that sleeps in between.
 ///
-/// Owner: the machine. Any thread sets and cancels; actions run on the queue's thread, which must
-/// not be blocked. Has no state to keep: deadlines belong to the parts that set them.
+/// Owner: the machine. Any thread sets and cancels, and takes no lock for it: each timer has its
+/// deadline in a word of its own, so that vCPUs that set their timers have nothing in common.
+/// Actions run on the queue's thread, which must not be blocked. Has no state to keep: deadlines
+/// belong to the parts that set them.
 public final class TimerQueue: Sendable {
-    /// Names one timer; setting it again replaces the deadline.
-    public struct TimerID: Hashable, Sendable {
-        let number: Int
+    /// One timer of a queue; setting it again replaces the deadline.
+    public struct TimerID: Sendable {
+        let timer: QueuedTimer
     }
 
-    private let timers = RankedLock(Timers(), owner: "timers", rank: .timerQueue)
-    private let wakeUp: EventCounter
-    private let alarm: HostTimer
+    /// An action that found a lock taken is called again so many nanoseconds later.
+    static let retryInterval: UInt64 = 20_000
 
-    /// Throws when the host gives no event counter.
-    public init() throws(XError) {
-        wakeUp = try EventCounter()
-        alarm = try HostTimer()
+    /// Of the thread.
+    public let name: String
+    private let priority: HostThread.Priority
+    private let track: TraceTrack
+    /// Taken when a timer is made, and by the queue's thread.
+    private let timers: RankedLock<[QueuedTimer]>
+    /// What the thread sleeps until, so that a later deadline does not wake it. 0: it is awake.
+    private let sleepsUntil = Atomic<UInt64>(0)
+    private let isStopping = Atomic<Bool>(false)
+    private let bell = SleepWord()
+    private let firedCount = Atomic<UInt64>(0)
+    private let retryCount = Atomic<UInt64>(0)
+    /// Nanoseconds that an action was late at most. The queue's thread alone writes it.
+    private let lateness = Atomic<UInt64>(0)
+
+    /// - Parameters:
+    ///   - name: of the thread, at most 15 bytes.
+    ///   - track: where a trace shows what the thread does.
+    public init(
+        name: String = "timers", priority: HostThread.Priority = .inherited,
+        track: TraceTrack = .off
+    ) {
+        self.name = name
+        self.priority = priority
+        self.track = track
+        timers = RankedLock([], owner: name, rank: .timerQueue)
     }
 
     /// Starts the thread. Once; `stop` ends it.
-    public func start() throws {
-        _ = try HostThread.spawn(name: "timers") { [self] in loop() }
+    public func start() throws(XError) {
+        _ = try HostThread.spawn(name: name, priority: priority) { [self] in loop() }
     }
 
     public func stop() {
-        timers.withLock { $0.isStopping = true }
-        wakeUp.signal()
+        isStopping.store(true, ordering: .sequentiallyConsistent)
+        bell.ring()
     }
 
-    /// A new timer, not set.
-    public func makeTimer(_ action: @escaping @Sendable () -> Void) -> TimerID {
-        timers.withLock { $0.add(action) }
+    /// A new timer, not set. `action` waits for nothing: if it finds a lock taken it says false and
+    /// is called again soon.
+    public func makeTimer(_ action: @escaping @Sendable () -> Bool) -> TimerID {
+        let timer = QueuedTimer(action)
+        timers.withLock { $0.append(timer) }
+        return TimerID(timer: timer)
     }
 
     /// Sets the deadline, or with nil cancels it. An action that has begun still ends.
     public func set(_ timer: TimerID, _ deadline: Instant?) {
-        if timers.withLock({ $0.set(timer, deadline?.nanoseconds) }) { wakeUp.signal() }
+        if place(timer, deadline?.nanoseconds) { bell.ring() }
     }
 
-    /// Actions run, and the most nanoseconds one was late.
+    /// Actions run, calls that found a lock taken, and the most nanoseconds an action was late.
     public var metrics: [String: UInt64] {
-        timers.withLock { ["fired": $0.firedCount, "longestLatenessNanoseconds": $0.lateness] }
+        [
+            "fired": firedCount.load(ordering: .relaxed),
+            "retries": retryCount.load(ordering: .relaxed),
+            "longestLatenessNanoseconds": lateness.load(ordering: .relaxed),
+        ]
     }
+
+    // MARK: The queue without its thread
+
+    /// True if the thread sleeps too long for the deadline.
+    func place(_ timer: TimerID, _ deadline: UInt64?) -> Bool {
+        timer.timer.deadline.store(deadline ?? .max, ordering: .sequentiallyConsistent)
+        // The thread says how long it will sleep before it looks at the deadlines for the last
+        // time, and this is the other way round: one of the two sees the other.
+        guard let deadline else { return false }
+        return deadline < sleepsUntil.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// Runs the actions whose time has come, in the order of their deadlines; of equal ones the
+    /// older timer first. Their timers are no longer set. False if there are none.
+    func fire(now: UInt64) -> Bool {
+        sleepsUntil.store(0, ordering: .sequentiallyConsistent)
+        var due: [(deadline: UInt64, number: Int, timer: QueuedTimer)] = []
+        for (number, timer) in current.enumerated() {
+            let deadline = timer.deadline.load(ordering: .acquiring)
+            if deadline <= now { due.append((deadline, number, timer)) }
+        }
+        if due.count > 1 { due.sort { ($0.deadline, $0.number) < ($1.deadline, $1.number) } }
+        for (deadline, _, timer) in due {
+            // Cancelled or moved since.
+            guard timer.replace(deadline, .max) else { continue }
+            if timer.action() {
+                firedCount.wrappingAdd(1, ordering: .relaxed)
+                if now - deadline > lateness.load(ordering: .relaxed) {
+                    lateness.store(now - deadline, ordering: .relaxed)
+                }
+            } else {
+                retryCount.wrappingAdd(1, ordering: .relaxed)
+                // Whoever had the lock may have set a new deadline, which then counts.
+                _ = timer.replace(.max, now &+ Self.retryInterval)
+            }
+        }
+        return !due.isEmpty
+    }
+
+    /// The earliest deadline, which the thread now sleeps until; `UInt64.max` if none is set.
+    func prepareSleep() -> UInt64 {
+        while true {
+            let earliest = earliestDeadline
+            sleepsUntil.store(earliest, ordering: .sequentiallyConsistent)
+            if earliestDeadline >= earliest { return earliest }
+        }
+    }
+
+    private var current: [QueuedTimer] { timers.withLock { $0 } }
+
+    private var earliestDeadline: UInt64 {
+        current.reduce(UInt64.max) {
+            min($0, $1.deadline.load(ordering: .sequentiallyConsistent))
+        }
+    }
+
+    // MARK: The thread
 
     private func loop() {
         let clock = HostClock()
         while true {
-            var due: [@Sendable () -> Void] = []
-            let next: UInt64? = timers.withLock { timers in
-                if timers.isStopping { return nil }
-                due = timers.takeDue(now: clock.now.nanoseconds)
-                return timers.prepareSleep(due.isEmpty)
-            }
-            guard let next else { return }
-            if due.isEmpty {
-                sleep(until: next)
+            let rings = bell.rings
+            if isStopping.load(ordering: .sequentiallyConsistent) { return }
+            let now = clock.now.nanoseconds
+            if fire(now: now) {
+                track.record(.slice("timers", .interrupt, from: now, to: track.now))
             } else {
-                for action in due { action() }
+                bell.wait(after: rings, until: prepareSleep())
             }
         }
-    }
-
-    private func sleep(until deadline: UInt64) {
-        alarm.set(deadline == .max ? nil : Instant(nanoseconds: deadline))
-        var descriptors = [
-            pollfd(fd: wakeUp.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: alarm.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        _ = unsafe poll(&descriptors, 2, -1)
-        wakeUp.take()
     }
 }
 
-/// The timers of a queue, without its thread.
-struct Timers: Sendable {
-    private struct Timer {
-        /// In nanoseconds; nil: not set.
-        var deadline: UInt64?
-        let action: @Sendable () -> Void
-    }
+/// A deadline in nanoseconds, `UInt64.max` for none, and what to do then.
+final class QueuedTimer: Sendable {
+    let deadline = Atomic<UInt64>(.max)
+    let action: @Sendable () -> Bool
 
-    private var timers: [Timer] = []
-    /// What the thread sleeps until, so that a later deadline does not wake it. 0: it is awake.
-    private var sleepsUntil: UInt64 = 0
-    var isStopping = false
-    private(set) var firedCount: UInt64 = 0
-    /// Nanoseconds that an action was late at most.
-    private(set) var lateness: UInt64 = 0
+    init(_ action: @escaping @Sendable () -> Bool) { self.action = action }
 
-    mutating func add(_ action: @escaping @Sendable () -> Void) -> TimerQueue.TimerID {
-        timers.append(Timer(deadline: nil, action: action))
-        return TimerQueue.TimerID(number: timers.count - 1)
-    }
-
-    /// True if the thread sleeps too long for it.
-    mutating func set(_ timer: TimerQueue.TimerID, _ deadline: UInt64?) -> Bool {
-        timers[timer.number].deadline = deadline
-        return deadline.map { $0 < sleepsUntil } ?? false
-    }
-
-    /// The actions whose time has come, in the order of their deadlines; of equal ones the older
-    /// timer first. Their timers are no longer set.
-    mutating func takeDue(now: UInt64) -> [@Sendable () -> Void] {
-        var due: [(deadline: UInt64, number: Int)] = []
-        for index in timers.indices {
-            guard let deadline = timers[index].deadline, deadline <= now else { continue }
-            timers[index].deadline = nil
-            due.append((deadline, index))
-            lateness = max(lateness, now &- deadline)
-        }
-        firedCount &+= UInt64(due.count)
-        return due.sorted { $0 < $1 }.map { timers[$0.number].action }
-    }
-
-    /// The earliest deadline, `UInt64.max` if none is set. `sleeps`: the thread sleeps until then.
-    mutating func prepareSleep(_ sleeps: Bool) -> UInt64 {
-        let earliest = timers.reduce(UInt64.max) { min($0, $1.deadline ?? .max) }
-        sleepsUntil = sleeps ? earliest : 0
-        return earliest
+    /// False if the deadline is another by now.
+    func replace(_ old: UInt64, _ new: UInt64) -> Bool {
+        deadline.compareExchange(
+            expected: old, desired: new, ordering: .sequentiallyConsistent
+        ).exchanged
     }
 }

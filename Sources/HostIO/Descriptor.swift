@@ -96,3 +96,19 @@ public func writeAll(_ descriptor: CInt, _ bytes: [UInt8]) throws(XError) {
     }
     if let failure { throw failure }
 }
+
+/// Writes all of `bytes` at a place in a file.
+public func writeAll(_ descriptor: CInt, _ bytes: [UInt8], at offset: Int) throws(XError) {
+    var done = 0
+    while done < bytes.count {
+        let from = done
+        done += try hostCall("write to descriptor \(descriptor) at byte \(offset + from)") {
+            // SAFETY: the range from `from` to the end lies in the array.
+            unsafe bytes.withUnsafeBytes { buffer in
+                unsafe pwrite(
+                    descriptor, buffer.baseAddress.map { unsafe $0 + from },
+                    buffer.count - from, off_t(offset + from))
+            }
+        }
+    }
+}

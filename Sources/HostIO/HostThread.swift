@@ -1,5 +1,6 @@
 internal import CHost
 import Glibc
+internal import Synchronization
 public import Vocabulary
 
 /// A thread of the host with a name, as `top -H` shows it.
@@ -21,7 +22,28 @@ public final class HostThread: Sendable {
         case inherited
         /// -20 (first) to 19 (last). A value the host does not allow is left out silently.
         case nice(Int)
+        /// In the real-time class, first in first out, at 1 (last) to 99: it runs as soon as it has
+        /// something to do, before every thread that is not. Its timed sleeps end when they are due.
+        /// A host that does not allow it (`realTimeRefusal`) leaves the thread as the process.
+        case realTime(Int)
     }
+
+    /// Why a thread of this process may not be real-time; nil if it may. Tries it on a thread of
+    /// its own.
+    public static func realTimeRefusal(at priority: Int) -> HostErrno? {
+        let answer = Answer()
+        do {
+            try spawn(name: "probe") {
+                answer.error.store(
+                    chost_set_thread_realtime(CInt(clamping: priority)), ordering: .releasing)
+            }.join()
+        } catch { return error.hostErrno }
+        let error = answer.error.load(ordering: .acquiring)
+        return error == 0 ? nil : HostErrno(rawValue: error)
+    }
+
+    /// The real-time priority of the calling thread, 1 to 99; 0: it is in no real-time class.
+    public static var currentRealTimePriority: Int { Int(chost_thread_realtime()) }
 
     /// Starts a thread. Names longer than 15 bytes are cut.
     public static func spawn(
@@ -64,6 +86,14 @@ public final class HostThread: Sendable {
         return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
+    /// Lets the calling thread sleep.
+    public static func sleep(nanoseconds: UInt64) {
+        var pause = timespec(
+            tv_sec: Int(clamping: nanoseconds / 1_000_000_000),
+            tv_nsec: Int(nanoseconds % 1_000_000_000))
+        unsafe nanosleep(&pause, nil)
+    }
+
     /// The name of the calling thread.
     public static var currentName: String {
         var bytes = [CChar](repeating: 0, count: 16)
@@ -72,6 +102,11 @@ public final class HostThread: Sendable {
         return String(
             decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
+}
+
+/// What a thread that tries something found.
+private final class Answer: Sendable {
+    let error = Atomic<CInt>(0)
 }
 
 /// What a new thread is given.
@@ -92,8 +127,12 @@ private func runThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRaw
     // SAFETY: `spawn` retained it for us.
     let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
     unsafe chost_set_thread_name(start.name)
-    if case .nice(let value) = start.priority {
-        _ = chost_set_thread_nice(CInt(clamping: value))
+    switch start.priority {
+    case .inherited: break
+    case .nice(let value): _ = chost_set_thread_nice(CInt(clamping: value))
+    case .realTime(let value):
+        _ = chost_set_thread_realtime(CInt(clamping: value))
+        chost_set_exact_timers()
     }
     start.body()
     return nil

@@ -40,6 +40,18 @@ internal import Synchronization
         return try unsafe body(&value.pointee)
     }
 
+    /// Runs `body` if no other thread has the value now; nil if one has. For threads that must wait
+    /// for nobody.
+    @inlinable
+    public borrowing func withLockIfAvailable<Result, Failure: Error>(
+        _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result? {
+        guard core.acquireIfFree() else { return nil }
+        defer { core.release() }
+        // SAFETY: the lock is held.
+        return try unsafe body(&value.pointee)
+    }
+
     /// What this lock counted so far.
     public var statistics: LockStatistics { core.statistics }
 }
@@ -105,6 +117,17 @@ public struct LockStatistics: Codable, Sendable, Equatable {
             expected: Self.free, desired: Self.taken, ordering: .acquiring)
         if !won { acquireContended() }
         Self.count(acquisitions, 1)
+    }
+
+    /// False, at once, if the lock is taken.
+    @usableFromInline func acquireIfFree() -> Bool {
+        let (won, _) = unsafe word.pointee.compareExchange(
+            expected: Self.free, desired: Self.taken, ordering: .acquiring)
+        guard won else { return false }
+        // Whoever does not wait cannot be part of a circle, but what it takes next may.
+        if checksRank { enterRank() }
+        Self.count(acquisitions, 1)
+        return true
     }
 
     @usableFromInline func release() {

@@ -7,12 +7,18 @@ extension IOAPIC {
         var maskedEdges: UInt64 = 0
     }
 
-    /// Messages sent, ends of interrupt heard of, and edges lost behind a mask; each a count.
+    /// Messages sent, ends of interrupt that a line waited for, and edges lost behind a mask; each
+    /// a count.
     public var metrics: [String: UInt64] {
-        let counters = registers.withLock { $0.counters }
+        var sum = Counters()
+        for line in lines {
+            let counters = line.entry.withLock { $0.counters }
+            sum.messages &+= counters.messages
+            sum.ends &+= counters.ends
+            sum.maskedEdges &+= counters.maskedEdges
+        }
         return [
-            "messages": counters.messages, "endsOfInterrupt": counters.ends,
-            "maskedEdges": counters.maskedEdges,
+            "messages": sum.messages, "endsOfInterrupt": sum.ends, "maskedEdges": sum.maskedEdges,
         ]
     }
 }

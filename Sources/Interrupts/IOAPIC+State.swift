@@ -1,4 +1,5 @@
 internal import HostIO
+internal import Synchronization
 public import Vocabulary
 
 extension IOAPIC {
@@ -13,11 +14,11 @@ extension IOAPIC {
     }
 
     public func captureState() -> State {
-        registers.withLock {
-            State(
-                select: $0.select, identifier: $0.identifier, entries: $0.entries,
-                asserted: $0.asserted)
-        }
+        let entries = lines.map { line in line.entry.withLock { ($0.bits, $0.asserted) } }
+        return State(
+            select: select.load(ordering: .relaxed),
+            identifier: identifier.load(ordering: .relaxed), entries: entries.map(\.0),
+            asserted: entries.map(\.1))
     }
 
     /// Sends nothing: what a level had sent is in a local APIC's state.
@@ -28,11 +29,14 @@ extension IOAPIC {
                 "the state of \(name) is damaged: \(state.entries.count) entries, not "
                     + "\(Self.lineCount)")
         }
-        registers.withLock { registers in
-            registers.select = state.select & 0xff
-            registers.identifier = state.identifier & 0xf
-            registers.entries = state.entries
-            registers.asserted = state.asserted
+        select.store(state.select & 0xff, ordering: .relaxed)
+        identifier.store(state.identifier & 0xf, ordering: .relaxed)
+        for (line, (bits, asserted)) in zip(lines, zip(state.entries, state.asserted)) {
+            line.entry.withLock { entry in
+                entry.bits = bits
+                entry.asserted = asserted
+                line.publish(entry)
+            }
         }
     }
 }

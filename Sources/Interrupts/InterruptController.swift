@@ -11,11 +11,12 @@ public final class InterruptController: InterruptSink, Sendable {
 
     public init(localAPICs: [LocalAPIC]) {
         self.localAPICs = localAPICs
-        ioAPIC = IOAPIC { message in
+        ioAPIC = IOAPIC { message, origin in
             Self.deliver(
                 localAPICs,
                 Interrupt(
-                    vector: message.vector, mode: message.deliveryMode, isLevel: message.isLevel),
+                    vector: message.vector, mode: message.deliveryMode, isLevel: message.isLevel,
+                    origin: origin),
                 Destination(
                     value: UInt32(message.destination), isLogical: message.isLogical, isWide: false)
             )
@@ -24,8 +25,8 @@ public final class InterruptController: InterruptSink, Sendable {
 
     // MARK: InterruptSink
 
-    public func setLine(_ line: UInt32, asserted: Bool) {
-        ioAPIC.setLine(Int(clamping: line), asserted: asserted)
+    public func setLine(_ line: UInt32, asserted: Bool, since event: Instant?) {
+        ioAPIC.setLine(Int(clamping: line), asserted: asserted, since: event)
     }
 
     /// SDM volume 3, 11.11.
@@ -36,7 +37,8 @@ public final class InterruptController: InterruptSink, Sendable {
             localAPICs,
             Interrupt(
                 vector: UInt8(truncatingIfNeeded: data),
-                mode: UInt8(truncatingIfNeeded: data >> 8) & 7, isLevel: data & 0x8000 != 0),
+                mode: UInt8(truncatingIfNeeded: data >> 8) & 7, isLevel: data & 0x8000 != 0,
+                origin: InterruptOrigin(.message)),
             Destination(
                 value: UInt32(truncatingIfNeeded: address >> 12) & 0xff,
                 isLogical: address & 4 != 0, isWide: false))
@@ -57,7 +59,8 @@ public final class InterruptController: InterruptSink, Sendable {
     private func perform(_ command: LocalAPIC.Command) {
         let interrupt = Interrupt(
             vector: UInt8(truncatingIfNeeded: command.value),
-            mode: UInt8(truncatingIfNeeded: command.value >> 8) & 7, isLevel: false)
+            mode: UInt8(truncatingIfNeeded: command.value >> 8) & 7, isLevel: false,
+            origin: InterruptOrigin(.processor))
         // INIT level de-assert does nothing on the processors this stands for.
         if interrupt.mode == 5, command.value & 0xc000 == 0x8000 { return }
         let source = Int(clamping: command.source.rawValue)
@@ -114,7 +117,8 @@ public final class InterruptController: InterruptSink, Sendable {
         if isLevel, command & 0x4000 == 0 { return 0 }
         let interrupt = Interrupt(
             vector: UInt8(truncatingIfNeeded: command),
-            mode: UInt8(truncatingIfNeeded: command >> 8) & 7, isLevel: isLevel)
+            mode: UInt8(truncatingIfNeeded: command >> 8) & 7, isLevel: isLevel,
+            origin: InterruptOrigin(.processor))
         var left = targets
         var count = 0
         while left != 0 {
@@ -134,6 +138,7 @@ public final class InterruptController: InterruptSink, Sendable {
         /// 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 6 start-up, 7 external.
         var mode: UInt8
         var isLevel: Bool
+        var origin: InterruptOrigin
     }
 
     private struct Destination {
@@ -193,7 +198,9 @@ public final class InterruptController: InterruptSink, Sendable {
     @discardableResult
     private static func deliver(_ apic: LocalAPIC, _ interrupt: Interrupt) -> Bool {
         switch interrupt.mode {
-        case 0, 1: return apic.request(vector: interrupt.vector, level: interrupt.isLevel)
+        case 0, 1:
+            return apic.request(
+                vector: interrupt.vector, level: interrupt.isLevel, origin: interrupt.origin)
         case 4: apic.requestNonMaskableInterrupt()
         case 5: apic.request(.initialize)
         case 6: apic.request(.startUp(vector: interrupt.vector))

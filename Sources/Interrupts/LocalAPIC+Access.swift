@@ -79,7 +79,7 @@ extension LocalAPIC {
             guard value >> 8 == 0 else { return nil }
             let vector = UInt8(truncatingIfNeeded: value)
             if vector >= 16 {
-                request(vector: vector, level: false)
+                request(vector: vector, level: false, origin: InterruptOrigin(.processor))
             } else {
                 report(ErrorStatus.sendIllegalVector)
             }

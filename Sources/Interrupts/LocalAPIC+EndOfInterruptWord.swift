@@ -97,6 +97,7 @@ extension LocalAPIC {
                 publish(registers)
             }
             counters.add(.acknowledged)
+            record.add(vector, stamps, timing)
             return vector
         }
     }

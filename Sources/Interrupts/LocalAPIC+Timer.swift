@@ -1,4 +1,5 @@
 internal import HostIO
+internal import Synchronization
 internal import Vocabulary
 
 extension LocalAPIC.Registers {
@@ -67,19 +68,25 @@ extension LocalAPIC {
         setTimer(registers)
     }
 
+    /// Sets the alarm, and remembers it: latencies count from there.
+    private func setAlarm(_ deadline: Instant?) {
+        alarm.store(deadline?.nanoseconds ?? 0, ordering: .relaxed)
+        timing.setDeadline(deadline)
+    }
+
     /// Sets the alarm to what the registers say. With the lock held.
     func setTimer(_ registers: Registers) {
         if registers.timerMode == .deadline {
             let due = registers.timerDeadline
-            timing.setDeadline(
+            setAlarm(
                 due == 0 ? nil : timing.now().advanced(by: rest(registers)))
             return
         }
         let period = registers.timerPeriod
         if period == 0 || registers.timerMode == .oneShot && registers.timerHasFired {
-            return timing.setDeadline(nil)
+            return setAlarm(nil)
         }
-        timing.setDeadline(Instant(nanoseconds: registers.timerStart).advanced(by: period))
+        setAlarm(Instant(nanoseconds: registers.timerStart).advanced(by: period))
     }
 
     var currentCount: UInt32 {
@@ -95,14 +102,20 @@ extension LocalAPIC {
         }
     }
 
-    /// The deadline has come. Any thread.
-    public func timerExpired() {
+    /// The deadline has come. Any thread, which waits for nobody: false, and nothing was done, if
+    /// the vCPU has its registers in use.
+    @discardableResult
+    public func timerExpired() -> Bool {
+        let due = alarm.load(ordering: .relaxed)
         // The next deadline is set under the lock: the vCPU may be setting another one.
-        let vector = registers.withLock { expire(&$0) }
+        guard let vector = registers.withLockIfAvailable({ expire(&$0) }) else { return false }
         if let vector {
             counters.add(.timer)
-            request(vector: vector, level: false)
+            request(
+                vector: vector, level: false,
+                origin: InterruptOrigin(.timer, at: Instant(nanoseconds: due)))
         }
+        return true
     }
 
     /// The vector to request, if the time has come and the entry is not masked.
@@ -115,7 +128,7 @@ extension LocalAPIC {
             guard due != 0 else { return nil }
             let rest = rest(registers)
             if rest > 0 {
-                timing.setDeadline(now.advanced(by: rest))
+                setAlarm(now.advanced(by: rest))
                 return nil
             }
             registers.timerDeadline = 0
@@ -128,7 +141,7 @@ extension LocalAPIC {
         let start = registers.timerStart
         let end = Instant(nanoseconds: start).advanced(by: period)
         if now < end {
-            timing.setDeadline(end)
+            setAlarm(end)
             return nil
         }
         guard registers.timerMode == .periodic else {
@@ -137,7 +150,7 @@ extension LocalAPIC {
         }
         // A late thread skips periods rather than bunching them.
         registers.timerStart = start &+ (now.nanoseconds &- start) / period &* period
-        timing.setDeadline(
+        setAlarm(
             Instant(nanoseconds: registers.timerStart).advanced(
                 by: max(period, Self.shortestPeriod)))
         return vector

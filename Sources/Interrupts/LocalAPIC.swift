@@ -71,14 +71,22 @@ public final class LocalAPIC: MachinePart {
     let timing: Timing
     /// Where the guest ends interrupts without a write; nil: it does not.
     let memory: GuestMemory?
+    /// What made each request, and when.
+    let stamps = InterruptStamps()
+    /// The vCPU's thread, or with the lock of the registers.
+    let record: LatencyRecord
+    /// What the timer was last set to, in nanoseconds.
+    let alarm = Atomic<UInt64>(0)
     private let wake: @Sendable () -> Void
     let counters = Counters()
 
     /// - Parameters:
     ///   - memory: for `setEndOfInterruptWord`.
     ///   - wake: called after `pending` has been raised, on any thread.
+    ///   - trace: where interrupts taken into service are shown, and how sources are called there.
     public init(
         index: VCPUIndex, pending: PendingEvents, timing: Timing, memory: GuestMemory? = nil,
+        trace: Tracing = Tracing(),
         wake: @escaping @Sendable () -> Void
     ) {
         self.index = index
@@ -88,6 +96,7 @@ public final class LocalAPIC: MachinePart {
         self.timing = timing
         self.memory = memory
         self.wake = wake
+        record = LatencyRecord(trace)
         registers = RankedLock(
             Registers(identifier: index.rawValue), owner: name, rank: .localAPIC)
         registers.withLock { publish($0) }
@@ -102,7 +111,9 @@ public final class LocalAPIC: MachinePart {
 
     /// Accepts a fixed or lowest-priority interrupt. False: this APIC takes none now, or not this.
     @discardableResult
-    public func request(vector: UInt8, level: Bool) -> Bool {
+    public func request(
+        vector: UInt8, level: Bool, origin: InterruptOrigin = .unknown
+    ) -> Bool {
         guard address.isSoftwareEnabled else { return false }
         guard vector >= 16 else {
             report(ErrorStatus.receivedIllegalVector)
@@ -110,6 +121,10 @@ public final class LocalAPIC: MachinePart {
         }
         if triggers.contains(vector) != level {
             if level { triggers.insert(vector) } else { triggers.remove(vector) }
+        }
+        // Of requests that become one interrupt the first counts.
+        if origin.source != .unknown, !requests.contains(vector) {
+            stamps.set(vector, origin.source, origin.time ?? timing.now())
         }
         requests.insert(vector)
         counters.add(.accepted)
@@ -186,6 +201,7 @@ public final class LocalAPIC: MachinePart {
         triggers.replace(VectorSet())
         errors.store(0, ordering: .releasing)
         timing.setDeadline(nil)
+        stamps.clear()
     }
 
     /// CR8: bits 7:4 of the task priority.

@@ -61,12 +61,12 @@ public final class IntervalTimer: Device {
     func announce(_ state: inout Channels, _ now: UInt64) {
         let before = state.toldUntil
         // A load at a period's end in between moves the rises, not whether there was one.
-        let rose = state.channels.0.nextRise(after: before).map { $0 <= now } ?? false
+        let rise = state.channels.0.nextRise(after: before).flatMap { $0 <= now ? $0 : nil }
         state.channels.0.settle(now)
         state.toldUntil = now
-        if rose {
+        if let rise {
             interrupts.setLine(Self.line, asserted: false)
-            interrupts.setLine(Self.line, asserted: true)
+            interrupts.setLine(Self.line, asserted: true, since: Self.instant(rise))
             counters.countInterrupt()
         }
         interrupts.setLine(Self.line, asserted: state.channels.0.output(now))

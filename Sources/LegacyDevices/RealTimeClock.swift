@@ -2,6 +2,7 @@ public import Bus
 public import Clocks
 internal import HostIO
 public import Interrupts
+internal import Synchronization
 public import Vocabulary
 
 /// The real-time clock and its 128 bytes of memory, MC146818A: index at offset 0, data at offset 1.
@@ -19,6 +20,8 @@ public final class RealTimeClock: Device {
     private let wallClock: @Sendable () -> UInt64
     private let interrupts: any InterruptSink
     private let setDeadline: @Sendable (Instant?) -> Void
+    /// What the alarm was last set to, in nanoseconds. Written under the lock.
+    private let alarm = Atomic<UInt64>(0)
     let counters = AccessCounters()
 
     /// - Parameters:
@@ -37,7 +40,9 @@ public final class RealTimeClock: Device {
     }
 
     /// Brings the flags up to now, lets `body` at the registers, and tells the line and the alarm.
-    func access<R>(_ body: (inout Registers, _ now: UInt64) -> R) -> R {
+    func access<R>(
+        since event: Instant? = nil, _ body: (inout Registers, _ now: UInt64) -> R
+    ) -> R {
         registers.withLock { registers in
             let now = wallClock()
             let wasInterrupting = registers.isInterrupting
@@ -45,16 +50,20 @@ public final class RealTimeClock: Device {
             let result = body(&registers, now)
             let isInterrupting = registers.isInterrupting
             if isInterrupting != wasInterrupting {
-                interrupts.setLine(Self.line, asserted: isInterrupting)
+                interrupts.setLine(Self.line, asserted: isInterrupting, since: event)
                 if isInterrupting { counters.countInterrupt() }
             }
-            setDeadline(registers.nanosecondsToEvent(now).map { clock.now.advanced(by: $0) })
+            let next = registers.nanosecondsToEvent(now).map { clock.now.advanced(by: $0) }
+            alarm.store(next?.nanoseconds ?? 0, ordering: .relaxed)
+            setDeadline(next)
             return result
         }
     }
 
     /// The deadline has come. Any thread.
-    public func timerExpired() { access { _, _ in } }
+    public func timerExpired() {
+        access(since: Instant(nanoseconds: alarm.load(ordering: .relaxed))) { _, _ in }
+    }
 
     /// The line's level after a restore.
     func announce(_ level: Bool) { interrupts.setLine(Self.line, asserted: level) }

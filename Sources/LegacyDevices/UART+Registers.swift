@@ -1,6 +1,10 @@
 extension UART {
-    /// The registers, without the way in and out.
+    /// The registers, and the bytes on the wires.
     struct Registers: Codable, Sendable, Equatable {
+        /// Bytes from the host that the FIFO had no room for yet.
+        var arriving: [UInt8] = []
+        /// Bytes that the guest has sent and the host has not taken.
+        var leaving: [UInt8] = []
         /// Received bytes the guest has not read.
         var input: [UInt8] = []
         /// Bytes have been waiting: the FIFO's time-out counts as passed.
@@ -15,13 +19,32 @@ extension UART {
         var transmitterEmptied = false
 
         static let inputCapacity = 16
+        static let arrivingCapacity = 1024
+        /// When so many are under way the transmitter is no longer empty: the guest waits, not we.
+        static let leavingCapacity = 64 << 10
+
+        /// A FIFO of 16 can be filled without another look.
+        var hasRoomToLeave: Bool { leaving.count <= Self.leavingCapacity - 16 }
 
         private var isLoopback: Bool { modemControl & 0x10 != 0 }
         private var fifosAreOn: Bool { fifoControl & 1 != 0 }
         private var latchIsOpen: Bool { lineControl & 0x80 != 0 }
 
+        /// Fills the FIFO from the wire. True if it got anything.
+        mutating func takeArrivals() -> Bool {
+            var taken = 0
+            while taken < arriving.count, acceptsInput {
+                input.append(arriving[taken])
+                taken += 1
+            }
+            guard taken > 0 else { return false }
+            arriving.removeFirst(taken)
+            inputIsAged = true
+            return true
+        }
+
         /// RTS is up and the FIFO has room.
-        var acceptsInput: Bool {
+        private var acceptsInput: Bool {
             !isLoopback && modemControl & 2 != 0
                 && input.count < (fifosAreOn ? Self.inputCapacity : 1)
         }
@@ -52,7 +75,7 @@ extension UART {
                 return value
             case 3: return lineControl
             case 4: return modemControl
-            case 5: return 0x60 | (input.isEmpty ? 0 : 1)
+            case 5: return (hasRoomToLeave ? 0x60 : 0) | (input.isEmpty ? 0 : 1)
             case 6:
                 if isLoopback {
                     let control = modemControl
@@ -65,26 +88,27 @@ extension UART {
             }
         }
 
-        /// The byte that leaves the port, if any.
-        mutating func write(_ register: UInt8, _ value: UInt8) -> UInt8? {
+        mutating func write(_ register: UInt8, _ value: UInt8) {
             switch register {
             case 0:
                 if latchIsOpen {
                     divisor = divisor & 0xff00 | UInt16(value)
-                    return nil
-                }
-                transmitterEmptied = true
-                if isLoopback {
+                } else if isLoopback {
                     if input.count < Self.inputCapacity { input.append(value) }
-                    return nil
+                    transmitterEmptied = true
+                } else {
+                    // A guest that does not look whether there is room loses what it sends.
+                    if leaving.count < Self.leavingCapacity { leaving.append(value) }
+                    transmitterEmptied = hasRoomToLeave
                 }
-                return value
             case 1:
                 if latchIsOpen {
                     divisor = divisor & 0xff | UInt16(value) << 8
                 } else {
                     // Turning the transmitter's interrupt on raises it: the holding register is empty.
-                    if value & 2 != 0, interruptEnable & 2 == 0 { transmitterEmptied = true }
+                    if value & 2 != 0, interruptEnable & 2 == 0, hasRoomToLeave {
+                        transmitterEmptied = true
+                    }
                     interruptEnable = value & 0xf
                 }
             case 2:
@@ -95,7 +119,6 @@ extension UART {
             case 7: scratch = value
             default: break
             }
-            return nil
         }
     }
 }

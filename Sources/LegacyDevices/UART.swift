@@ -1,90 +1,176 @@
 public import Bus
+public import Clocks
 internal import HostIO
 public import Interrupts
 internal import Synchronization
+internal import Vocabulary
 
 /// A 16550A serial port: eight byte-wide registers, FIFOs of 16 bytes, one interrupt line.
 ///
-/// Owner: the machine. Registers are accessed by vCPUs, `receive` by a host thread. Output leaves
-/// through the `transmit` callback on the vCPU's thread, outside the device's lock.
+/// Owner: the machine. Registers are accessed by vCPUs, which never wait for the host: what they
+/// send is put down, and leaves in the transmitter's interrupt context; what the host sends is put
+/// down too, and is received in the receiver's.
 public final class UART: Device {
+    /// The host's end of the wire.
+    public struct Wire: Sendable {
+        /// Gets the bytes the guest sends, in order, in the transmitter's context. May block when
+        /// that is a thread.
+        public var transmit: @Sendable ([UInt8]) -> Void
+        /// The port takes bytes again after `receive` did not take all; in the receiver's context.
+        public var roomAvailable: @Sendable () -> Void
+
+        public init(
+            transmit: @escaping @Sendable ([UInt8]) -> Void,
+            roomAvailable: @escaping @Sendable () -> Void = {}
+        ) {
+            self.transmit = transmit
+            self.roomAvailable = roomAvailable
+        }
+    }
+
+    /// Nanoseconds that bytes wait for more to leave with them: a wire of 115,200 baud takes as
+    /// long for one.
+    private static let gathering: UInt64 = 87_000
+
     public let name: String
     private let line: UInt32
+    private let clock: any Clock
     private let interrupts: any InterruptSink
-    private let transmit: @Sendable (UInt8) -> Void
-    /// Called when the guest can take more bytes than `receive` could place.
-    private let roomAvailable: @Sendable () -> Void
     let registers: RankedLock<Registers>
     /// The level the line has, so that only changes go to the controller. Written under the lock.
     private let lineLevel = Atomic<Bool>(false)
+    /// When the oldest byte came that the receiver has not announced, in nanoseconds; 0: none.
+    private let arrivedAt = Atomic<UInt64>(0)
+    /// The host has more than fitted.
+    private let hostWaits = Atomic<Bool>(false)
+    let receiver: InterruptContext
+    let transmitter: InterruptContext
     let counters = AccessCounters()
 
     /// - Parameters:
     ///   - line: the global system interrupt.
-    ///   - transmit: gets each byte the guest sends; must not block.
-    ///   - roomAvailable: any thread; some bytes that did not fit may be offered again.
+    ///   - clock: of the host's events.
     public init(
-        name: String, line: UInt32, interrupts: any InterruptSink,
-        transmit: @escaping @Sendable (UInt8) -> Void,
-        roomAvailable: @escaping @Sendable () -> Void = {}
+        name: String, line: UInt32, clock: any Clock, interrupts: any InterruptSink,
+        policy: InterruptContext.Policy, wire: Wire
     ) {
         self.name = name
         self.line = line
+        self.clock = clock
         self.interrupts = interrupts
-        self.transmit = transmit
-        self.roomAvailable = roomAvailable
         registers = RankedLock(Registers(), owner: name, rank: .device)
+        let work = Later<UART>()
+        receiver = InterruptContext(policy, device: name, queue: name + "-rx") {
+            work.part?.completeInput(wire)
+        }
+        transmitter = InterruptContext(
+            policy, device: name, queue: name + "-tx", gathering: Self.gathering
+        ) { work.part?.completeOutput(wire) }
+        work.set(self)
     }
 
     /// Sets the line. With the lock held: levels must come in the order of the registers' states.
-    func announce(_ registers: Registers) {
+    ///
+    /// - Parameter event: of the host that led to this; nil: now.
+    func announce(_ registers: Registers, since event: Instant? = nil) {
         let level = registers.isInterrupting
         guard level != lineLevel.load(ordering: .relaxed) else { return }
         lineLevel.store(level, ordering: .relaxed)
-        interrupts.setLine(line, asserted: level)
+        interrupts.setLine(line, asserted: level, since: event)
         if level { counters.countInterrupt() }
     }
 
-    /// Offers bytes from the host. Returns how many were taken: none while the guest holds RTS down
-    /// or its FIFO is full. Any thread.
+    // MARK: The host's side
+
+    /// Offers bytes from the host. Returns how many were taken; the guest gets them when it is ready
+    /// to. Any thread, which holds no lock of the device or below.
     public func receive(_ bytes: some Collection<UInt8>) -> Int {
-        registers.withLock { registers in
-            var taken = 0
-            for byte in bytes {
-                if !registers.acceptsInput { break }
-                registers.input.append(byte)
-                taken += 1
+        let now = clock.now.nanoseconds
+        var total = 0
+        while true {
+            let taken = registers.withLock { put(bytes.dropFirst(total), &$0) }
+            guard taken > 0 else { return total }
+            total += taken
+            _ = arrivedAt.compareExchange(expected: 0, desired: now, ordering: .relaxed)
+            if !receiver.isInline {
+                receiver.signal()
+                return total
             }
-            if taken > 0 {
-                registers.inputIsAged = true
-                announce(registers)
-            }
-            return taken
+            // Not by way of `roomAvailable`, which is for another time: the caller is here.
+            guard deliver(), total < bytes.count else { return total }
         }
     }
 
+    private func put(_ bytes: some Collection<UInt8>, _ registers: inout Registers) -> Int {
+        let taken = min(Registers.arrivingCapacity - registers.arriving.count, bytes.count)
+        registers.arriving += bytes.prefix(taken)
+        hostWaits.store(taken < bytes.count, ordering: .relaxed)
+        return taken
+    }
+
+    /// Brings what has arrived to the guest. True if there is room for more.
+    private func deliver() -> Bool {
+        let since = arrivedAt.exchange(0, ordering: .relaxed)
+        return registers.withLock { registers in
+            if registers.takeArrivals() {
+                announce(registers, since: since == 0 ? nil : Instant(nanoseconds: since))
+            }
+            return registers.arriving.count <= Registers.arrivingCapacity / 2
+        }
+    }
+
+    /// Brings what has arrived to the guest, and asks the host for more.
+    private func completeInput(_ wire: Wire) {
+        if deliver(), hostWaits.exchange(false, ordering: .relaxed) { wire.roomAvailable() }
+    }
+
+    /// Hands the host what has been sent. The transmitter is empty again then, if it was not.
+    private func completeOutput(_ wire: Wire) {
+        while true {
+            // Room for what a guest sends at once, so that its vCPU need not make it.
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(256)
+            registers.withLock { swap(&bytes, &$0.leaving) }
+            if bytes.isEmpty { return }
+            wire.transmit(bytes)
+            registers.withLock { registers in
+                let wasFull = bytes.count > Registers.leavingCapacity - 16
+                guard wasFull, registers.hasRoomToLeave else { return }
+                registers.transmitterEmptied = true
+                announce(registers)
+            }
+        }
+    }
+
+    // MARK: The guest's side
+
     public func read(offset: UInt64, width: AccessWidth) -> UInt64 {
         counters.countRead()
-        let (value, hasRoom) = registers.withLock { registers -> (UInt8, Bool) in
-            let wasFull = !registers.acceptsInput
+        let (value, wantsMore) = registers.withLock { registers -> (UInt8, Bool) in
             let value = registers.read(UInt8(truncatingIfNeeded: offset & 7))
-            announce(registers)
-            return (value, wasFull && registers.acceptsInput)
+            return (value, refill(&registers))
         }
-        if hasRoom { roomAvailable() }
+        if wantsMore { receiver.signal() }
         return UInt64(value)
     }
 
     public func write(offset: UInt64, width: AccessWidth, value: UInt64) {
         counters.countWrite()
         let byte = UInt8(truncatingIfNeeded: value)
-        let (sent, hasRoom) = registers.withLock { registers -> (UInt8?, Bool) in
-            let couldAccept = registers.acceptsInput
-            let sent = registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
-            announce(registers)
-            return (sent, !couldAccept && registers.acceptsInput)
+        let (begins, wantsMore) = registers.withLock { registers -> (Bool, Bool) in
+            let wasEmpty = registers.leaving.isEmpty
+            registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
+            return (wasEmpty && !registers.leaving.isEmpty, refill(&registers))
         }
-        if let sent { transmit(sent) }
-        if hasRoom { roomAvailable() }
+        if begins { transmitter.signal() }
+        if wantsMore { receiver.signal() }
+    }
+
+    /// After an access: what is on the wire moves up. True if the host should send more.
+    private func refill(_ registers: inout Registers) -> Bool {
+        if !registers.arriving.isEmpty { _ = registers.takeArrivals() }
+        announce(registers)
+        return registers.arriving.count <= Registers.arrivingCapacity / 2
+            && hostWaits.load(ordering: .relaxed)
     }
 }

@@ -8,6 +8,7 @@ internal import KVMParavirt
 internal import LegacyDevices
 internal import Scheduler
 internal import SoftwareCPU
+internal import Trace
 internal import VirtualCPU
 internal import Vocabulary
 internal import X86
@@ -24,7 +25,8 @@ public final class Machine: Sendable {
     private let memory: GuestMemory
     private let ensemble: VCPUEnsemble
     private let runners: [VCPURunner]
-    private let timers: TimerQueue
+    private let timers: MachineTimers
+    private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
     /// Every part with a state, in the order of `MachinePartStates`.
     let parts: [any MachinePart]
@@ -32,13 +34,13 @@ public final class Machine: Sendable {
     /// Puts the machine together and loads the kernel.
     ///
     /// - Parameters:
-    ///   - output: gets each byte the guest sends on a serial port, on a vCPU's thread; must not
-    ///     block.
-    ///   - room: a serial port can take more of what `send` could not place; any thread.
+    ///   - output: gets the bytes the guest sends on a serial port, in order, on the port's interrupt
+    ///     thread, which may wait; on a vCPU's thread if interrupts are inline.
+    ///   - room: a serial port can take more of what `send` could not place; the same threads.
     /// - Throws: `XError` for what is wrong with the configuration, the kernel or the host.
     public init(
         _ configuration: MachineConfiguration,
-        output: @escaping @Sendable (_ port: Int, _ byte: UInt8) -> Void,
+        output: @escaping @Sendable (_ port: Int, _ bytes: [UInt8]) -> Void,
         room: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws {
         try configuration.validate()
@@ -52,25 +54,34 @@ public final class Machine: Sendable {
         let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
         let clock = HostClock()
         let origin = clock.now.nanoseconds
-        let timers = try TimerQueue()
+        let trace = configuration.trace
+        let timers = MachineTimers(configuration.interrupts, trace)
         self.timers = timers
         let count = configuration.processorCount
         let pending = (0..<count).map { _ in PendingEvents() }
+        let tracks = (0..<count).map { trace?.makeTrack(.vcpus, name: "vcpu\($0)") ?? .off }
         let group = try VCPUGroup(
-            .shared, pending: pending, settings: configuration.scheduling.settings)
+            .shared, pending: pending, settings: configuration.scheduling.settings,
+            recorder: trace.map {
+                SchedulerTrace($0, vcpus: tracks, workerCount: VCPUScheduler.shared.workerCount)
+            })
         let ensemble = VCPUEnsemble(pending: pending, group: group)
         self.ensemble = ensemble
 
+        let labels = InterruptNames(trace)
         let apics = (0..<count).map { index in
-            Self.makeAPIC(index, pending[index], group, timers, counter, clock, memory)
+            Self.makeAPIC(
+                index, pending[index], group, timers.vcpus, counter, clock, memory,
+                LocalAPIC.Tracing(track: tracks[index], label: { labels.label($0) }))
         }
+        localAPICs = apics
         let controller = InterruptController(localAPICs: apics)
         let devices = try MachineDevices(
             MachineDevices.Surroundings(
                 clock: clock, timers: timers, controller: controller,
                 request: { [ensemble] request in
                     ensemble.stop(request == .powerOff ? .poweredOff : .reset)
-                }, output: output, room: room))
+                }, policy: configuration.interrupts.policy(trace), output: output, room: room))
         self.devices = devices
         let face = KVMFace(
             memory: memory, processorCount: count, frequency: counter.frequency,
@@ -94,7 +105,7 @@ public final class Machine: Sendable {
                 surroundings: MachineSurroundings(
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
                     face: isKVM ? face : nil),
-                pending: pending[index], waitsForStartUp: index != 0,
+                pending: pending[index], waitsForStartUp: index != 0, track: tracks[index],
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
                 sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) },
                 hasEnded: { [ensemble] in ensemble.finish($0, $1) })
@@ -103,7 +114,8 @@ public final class Machine: Sendable {
 
     private static func makeAPIC(
         _ index: Int, _ pending: PendingEvents, _ group: VCPUGroup, _ timers: TimerQueue,
-        _ counter: TimeStampCounter, _ clock: HostClock, _ memory: GuestMemory
+        _ counter: TimeStampCounter, _ clock: HostClock, _ memory: GuestMemory,
+        _ trace: LocalAPIC.Tracing
     ) -> LocalAPIC {
         timers.attach { setDeadline in
             LocalAPIC(
@@ -113,7 +125,7 @@ public final class Machine: Sendable {
                     nanosecondsUntilCounter: {
                         counter.nanoseconds(until: $0, adjustment: $1)
                     },
-                    setDeadline: setDeadline), memory: memory,
+                    setDeadline: setDeadline), memory: memory, trace: trace,
                 wake: { group.wake(index) })
         } expired: {
             $0.timerExpired()
@@ -138,6 +150,7 @@ public final class Machine: Sendable {
     /// Starts the vCPUs. Once.
     public func start() throws {
         try timers.start()
+        for context in devices.contexts { try context.start() }
         try ensemble.start(runners)
     }
 
@@ -145,12 +158,16 @@ public final class Machine: Sendable {
     public func stop(_ reason: StopReason = .requested) { ensemble.stop(reason) }
 
     /// Presses the power button. A guest with ACPI shuts down.
-    public func pressPowerButton() { devices.power.pressPowerButton() }
+    public func pressPowerButton() { devices.pressPowerButton() }
 
-    /// Waits until every vCPU has ended, at most `seconds`. Nil when the time is up.
+    /// Waits until every vCPU has ended and what the guest has sent is with `output`, at most
+    /// `seconds` for the vCPUs. Nil when the time is up.
     public func wait(seconds: Double? = nil) -> StopReason? {
         let reason = ensemble.wait(seconds: seconds)
-        if reason != nil { timers.stop() }
+        if reason != nil {
+            timers.stop()
+            devices.finish()
+        }
         return reason
     }
 
@@ -175,7 +192,13 @@ public final class Machine: Sendable {
         }
         result.locks = LockRegistry.statistics
         for part in parts { result.parts[part.name] = part.metrics }
-        result.parts["timers"] = timers.metrics
+        result.parts.merge(timers.metrics) { $1 }
+        var latencies = InterruptLatencies()
+        for apic in localAPICs { apic.addLatencies(to: &latencies) }
+        for (source, summary) in latencies.summaries {
+            result.interruptLatencies[InterruptNames.name(source)] =
+                MachineStatistics.Latency(summary)
+        }
         result.peakMemoryByteCount = Self.peakMemoryByteCount
         return result
     }

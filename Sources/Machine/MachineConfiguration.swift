@@ -1,3 +1,4 @@
+public import Trace
 import Vocabulary
 
 /// What a machine is made of. A value: two machines of equal configuration are built alike.
@@ -25,6 +26,10 @@ public struct MachineConfiguration: Sendable {
     public var kernel: [UInt8] = []
     /// The bytes of the initramfs; empty for none.
     public var initialRAMDisk: [UInt8] = []
+    /// How devices complete their work.
+    public var interrupts = InterruptOptions()
+    /// Gets what happens, if somebody wants to know; the caller closes it after the machine's end.
+    public var trace: TraceRecorder?
     /// The kernel's command line, at most 2047 bytes.
     public var commandLine = MachineConfiguration.defaultCommandLine
 
@@ -60,6 +65,7 @@ public struct MachineConfiguration: Sendable {
             throw XError(
                 .invalidArgument, "memory of \(memoryByteCount) bytes is not a multiple of 4096")
         }
+        try interrupts.validate()
         guard commandLine.utf8.count < 2048 else {
             throw XError(
                 .invalidArgument,

@@ -1,8 +1,8 @@
 internal import Bus
 internal import Clocks
+internal import HostIO
 internal import Interrupts
 internal import LegacyDevices
-internal import Synchronization
 internal import Vocabulary
 
 /// The devices of a machine, put together and claimed on its bus.
@@ -12,16 +12,20 @@ final class MachineDevices: Sendable {
     let bus = Bus()
     let uarts: [UART]
     let power: ACPIPower
+    /// Where devices complete their work.
+    let contexts: [InterruptContext]
+    private let powerButton: InterruptContext
     /// Every device, with what makes its state.
     let parts: [any MachinePart]
 
     /// What the devices need of the machine.
     struct Surroundings {
         var clock: HostClock
-        var timers: TimerQueue
+        var timers: MachineTimers
         var controller: InterruptController
         var request: @Sendable (ACPIPower.Request) -> Void
-        var output: @Sendable (_ port: Int, _ byte: UInt8) -> Void
+        var policy: InterruptContext.Policy
+        var output: @Sendable (_ port: Int, _ bytes: [UInt8]) -> Void
         var room: @Sendable (_ port: Int) -> Void
     }
 
@@ -31,25 +35,33 @@ final class MachineDevices: Sendable {
         let power = ACPIPower(
             clock: around.clock, interrupts: interrupts, request: around.request)
         self.power = power
+        let powerButton = InterruptContext(
+            around.policy, device: power.name, queue: power.name
+        ) { power.pressPowerButton() }
+        self.powerButton = powerButton
         let uarts = (0..<Machine.serialPortCount).map { port in
             UART(
-                name: "uart\(port)", line: SerialPort.lines[port], interrupts: interrupts,
-                transmit: { [output = around.output] in output(port, $0) },
-                roomAvailable: { [room = around.room] in room(port) })
+                name: "uart\(port)", line: SerialPort.lines[port], clock: around.clock,
+                interrupts: interrupts, policy: around.policy,
+                wire: UART.Wire(
+                    transmit: { [output = around.output] in output(port, $0) },
+                    roomAvailable: { [room = around.room] in room(port) }))
         }
         self.uarts = uarts
-        let timer = around.timers.attach { setDeadline in
+        let timer = around.timers.intervalTimer.attach { setDeadline in
             IntervalTimer(
                 clock: around.clock, interrupts: interrupts, setDeadline: setDeadline)
         } expired: {
             $0.timerExpired()
+            return true
         }
-        let realTimeClock = around.timers.attach { setDeadline in
+        let realTimeClock = around.timers.realTimeClock.attach { setDeadline in
             RealTimeClock(
                 clock: around.clock, wallClock: { HostClock.wallClockNanoseconds },
                 interrupts: interrupts, setDeadline: setDeadline)
         } expired: {
             $0.timerExpired()
+            return true
         }
         let control = SystemControlPort(timer: timer, clock: around.clock)
         let reset = ResetControl(request: around.request)
@@ -67,30 +79,37 @@ final class MachineDevices: Sendable {
         try bus.claim(PortNumber(0xcf9), count: 1, reset)
         try bus.claim(MachineMemoryMap.ioAPIC, byteCount: 4096, window)
         bus.freeze()
+        contexts = uarts.flatMap(\.contexts) + [powerButton]
         parts =
             uarts as [any MachinePart] + [timer, control, keyboard, realTimeClock, power, reset]
     }
-}
 
-extension TimerQueue {
-    /// Makes a part that has a timer of this queue, and calls `expired` on it at its deadlines.
-    func attach<Part: MachinePart>(
-        _ make: (_ setDeadline: @escaping @Sendable (Instant?) -> Void) -> Part,
-        expired: @escaping @Sendable (Part) -> Void
-    ) -> Part {
-        let later = Later<Part>()
-        let timer = makeTimer {
-            if let part = later.part.load() { expired(part) }
+    /// Presses the power button. Any thread.
+    func pressPowerButton() { powerButton.signal() }
+
+    /// What the lines of the I/O APIC are called where latencies are told.
+    static let lineNames: [UInt32: String] = {
+        var names = [
+            IntervalTimer.line: "pit", RealTimeClock.line: "rtc", ACPIPower.line: "acpi-pm",
+        ]
+        for (port, line) in SerialPort.lines.enumerated() { names[line] = "uart\(port)" }
+        return names
+    }()
+
+    /// How long the threads may take to hand the host what a guest that ended has sent, while they
+    /// get nowhere, in nanoseconds.
+    private static let patience: UInt64 = 10_000_000_000
+
+    /// Has every context do what it has to do, and end. Waits for it, but not for a host that takes
+    /// nothing for ten seconds.
+    func finish() {
+        for context in contexts { context.stop() }
+        var waited: UInt64 = 0
+        while !contexts.allSatisfy(\.isIdleForEver), waited < Self.patience {
+            HostThread.sleep(nanoseconds: 1_000_000)
+            waited &+= 1_000_000
         }
-        let part = make { [self] in set(timer, $0) }
-        _ = later.part.storeIfNil(part)
-        return part
     }
-}
-
-/// Breaks the circle of a timer and the part it is for.
-private final class Later<Part: MachinePart>: Sendable {
-    let part = AtomicLazyReference<Part>()
 }
 
 /// Base ports and interrupt lines of the serial ports. COM3 and COM4 have lines of their own.

@@ -1,4 +1,5 @@
 public import HostIO
+internal import Interrupts
 public import Scheduler
 public import VirtualCPU
 
@@ -29,6 +30,25 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     public var scheduling: [VCPUSchedulingStatistics] = []
     /// Every lock of this process, the longest waited for first.
     public var locks: [LockStatistics] = []
+
+    /// From the host's event until a vCPU had the interrupt in service, by source: `timer` are local
+    /// APIC timers, `processor` other vCPUs.
+    public var interruptLatencies: [String: Latency] = [:]
+
+    /// How long something took, in nanoseconds; percentiles are exact to 1 %.
+    public struct Latency: Codable, Sendable, Equatable {
+        public var count: UInt64
+        public var p50: UInt64
+        public var p99: UInt64
+        /// 99.9 %.
+        public var p999: UInt64
+        public var max: UInt64
+
+        init(_ summary: InterruptLatencies.Summary) {
+            (count, p50, p99) = (summary.count, summary.p50, summary.p99)
+            (p999, max) = (summary.p999, summary.max)
+        }
+    }
 
     public init() {}
 

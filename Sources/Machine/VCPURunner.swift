@@ -1,5 +1,6 @@
 internal import HostIO
 import Scheduler
+internal import Trace
 import VirtualCPU
 import Vocabulary
 
@@ -60,10 +61,11 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     private var ending: Ending?
     private var reportDue = Instant(nanoseconds: 0)
     private let published: RankedLock<Report>
+    private let track: TraceTrack
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
-        pending: PendingEvents, waitsForStartUp: Bool,
+        pending: PendingEvents, waitsForStartUp: Bool, track: TraceTrack = .off,
         nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
         sleepsDeeply: @escaping @Sendable (Bool) -> Void,
         hasEnded: @escaping @Sendable (VCPURunner, Ending) -> Void
@@ -74,6 +76,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         self.pending = pending
         self.waitsForStartUp = waitsForStartUp
         isBootstrap = !waitsForStartUp
+        self.track = track
         self.nothingCanWake = nothingCanWake
         self.sleepsDeeply = sleepsDeeply
         self.hasEnded = hasEnded
@@ -135,7 +138,10 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             if exit == .budgetSpent {
                 rate.spent(budget, nanoseconds: now.nanoseconds &- before.nanoseconds)
             }
-            switch handle(exit) {
+            let start = track.now
+            let next = handle(exit)
+            track.record(.exit(exit, from: start, to: track.now))
+            switch next {
             case .goOn:
                 if now >= deadline {
                     publish(now)

@@ -41,6 +41,9 @@ public final class VCPUScheduler: Sendable {
     /// The host processors that have a worker.
     public var workerCores: [Int] { cores }
 
+    /// Threads that run vCPUs, numbered from 0.
+    public var workerCount: Int { workers.count }
+
     /// The workers for these host processors; nil: all.
     func workers(for affinity: [Int]?) throws(XError) -> WorkerSet? {
         guard let affinity else { return nil }

@@ -15,7 +15,7 @@ import Testing
         func frame(_ type: UInt8, _ payload: [UInt8]) {
             let count = UInt16(payload.count)
             let head = [type, UInt8(truncatingIfNeeded: count), UInt8(count >> 8)]
-            for byte in head + payload { session.receive(byte) }
+            for byte in head + payload { session.receive([byte]) }
         }
         frame(0x81, [1, 0])
         // Nobody reads the pipe, and the guest takes none of its credit.
@@ -47,7 +47,7 @@ import Testing
     @Test func theExitIsKnownWhenTheGuestHasEnded() {
         for status in 0..<200 as Range<UInt8> {
             let session = AgentSession(AgentProtocol.Start(arguments: ["true"]))
-            for byte in [0x84, 2, 0, 0, status] as [UInt8] { session.receive(byte) }
+            for byte in [0x84, 2, 0, 0, status] as [UInt8] { session.receive([byte]) }
             session.settle()
             #expect(session.exit == .code(status))
         }

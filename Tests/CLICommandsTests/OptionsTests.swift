@@ -1,4 +1,5 @@
 import ArgumentParser
+import Machine
 import Testing
 import Vocabulary
 
@@ -28,6 +29,22 @@ import Vocabulary
         #expect(ConsoleChoice(argument: "tty") == nil)
     }
 
+    @Test func interruptPriorities() throws {
+        #expect(
+            InterruptPriorities(argument: "uart0=50,timer=0")?.values == ["uart0": 50, "timer": 0])
+        for wrong in ["", "uart0", "uart0=", "=5", "uart0=x", "uart0=5,", "uart0=5=6"] {
+            #expect(InterruptPriorities(argument: wrong) == nil)
+        }
+        let command = try MartletCommand.parseAsRoot([
+            "run", "--interrupts", "inline", "--interrupt-priority", "rtc=7",
+        ])
+        let configuration = try #require(command as? RunCommand).baseConfiguration()
+        #expect(configuration.interrupts.mode == .inline)
+        #expect(configuration.interrupts.priority(of: "rtc") == 7)
+        #expect(configuration.interrupts.priority(of: "uart1") == 50)
+        #expect(configuration.interrupts.priority(of: "timer") == 80)
+    }
+
     @Test func fileMappings() {
         let mapping = FileMapping(argument: "/a:b:/guest")
         #expect(mapping?.hostPath == "/a:b")
@@ -53,6 +70,8 @@ import Vocabulary
         ["run", "--engine", "kvm"], ["run", "--engine", "translator"],
         ["run", "--platform", "xen"],
         ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
+        ["run", "--interrupts", "polled"], ["run", "--interrupt-priority", "uart0=100"],
+        ["run", "--interrupt-priority", "uart9=1"], ["run", "--trace", "/no/such/folder/x"],
         ["run", "--timeout", "-1"], ["fly"], ["pull", "windows"],
     ])
     func failuresAreOneHundredTwentyFive(arguments: [String]) {

@@ -16,7 +16,7 @@ import Testing
     let ioAPIC: IOAPIC
 
     init() {
-        ioAPIC = IOAPIC { [sent] message in
+        ioAPIC = IOAPIC { [sent] message, _ in
             sent.messages.withLock { $0.append(message) }
             return sent.isTaken.load(ordering: .relaxed)
         }
@@ -144,7 +144,7 @@ import Testing
         ioAPIC.setLine(9, asserted: true)
         ioAPIC.setLine(4, asserted: true)
         let after = Sent()
-        let fresh = IOAPIC { [after] message in
+        let fresh = IOAPIC { [after] message, _ in
             after.messages.withLock { $0.append(message) }
             return true
         }

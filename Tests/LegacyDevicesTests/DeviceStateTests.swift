@@ -1,3 +1,4 @@
+import Interrupts
 import Synchronization
 import TestSupport
 import Testing
@@ -10,7 +11,9 @@ import Vocabulary
     let sink = RecordingSink()
 
     private func uart(_ sink: RecordingSink) -> UART {
-        UART(name: "uart0", line: 4, interrupts: sink, transmit: { _ in })
+        UART(
+            name: "uart0", line: 4, clock: FakeClock(), interrupts: sink, policy: .inline,
+            wire: UART.Wire(transmit: { _ in }))
     }
 
     @Test func aUARTWithBytesWaiting() throws {
@@ -31,9 +34,14 @@ import Vocabulary
         #expect(new.read(offset: 0, width: 1) == 3)
         #expect(!newSink.isAsserted(4))
         #expect(new.read(offset: 7, width: 1) == 0x5a)
-        #expect(new.receive(Array(repeating: 9, count: 40)) == 16)
-        var broken = new.captureState()
-        broken.registers.input += [1]
+        // What has not reached the FIFO yet goes over too.
+        #expect(new.receive(Array(repeating: 9, count: 16) + [10, 11]) == 18)
+        let third = uart(RecordingSink())
+        try handOver(from: new, to: third)
+        for _ in 0..<16 { #expect(third.read(offset: 0, width: 1) == 9) }
+        #expect(third.read(offset: 0, width: 1) == 10)
+        var broken = third.captureState()
+        broken.registers.input += Array(repeating: 1, count: 17)
         #expect(throws: XError.self) { try new.restore(broken) }
     }
 

@@ -1,4 +1,6 @@
 import Bus
+import HostIO
+import Interrupts
 import LegacyDevices
 import Synchronization
 import TestSupport
@@ -8,6 +10,8 @@ import Testing
     final class Wire: Sendable {
         let bytes = Mutex<[UInt8]>([])
         let rooms = Mutex(0)
+        /// The host takes no output.
+        let isBlocked = Atomic<Bool>(false)
     }
 
     let sink = RecordingSink()
@@ -15,10 +19,22 @@ import Testing
     let uart: UART
 
     init() {
-        uart = UART(
-            name: "uart0", line: 4, interrupts: sink,
-            transmit: { [wire] byte in wire.bytes.withLock { $0.append(byte) } },
-            roomAvailable: { [wire] in wire.rooms.withLock { $0 += 1 } })
+        uart = Self.make(sink, wire, .inline)
+    }
+
+    static func make(
+        _ sink: RecordingSink, _ wire: Wire, _ policy: InterruptContext.Policy
+    ) -> UART {
+        UART(
+            name: "uart0", line: 4, clock: FakeClock(), interrupts: sink, policy: policy,
+            wire: UART.Wire(
+                transmit: { [wire] bytes in
+                    while wire.isBlocked.load(ordering: .acquiring) {
+                        HostThread.sleep(nanoseconds: 1_000_000)
+                    }
+                    wire.bytes.withLock { $0 += bytes }
+                },
+                roomAvailable: { [wire] in wire.rooms.withLock { $0 += 1 } }))
     }
 
     private func read(_ register: UInt64) -> UInt64 { uart.read(offset: register, width: 1) }
@@ -73,27 +89,70 @@ import Testing
 
     @Test func receivesOnlyWhileReadyToReceive() {
         let bytes = Array(UInt8(0)..<40)
-        #expect(uart.receive(bytes) == 0)
+        #expect(uart.receive(bytes) == 40)
+        #expect(read(5) & 1 == 0, "they wait for RTS")
         write(2, 0x81)
         write(1, 1)
         write(4, 0xb)
-        #expect(wire.rooms.withLock { $0 } == 1)
-        #expect(uart.receive(bytes) == 16)
-        #expect(uart.receive(bytes[16...]) == 0)
-        #expect(read(2) & 0xf == 4)
+        #expect(read(2) & 0xf == 4, "sixteen of them are above the trigger level")
         #expect(read(0) == 0)
-        #expect(wire.rooms.withLock { $0 } == 2)
         write(4, 9)
-        #expect(uart.receive(bytes[16...]) == 0)
         var got: [UInt64] = [0]
         while read(5) & 1 != 0 { got.append(read(0)) }
-        #expect(got == Array(0..<16))
+        #expect(got == Array(0..<17), "one moved up when one was read")
         #expect(!sink.isAsserted(4))
-        // Below the trigger level the time-out announces the byte.
         write(4, 0xb)
+        while read(5) & 1 != 0 { got.append(read(0)) }
+        #expect(got == Array(0..<40))
+        // Below the trigger level the time-out announces the byte.
         #expect(uart.receive([65]) == 1)
         #expect(sink.isAsserted(4))
         #expect(read(2) & 0xf == 0xc)
+    }
+
+    @Test func theHostIsAskedForMoreWhenItWaits() {
+        #expect(uart.receive(Array(repeating: 1, count: 3000)) == 1024)
+        #expect(uart.receive([2]) == 0)
+        #expect(wire.rooms.withLock { $0 } == 0)
+        write(2, 1)
+        write(4, 2)
+        var count = 0
+        while read(5) & 1 != 0 {
+            #expect(read(0) == 1)
+            count += 1
+        }
+        #expect(count == 1024)
+        #expect(wire.rooms.withLock { $0 } == 1)
+    }
+
+    /// The host takes nothing: no access of the guest waits, and the guest is told to.
+    @Test(.timeLimit(.minutes(1))) func aBlockedHostStopsTheGuestNotTheProcessor() throws {
+        let policy = InterruptContext.Policy(priority: { _ in .inherited })
+        let uart = Self.make(sink, wire, policy)
+        for context in uart.contexts { try context.start() }
+        wire.isBlocked.store(true, ordering: .releasing)
+        uart.write(offset: 4, width: 1, value: 0xb)
+        uart.write(offset: 1, width: 1, value: 2)
+        var sent: [UInt8] = []
+        while uart.read(offset: 5, width: 1) & 0x20 != 0 {
+            for _ in 0..<16 {
+                sent.append(UInt8(truncatingIfNeeded: sent.count))
+                uart.write(offset: 0, width: 1, value: UInt64(sent[sent.count - 1]))
+            }
+        }
+        #expect(sent.count >= 64 << 10)
+        _ = uart.read(offset: 2, width: 1)
+        #expect(!sink.isAsserted(4))
+        // What is beyond is lost, as on a wire.
+        for _ in 0..<20 { uart.write(offset: 0, width: 1, value: 0xee) }
+        wire.isBlocked.store(false, ordering: .releasing)
+        while !sink.isAsserted(4) { HostThread.sleep(nanoseconds: 1_000_000) }
+        #expect(uart.read(offset: 5, width: 1) & 0x20 != 0)
+        for context in uart.contexts { context.stop() }
+        while !uart.contexts.allSatisfy(\.isIdleForEver) {
+            HostThread.sleep(nanoseconds: 1_000_000)
+        }
+        #expect(wire.bytes.withLock { $0 }.prefix(sent.count) == sent[...])
     }
 
     @Test func noByteIsLostBetweenThreads() async {

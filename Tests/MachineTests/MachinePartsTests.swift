@@ -17,10 +17,10 @@ import Vocabulary
         let devices: MachineDevices
         let parts: [any MachinePart]
         let pending = PendingEvents()
-        let timers: TimerQueue
+        let timers: MachineTimers
 
         init() throws {
-            let timers = try TimerQueue()
+            let timers = MachineTimers(InterruptOptions(), nil)
             self.timers = timers
             let clock = HostClock()
             apic = LocalAPIC(
@@ -33,7 +33,7 @@ import Vocabulary
             devices = try MachineDevices(
                 MachineDevices.Surroundings(
                     clock: clock, timers: timers, controller: controller, request: { _ in },
-                    output: { _, _ in }, room: { _ in }))
+                    policy: .inline, output: { _, _ in }, room: { _ in }))
             parts = devices.parts + [controller.ioAPIC, apic]
             _ = apic.write(0x0f0, 0x1ff)
         }

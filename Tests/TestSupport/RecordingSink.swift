@@ -1,5 +1,6 @@
 public import Interrupts
 internal import Synchronization
+public import Vocabulary
 
 /// Remembers what devices say on their interrupt lines.
 public final class RecordingSink: InterruptSink, Sendable {
@@ -12,7 +13,7 @@ public final class RecordingSink: InterruptSink, Sendable {
 
     public init() {}
 
-    public func setLine(_ line: UInt32, asserted: Bool) {
+    public func setLine(_ line: UInt32, asserted: Bool, since event: Instant?) {
         record.withLock { record in
             if asserted, record.levels[line] != true { record.rises[line, default: 0] += 1 }
             record.levels[line] = asserted

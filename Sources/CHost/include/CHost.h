@@ -16,6 +16,7 @@
 #include "HostAtomics.h"
 #include "HostEvents.h"
 #include "HostProbe.h"
+#include "HostThreads.h"
 
 /// The reason the last host call of this thread failed.
 static inline int chost_errno(void) { return errno; }
