@@ -19,14 +19,19 @@ build: install-dependencies
 # Comparisons with the host's processor in `make test`: a minute on a quiet machine.
 EXECUTIONS ?= 8000000
 
+# Tests that boot whole guests. They wait most of the time, so they run side by side; the others
+# compute, and with time limits, so they run one after the other.
+GUEST_TESTS = GuestTests|ProgramTests|PythonTests|HostTroubleTests
+
 # Everything CI checks: style, generated sources, release build, all tests; the comparison with the
 # host's processor in a process of its own, because the host's exceptions are signals.
 test: install-test-dependencies lint check-generated
 	swift build -c release -Xswiftc -enable-testing --product martlet
 	$(MAKE) -s -C Guests/privileged OUT=$(CURDIR)/.build/guests
 	$(MAKE) -s -C Guests/programs OUT=$(CURDIR)/.build/guests
+	swift test -c release -Xswiftc -enable-testing --no-parallel --skip '$(GUEST_TESTS)'
 	MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
-	  swift test -c release -Xswiftc -enable-testing
+	  swift test -c release -Xswiftc -enable-testing --skip-build --filter '$(GUEST_TESTS)'
 	MARTLET_ORACLE_EXECUTIONS=$(EXECUTIONS) swift test -c release -Xswiftc -enable-testing \
 	  --skip-build --filter everyFormAsOnTheHost
 	swift test --package-path Fuzz -c release --disable-testable-imports

@@ -52,10 +52,12 @@ func buildBlock(
     unsafe last.pointee.handler = blockEnd
     unsafe last.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
     unsafe header.initialize(to: .empty)
-    let isTranslated =
-        engine.code.translator != nil && mode & BlockMode.sizeMask == BlockMode.code64
-    unsafe header.pointee.handler = isTranslated ? countingHeader : blockHeader
+    unsafe header.pointee.handler = blockHeader
     unsafe header.pointee.translation = 0
+    if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
+        unsafe header.pointee.handler = countingHeader
+        unsafe header.pointee.runsToTranslation = translator.threshold
+    }
     unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
     unsafe header.pointee.displacement = Int64(bitPattern: physical)
     unsafe header.pointee.mode = mode

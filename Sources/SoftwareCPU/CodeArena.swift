@@ -144,6 +144,12 @@ extension DecodedInstruction {
         }
     }
 
+    /// Of a header without a translation: how often it is still interpreted.
+    var runsToTranslation: UInt8 {
+        get { unsafe auxiliary }
+        set { unsafe auxiliary = newValue }
+    }
+
     /// Of a header with a translation: from there to the entry that looks at no events.
     var unpolledEntry: UInt16 {
         get { unsafe segmentBase }
@@ -176,11 +182,9 @@ let blockHeader: InstructionHandler = { cpu, op in
 /// The header of a block that is translated once it has been run often enough.
 let countingHeader: InstructionHandler = { cpu, op in
     let header = unsafe UnsafeMutablePointer(mutating: op)
-    let runs = unsafe header.pointee.auxiliary &+ 1
-    unsafe header.pointee.auxiliary = runs
-    if unsafe _slowPath(runs >= translationThreshold(cpu)) {
-        return unsafe translateBlock(cpu, header)
-    }
+    let left = unsafe header.pointee.runsToTranslation &- 1
+    unsafe header.pointee.runsToTranslation = left
+    if _slowPath(left == 0) { return unsafe translateBlock(cpu, header) }
     return unsafe blockHeader(cpu, op)
 }
 

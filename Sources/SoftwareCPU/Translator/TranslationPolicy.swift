@@ -18,11 +18,6 @@ extension SoftwareEngine {
     public var isTranslating: Bool { engine.code.translator != nil }
 }
 
-/// How often a block is run before it is translated.
-func translationThreshold(_ cpu: CPU) -> UInt8 {
-    unsafe context(cpu).code.translator?.threshold ?? .max
-}
-
 /// Translates the block of `header` and goes on with it.
 @inline(never)
 func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstruction>) -> Next {
