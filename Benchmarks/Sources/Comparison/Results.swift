@@ -26,6 +26,8 @@ public struct Results: Codable, Sendable {
     public var rounds: Int
     public private(set) var measurements: [Measurement] = []
     public private(set) var ratios: [Ratio] = []
+    /// Runs that did not come to their end, and so have no number.
+    public var failures: [String] = []
 
     public init(circumstances: [String: String], rounds: Int) {
         self.circumstances = circumstances

@@ -27,6 +27,7 @@ public enum Table {
             }
             text += "\n" + aligned(lines)
         }
+        for failure in results.failures { text += "\nwithout a number: \(failure)\n" }
         let clocks = results.measurements.compactMap(\.largestClockDifference)
         if let worst = clocks.max() {
             text += "\nGuests' clocks against the host's: at most "

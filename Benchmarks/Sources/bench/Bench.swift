@@ -41,17 +41,21 @@ struct Bench {
             results: Results(
                 circumstances: try Circumstances.describe(materials, kernel: release),
                 rounds: rounds))
+        let path = environment["JSON"] ?? ""
         for round in 1...rounds {
             say("round \(round) of \(rounds)")
             try campaign.runRound(reversed: round.isMultiple(of: 2))
+            campaign.results.compare()
+            // After each round: what was measured is kept if the rest is not waited for.
+            if !path.isEmpty { try write(campaign.results, to: path) }
         }
-        campaign.results.compare()
         print(Table.text(campaign.results, rows: rows, sides: sides), terminator: "")
-        if let path = environment["JSON"], !path.isEmpty {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            try encoder.encode(campaign.results).write(to: URL(fileURLWithPath: path))
-            say("the numbers are in \(path)")
-        }
+        if !path.isEmpty { say("the numbers are in \(path)") }
+    }
+
+    private static func write(_ results: Results, to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(results).write(to: URL(fileURLWithPath: path))
     }
 }

@@ -22,7 +22,15 @@ struct Campaign {
             boots(count) + programs(count) + rates(count)
         }
         if reversed { steps.reverse() }
-        for step in steps { try run(step) }
+        for step in steps {
+            do {
+                try run(step)
+            } catch let error as ComparisonError {
+                // The others go on: a guest that hangs is a result too.
+                say("  \(error)")
+                results.failures.append("\(error)")
+            }
+        }
     }
 
     private func boots(_ count: Int) -> [Step] {

@@ -13,8 +13,8 @@ struct SideRun {
     /// Of Martlet only.
     var statistics: Statistics?
 
-    /// A guest that says nothing for so long is ended.
-    static let largestSeconds = 180.0
+    /// A side that takes longer is ended: to boot, and for its programs.
+    static let largestSeconds = (boot: 60.0, programs: 240.0)
 
     /// Starts the side with those rows and reads its console to the end.
     ///
@@ -36,7 +36,8 @@ struct SideRun {
         let start = ContinuousClock.now
         try process.run()
         let watchdog = DispatchWorkItem { process.terminate() }
-        DispatchQueue.global().asyncAfter(deadline: .now() + largestSeconds, execute: watchdog)
+        let limit = rows.isEmpty ? largestSeconds.boot : largestSeconds.programs
+        DispatchQueue.global().asyncAfter(deadline: .now() + limit, execute: watchdog)
         defer { watchdog.cancel() }
         var observation = Observation()
         var line: [UInt8] = []
@@ -58,8 +59,8 @@ struct SideRun {
         let name = "\(side.name) with \(processorCount) vCPU"
         guard observation.isComplete else {
             throw ComparisonError(
-                "\(name) ended before its work (status \(process.terminationStatus)): "
-                    + "'\(errors.suffix(300))'; run it by hand: \(command.joined(separator: " "))")
+                "\(name) ended before its work or after \(Int(limit)) s, at the line "
+                    + "'\(String(decoding: line, as: UTF8.self))': '\(errors.suffix(200))'")
         }
         if let (row, reason) = observation.failures.first {
             throw ComparisonError("\(name): \(row) failed: \(reason)")

@@ -59,7 +59,9 @@ struct ComparisonTests {
         results.add(400, unit: "MB/s", row: "memory-copy", side: .reference, processorCount: 2)
         results.compare()
         #expect(results.ratios.map(\.timesAsLong) == [4, 2])
+        results.failures = ["microvm hung"]
         let text = Table.text(results, rows: Row.all, sides: [engine, .reference])
+        #expect(text.contains("without a number: microvm hung"))
         #expect(text.contains("20.0 (4.00)"), "\(text)")
         #expect(text.contains("200 (2.00)"), "\(text)")
     }
