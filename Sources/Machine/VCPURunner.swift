@@ -84,10 +84,7 @@ final class VCPURunner: @unchecked Sendable {
             }
             let exit = engine.run(budget: Self.budget)
             history.record(exit)
-            let start = track.now
-            let ending = handle(exit)
-            track.record(.exit(exit, from: start, to: track.now))
-            if let ending { return ending }
+            if let ending = track.isOn ? traced(exit) : handle(exit) { return ending }
         }
     }
 
@@ -146,6 +143,12 @@ final class VCPURunner: @unchecked Sendable {
     }
 
     // MARK: Exits
+
+    private func traced(_ exit: VMExit) -> Ending? {
+        let start = track.now
+        defer { track.record(.exit(exit, from: start, to: track.now)) }
+        return handle(exit)
+    }
 
     private func handle(_ exit: VMExit) -> Ending? {
         switch exit {
