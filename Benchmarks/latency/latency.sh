@@ -18,6 +18,10 @@ kernel=$("$martlet" pull debian)
 tree=$work/tree
 mkdir -p "$tree"/{bin,proc,sys,dev}
 cp "$(command -v busybox)" "$tree/bin/busybox"
+for name in sh mount stty nproc head cat sleep kill awk poweroff; do
+  busybox --list | grep -qx "$name" || { echo "latency: this busybox has no $name" >&2; exit 1; }
+  ln -s busybox "$tree/bin/$name"
+done
 cp "$(command -v cyclictest)" "$tree/bin/cyclictest"
 for library in $(ldd "$(command -v busybox)" "$(command -v cyclictest)" 2>/dev/null |
   grep -o '/[^ )]*' | grep -v ':$' | sort -u); do
@@ -50,9 +54,10 @@ run() {
   esac
   perl -e "$typist" | timeout 300 "${command[@]}" 2>"$output.errors" | perl -e "$terminal" \
     >"$output" || true
-  if ! grep -aq "LATENCY END" "$output"; then
+  if ! grep -aq "LATENCY END" "$output" || ! grep -aq "^SAMPLE" "$output"; then
     echo "latency: $side ended before its work; its last words:" >&2
-    tail -c 600 "$output" "$output.errors" >&2
+    grep -av "^SAMPLE" "$output" | grep -aA 20 "^LATENCY" | head -c 3000 >&2
+    tail -c 1000 "$output" "$output.errors" >&2
     exit 1
   fi
 }
@@ -75,7 +80,9 @@ percentiles() {
 for round in $(seq "$rounds"); do
   for side in $sides; do
     echo "round $round of $rounds: $side" >&2
+    began=$SECONDS
     run "$side" "$work/$side.$round"
+    echo "  took $((SECONDS - began)) s" >&2
     if [ "$side" != qemu ] && [ -n "${STATS:-}" ]; then
       tail -n 1 "$work/$side.$round.errors" >"$STATS.$side.$round"
     fi

@@ -138,10 +138,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             if exit == .budgetSpent {
                 rate.spent(budget, nanoseconds: now.nanoseconds &- before.nanoseconds)
             }
-            let start = track.now
-            let next = handle(exit)
-            track.record(.exit(exit, from: start, to: track.now))
-            switch next {
+            switch track.isOn ? traced(exit) : handle(exit) {
             case .goOn:
                 if now >= deadline {
                     publish(now)
@@ -245,6 +242,12 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     }
 
     // MARK: Exits
+
+    private func traced(_ exit: VMExit) -> Next {
+        let start = track.now
+        defer { track.record(.exit(exit, from: start, to: track.now)) }
+        return handle(exit)
+    }
 
     private func handle(_ exit: VMExit) -> Next {
         switch exit {

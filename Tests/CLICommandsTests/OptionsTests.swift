@@ -67,7 +67,7 @@ import Vocabulary
     /// Martlet's own failures are 125, whoever finds them.
     @Test(arguments: [
         ["run", "--memory", "lots"], ["run", "--no-such-option"], ["run", "--engine", "magic"],
-        ["run", "--engine", "kvm"], 
+        ["run", "--engine", "kvm"],
         ["run", "--platform", "xen"],
         ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
         ["run", "--interrupts", "polled"], ["run", "--interrupt-priority", "uart0=100"],

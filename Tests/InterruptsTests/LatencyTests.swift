@@ -1,3 +1,4 @@
+import Foundation
 import HostIO
 import TestSupport
 import Testing
@@ -89,6 +90,21 @@ import Vocabulary
         expect(summaries[0].summary.p99, near: 990_000)
         expect(summaries[0].summary.p999, near: 999_000)
         #expect(summaries[1].summary.max >= 1 << 36, "the slowest count as the slowest")
+    }
+
+    /// What recording one costs: `MARTLET_MEASURE=1 swift test --filter recordingCost`.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["MARTLET_MEASURE"] != nil))
+    func recordingCost() {
+        var latencies = InterruptLatencies()
+        latencies.record(.timer, 1)
+        let rounds = 5_000_000 as UInt64
+        let best = (0..<5).map { _ in
+            ContinuousClock().measure {
+                for round in 0..<rounds { latencies.record(.timer, round &* 977 & 0xf_ffff) }
+            }
+        }.min()
+        #expect(latencies.summaries[0].summary.count == 5 * rounds + 1)
+        print("one latency recorded:", (best ?? .zero) / Int(rounds))
     }
 
     @Test func aTimerThatFindsTheRegistersInUseSaysSo() {
