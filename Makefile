@@ -1,6 +1,6 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean build-for-guests fuzz fuzz-cpu litmus
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
@@ -22,6 +22,7 @@ EXECUTIONS ?= 8000000
 test: install-test-dependencies lint check-generated
 	swift build -c release -Xswiftc -enable-testing --product martlet
 	$(MAKE) -s -C Guests/privileged OUT=$(CURDIR)/.build/guests
+	$(MAKE) -s -C Guests/smp OUT=$(CURDIR)/.build/guests
 	$(MAKE) -s -C Guests/programs OUT=$(CURDIR)/.build/guests
 	MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
 	  swift test -c release -Xswiftc -enable-testing
@@ -66,6 +67,18 @@ SECONDS ?= 60
 fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
+
+# TRIES of each test of memory order between processors: some fifteen minutes on two cores.
+TRIES ?= 100000000
+litmus: build-for-guests
+	MARTLET_LITMUS_TRIES=$(TRIES) $(GUEST_TESTS) --filter memoryOrderIsThatOfTheProcessor
+
+GUEST_TESTS = MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
+  swift test -c release -Xswiftc -enable-testing
+
+build-for-guests: install-test-dependencies
+	swift build -c release -Xswiftc -enable-testing --product martlet
+	$(MAKE) -s -C Guests/smp OUT=$(CURDIR)/.build/guests
 
 clean:
 	rm -rf .build .build-tools Fuzz/.build
