@@ -1,7 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
-.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean fuzz fuzz-cpu \
-  bench tsan bench-latency
+.PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
+  build-for-guests fuzz fuzz-cpu litmus bench tsan bench-latency
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
@@ -21,17 +21,17 @@ EXECUTIONS ?= 8000000
 
 # Tests that boot whole guests. They wait most of the time, so they run side by side; the others
 # compute, and with time limits, so they run one after the other.
-GUEST_TESTS = GuestTests|ProgramTests|PythonTests|HostTroubleTests
+GUEST_SUITES = GuestTests|ProgramTests|PythonTests|HostTroubleTests|ManyProcessorTests|LoadTests
 
 # Everything CI checks: style, generated sources, release build, all tests; the comparison with the
 # host's processor in a process of its own, because the host's exceptions are signals.
 test: install-test-dependencies lint check-generated
 	swift build -c release -Xswiftc -enable-testing --product martlet
 	$(MAKE) -s -C Guests/privileged OUT=$(CURDIR)/.build/guests
+	$(MAKE) -s -C Guests/smp OUT=$(CURDIR)/.build/guests
 	$(MAKE) -s -C Guests/programs OUT=$(CURDIR)/.build/guests
-	swift test -c release -Xswiftc -enable-testing --no-parallel --skip '$(GUEST_TESTS)'
-	MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
-	  swift test -c release -Xswiftc -enable-testing --skip-build --filter '$(GUEST_TESTS)'
+	swift test -c release -Xswiftc -enable-testing --no-parallel --skip '$(GUEST_SUITES)'
+	$(GUEST_TESTS) --skip-build --filter '$(GUEST_SUITES)'
 	MARTLET_ORACLE_EXECUTIONS=$(EXECUTIONS) swift test -c release -Xswiftc -enable-testing \
 	  --skip-build --filter everyFormAsOnTheHost
 	swift test --package-path Fuzz -c release --disable-testable-imports
@@ -101,6 +101,18 @@ bench-latency: install-dependencies
 	  perl $(shell command -v busybox >/dev/null || echo busybox)
 	swift build -c release --product martlet
 	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/latency/latency.sh
+
+# TRIES of each test of memory order between processors: some fifteen minutes on two cores.
+TRIES ?= 100000000
+litmus: build-for-guests
+	MARTLET_LITMUS_TRIES=$(TRIES) $(GUEST_TESTS) --filter memoryOrderIsThatOfTheProcessor
+
+GUEST_TESTS = MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
+  swift test -c release -Xswiftc -enable-testing
+
+build-for-guests: install-test-dependencies
+	swift build -c release -Xswiftc -enable-testing --product martlet
+	$(MAKE) -s -C Guests/smp OUT=$(CURDIR)/.build/guests
 
 clean:
 	rm -rf .build .build-tools .build-tsan Fuzz/.build Benchmarks/.build

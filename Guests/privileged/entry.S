@@ -12,6 +12,9 @@ boot_stack: .skip 32768
 boot_stack_top:
     .globl attempt_rsp
 attempt_rsp: .skip 8
+    // The loader's hvm_start_info.
+    .globl start_info
+start_info: .skip 8
 
 #ifdef __x86_64__
     .align 4096
@@ -32,6 +35,7 @@ boot_table: .word 23
     .globl pvh_entry
 pvh_entry:
     mov $boot_stack_top, %esp
+    mov %ebx, start_info
     // 1 GiB of 2 MiB pages for the supervisor at 0, the same for the user at 1 GiB.
     movl $pdpt + 0x7, pml4
     movl $pd + 0x7, pdpt
@@ -185,6 +189,7 @@ user:
     .globl pvh_entry
 pvh_entry:
     mov $boot_stack_top, %esp
+    mov %ebx, start_info
     call guest_start
     hlt
 

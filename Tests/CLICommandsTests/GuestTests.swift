@@ -59,7 +59,7 @@ struct GuestTests {
         ["run", "--kernel", "/dev/null"], ["run", "--kernel", "/bin/true", "--", "true"],
         ["run", "--memory", "1M", "--", "true"], ["run", "--memory", "999T", "--", "true"],
         ["run", "--engine", "steam"], ["run", "--no-such-option"], ["run", "--cpus", "0"],
-        ["run", "--cpus", "256"],
+        ["run", "--cpus", "256"], ["run", "--cpus", "10000"], ["run", "--cpus", "-1"],
         ["run", "--kernel", "/no/such/kernel"],
     ])
     func badInputIsOneLineAndStatus125(arguments: [String]) throws {

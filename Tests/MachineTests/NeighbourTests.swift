@@ -1,0 +1,75 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Machine
+
+/// The folder with the bare-metal guests that `make test` builds.
+private enum Guests {
+    static let folder = ProcessInfo.processInfo.environment["MARTLET_GUESTS"]
+}
+
+/// Two machines in one process, one of which behaves badly. `make test` builds the guests.
+@Suite(.serialized, .enabled(if: Guests.folder != nil))
+struct NeighbourTests {
+    /// What a guest said on its first serial port.
+    private final class Report: Sendable {
+        let text = Mutex<[UInt8]>([])
+        var string: String { String(decoding: text.withLock { $0 }, as: UTF8.self) }
+    }
+
+    private func machine(_ guest: String, processors: Int, _ parameters: String, _ report: Report)
+        throws -> Machine
+    {
+        var configuration = MachineConfiguration()
+        let path = "\(Guests.folder ?? ".")/\(guest).elf"
+        configuration.kernel = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        configuration.processorCount = processors
+        configuration.memoryByteCount = 64 << 20
+        configuration.commandLine += " cpus=\(processors) \(parameters)"
+        return try Machine(configuration) { port, byte in
+            if port == 0 { report.text.withLock { $0.append(byte) } }
+        }
+    }
+
+    /// Seconds that a quiet machine takes for its work beside a neighbour in `mode`.
+    private func work(besideMode mode: Int) throws -> Double {
+        let said = Report()
+        let neighbourSaid = Report()
+        let quiet = try machine("smp-progress", processors: 1, "units=20", said)
+        let neighbour = try machine("smp-flood", processors: 4, "mode=\(mode)", neighbourSaid)
+        try neighbour.start()
+        while !neighbourSaid.string.contains("bad now\n"), neighbour.lifecycle == .running {
+            Thread.sleep(forTimeInterval: 0.01)
+        }
+        let start = ContinuousClock.now
+        try quiet.start()
+        #expect(quiet.wait() == .poweredOff)
+        let seconds = start.duration(to: .now).seconds
+        #expect(said.string.hasSuffix(String(repeating: ".", count: 20) + "\nok sum\nend\n"))
+        // The neighbour is as bad as ever, and ends when it is told to.
+        #expect(neighbour.lifecycle == .running)
+        #expect(!neighbourSaid.string.contains("FAIL"))
+        neighbour.stop()
+        #expect(neighbour.wait(seconds: 30) == .requested)
+        let statistics = neighbour.statistics
+        if mode < 2 {
+            let accepted = statistics.parts.filter { $0.key.hasPrefix("apic") }
+                .reduce(0) { $0 + ($1.value["acceptedInterrupts"] ?? 0) }
+            #expect(accepted > 10_000, "it has flooded")
+        }
+        return seconds
+    }
+
+    /// Its work is done, however many interrupts the neighbour sends, and whatever it costs: the
+    /// times are printed, beside that of a neighbour which computes on as many processors.
+    @Test func machineBesideAFlood() throws {
+        let computing = try work(besideMode: 2)
+        for (mode, name) in [(0, "interrupts to everybody"), (1, "an interrupt that never ends")] {
+            let seconds = try work(besideMode: mode)
+            print(
+                "beside \(name): \(Int(100 * computing / seconds)) % of the speed "
+                    + "beside one that computes")
+        }
+    }
+}
