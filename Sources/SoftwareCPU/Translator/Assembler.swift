@@ -161,7 +161,8 @@ struct Assembler {
         if address.displacement == 0, low != 5 {
             mode = 0
         } else {
-            mode = Int32(Int8(truncatingIfNeeded: address.displacement)) == address.displacement
+            mode =
+                Int32(Int8(truncatingIfNeeded: address.displacement)) == address.displacement
                 ? 0x40 : 0x80
         }
         if address.index != nil || low == 4 {

@@ -21,7 +21,8 @@ struct FlagUse {
         switch instruction.mnemonic {
         case .rol, .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd:
             let mask: UInt64 = instruction.operandSize == 8 ? 63 : 31
-            let isConstant = instruction.operand1 == .immediate || instruction.operand2 == .immediate
+            let isConstant =
+                instruction.operand1 == .immediate || instruction.operand2 == .immediate
             // By a count of 0 they change nothing.
             if !isConstant {
                 replaces = false
