@@ -47,6 +47,7 @@ struct OracleComparison {
 
     func differences(_ machine: OracleMachine) -> [String] {
         if native.vector != engine.vector {
+            if OracleMakers.allowsEither(engine, native, mode, instruction) { return [] }
             return [
                 Self.text("vector", engine.vector, native.vector)
                     + Self.text(" at", engine.address, native.address)
@@ -75,11 +76,14 @@ struct OracleComparison {
             let mask: UInt64 = isLong ? ~0xfff : .max
             compare("cr2", engine.address & mask, native.address & mask)
         }
-        unsafe Self.bytes(
-            "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found)
+        if !OracleMakers.hidesImage(native, instruction) {
+            unsafe Self.bytes(
+                "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found)
+        }
+        let hidden = OracleMakers.hiddenBytes(native, mode, instruction, place: place)
         unsafe Self.bytes(
             "memory", machine.guestData, machine.nativeData, OracleMachine.pageByteCount, &found,
-            but: isMXCSRMask)
+            but: { hidden.contains($0) || isMXCSRMask($0) })
         return found
     }
 }

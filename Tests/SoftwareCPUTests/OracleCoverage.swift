@@ -38,12 +38,6 @@ enum OracleCoverage {
         if instruction.mnemonic == .bsf || instruction.mnemonic == .bsr {
             return prefixes.contains(.rep)
         }
-        // F2 and F3 are reserved here (SDM volume 2, 2.1.1): one maker's LOOPE with F2 is a LOOPNE.
-        if instruction.mnemonic == .loope || instruction.mnemonic == .loopne,
-            !prefixes.isDisjoint(with: [.rep, .repne])
-        {
-            return true
-        }
         // Whether masked-out bytes fault, and what of MMX state has changed then, is the maker's.
         if instruction.mnemonic == .maskmovq || instruction.mnemonic == .maskmovdqu {
             return !prefixes.isDisjoint(with: [.addressSize, .segment])
@@ -59,8 +53,7 @@ enum OracleCoverage {
         if instruction.operand0 == .relative, instruction.immediate &+ length < length {
             return true
         }
-        // Makers differ on 66 before near branches in 64-bit code: one ignores it, one does not.
-        return mode.isLong && prefixes.contains(.operandSize) && isBranch(instruction)
+        return OracleMakers.isUnfit(instruction, mode)
     }
 
     /// Saves or loads a whole state.
@@ -84,6 +77,7 @@ enum OracleCoverage {
     /// Fit for sequences, where any address may fault: goes on behind itself, and does not change how the rest is run.
     static func isStraight(_ form: Form) -> Bool {
         if omission(form) != nil || form.isPrivileged || form.isSystem { return false }
+        if OracleMakers.isSegmentPush(form) || OracleMakers.showsPointers(form) { return false }
         switch form.mnemonic {
         case .jcc, .jmp, .call, .ret, .loop, .loope, .loopne, .jrcxz, .enter, .leave, .fxsave,
             .fxrstor, .xsave, .xsavec, .maskmovq, .maskmovdqu,

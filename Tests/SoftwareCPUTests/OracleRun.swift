@@ -123,7 +123,11 @@ struct OracleRun {
                 var instruction = OracleInstruction(form, mode, &random, standsAlone: true),
                 !instruction.hasAddress || instruction.isDirect || instruction.isString
             else { continue }
-            let target = OracleStates.target(instruction.decoded, mode, &random)
+            var target = OracleStates.target(instruction.decoded, mode, &random)
+            if OracleMakers.mayNotFault(form) {
+                if instruction.decoded.prefixes.contains(.segment) { continue }
+                target = OracleMachine.data - mode.dataBase + 0x400 + random.below(0x800)
+            }
             if instruction.isDirect {
                 instruction.reach(target, from: mode.start &+ UInt64(code.count))
             }

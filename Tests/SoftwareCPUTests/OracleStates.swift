@@ -139,6 +139,10 @@ struct OracleStates {
             target = 0x8000_0000_0000 - random.below(24)
         default: break
         }
+        // Locked operands across two cache lines are rare: hosts that detect split locks make a
+        // program sleep for each of them.
+        let isLocked = instruction.prefixes.contains(.lock) || instruction.mnemonic == .xchg
+        if isLocked, !random.chance(256) { target &= ~7 }
         if instruction.prefixes.contains(.segment), instruction.memory.segment == 5 {
             target &-= OracleMachine.gsBase
         }

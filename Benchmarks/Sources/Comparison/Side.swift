@@ -16,6 +16,7 @@ public struct Side: Sendable, Hashable {
         /// The unpacked kernel by its PVH entry, as Martlet starts it.
         case uncompressed = "qemu-pvh"
         /// The same on QEMU's small machine without firmware tables for PCI.
+        /// On a busy host its guest finds no clock to measure by, and may wait for ever.
         case microvm = "qemu-microvm"
     }
 

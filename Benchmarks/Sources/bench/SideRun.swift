@@ -14,7 +14,7 @@ struct SideRun {
     var statistics: Statistics?
 
     /// A side that takes longer is ended: to boot, and for its programs.
-    static let largestSeconds = (boot: 60.0, programs: 240.0)
+    static let largestSeconds = (boot: 40.0, programs: 240.0)
 
     /// Starts the side with those rows and reads its console to the end.
     ///

@@ -1,0 +1,131 @@
+import X86
+
+/// Where processors of different makers do different things and the manuals let them. The engine does
+/// one of them; the comparison takes either, and looks at everything else.
+///
+/// Seen on AMD EPYC (Zen) and Intel Xeon (Sapphire Rapids). The engine does what the former does.
+enum OracleMakers {
+    private static let memoryFaults: Set<UInt64> = [12, 13, 14]
+
+    /// Instructions whose prefixes make one maker's processor another instruction of it.
+    static func isUnfit(_ instruction: Instruction, _ mode: OracleMode) -> Bool {
+        let prefixes = instruction.prefixes
+        switch instruction.mnemonic {
+        // F2 and F3 are reserved here (SDM volume 2, 2.1.1): one maker's LOOPE with F2 is a LOOPNE.
+        case .loope, .loopne: return !prefixes.isDisjoint(with: [.rep, .repne])
+        // F3 90 is PAUSE; with REX.B it is XCHG to one maker and still PAUSE to the other.
+        case .xchg:
+            return instruction.form.map == 0 && instruction.form.opcode & 0xf8 == 0x90
+                && prefixes.contains(.rep)
+        // With an operand of 16 bits one maker reads 16 bits, the other 32.
+        case .movsxd: return prefixes.contains(.operandSize)
+        default: break
+        }
+        // One maker ignores 66 before near branches in 64-bit code, one does not.
+        return mode.isLong && prefixes.contains(.operandSize)
+            && OracleCoverage.isBranch(instruction)
+    }
+
+    /// PUSH of a segment register: with 32 bits one maker writes the upper half of the stack's
+    /// doubleword, the other leaves it (SDM volume 2, PUSH).
+    static func isSegmentPush(_ form: Form) -> Bool {
+        if form.mnemonic != .push { return false }
+        return form.map == 0
+            ? form.opcode & 0xe7 == 0x06 : form.map == 1 && form.opcode & 0xf7 == 0xa0
+    }
+
+    /// Stores the selectors, the data pointer and the opcode of the x87 instruction before, which
+    /// processors may keep only for exceptions, or not at all (CPUID leaf 7, EBX bits 6 and 13; the
+    /// engine's has neither and keeps them).
+    static func showsPointers(_ form: Form) -> Bool {
+        form.mnemonic == .fnstenv || form.mnemonic == .fnsave
+    }
+
+    /// Stores of x87 registers: an unmasked exception of the value and a fault of the address
+    /// compete, and of ten bytes that cross a page the first may be written.
+    static func isX87Store(_ mnemonic: Mnemonic) -> Bool {
+        switch mnemonic {
+        case .fst, .fstp, .fist, .fistp, .fisttp, .fbstp: true
+        default: false
+        }
+    }
+
+    /// Stores of MMX registers: when they fault, the x87 state is that of MMX code already or not yet.
+    static func isMMXStore(_ form: Form) -> Bool {
+        // MOVD and MOVQ without a prefix, MOVNTQ.
+        form.map == 1 && form.mandatoryPrefix < 2 && [0x7e, 0x7f, 0xe7].contains(form.opcode)
+    }
+
+    /// What a sequence does after such an instruction would differ too: there their operands are
+    /// where nothing faults.
+    static func mayNotFault(_ form: Form) -> Bool {
+        isX87Store(form.mnemonic) || isMMXStore(form) || form.mnemonic == .bound
+    }
+
+    /// Two outcomes of different kinds that are both allowed.
+    static func allowsEither(
+        _ engine: OracleState, _ native: OracleState, _ mode: OracleMode,
+        _ instruction: Instruction?
+    ) -> Bool {
+        for (one, other) in [(engine, native), (native, engine)] {
+            // An access that begins below 4 GiB and ends above: the limit of a flat segment may
+            // refuse it or not (SDM volume 3, 5.3).
+            let address = one.address & 0xffff_ffff
+            if !mode.isLong, one.vector == 14, [12, 13].contains(other.vector),
+                address >= 0xffff_ff00 || address < 0x100
+            {
+                return true
+            }
+            guard let instruction else { continue }
+            // Alignment and the limit of a whole state's area compete.
+            if OracleCoverage.hasImage(instruction), memoryFaults.contains(one.vector),
+                memoryFaults.contains(other.vector)
+            {
+                return true
+            }
+            // The summary of unmasked exceptions is set: the store has not been done.
+            if isX87Store(instruction.mnemonic), memoryFaults.contains(one.vector),
+                other.vector == 3,
+                unsafe other.legacy.load(
+                    fromByteOffset: 2, as: UInt16.self) & 0x80 != 0
+            {
+                return true
+            }
+            // The first bound may decide before the second is read.
+            if instruction.mnemonic == .bound, memoryFaults.contains(one.vector), other.vector == 5
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// True if a fault leaves the x87 image in a state of the maker's.
+    static func hidesImage(_ native: OracleState, _ instruction: Instruction?) -> Bool {
+        guard let instruction, memoryFaults.contains(native.vector) else { return false }
+        return isMMXStore(instruction.form) || instruction.mnemonic == .xrstor
+    }
+
+    /// Bytes of the data page that the maker decides on.
+    ///
+    /// - Parameter place: the operand's, as an offset in the page.
+    static func hiddenBytes(
+        _ native: OracleState, _ mode: OracleMode, _ instruction: Instruction?, place: Int?
+    ) -> Range<Int> {
+        guard let instruction else { return 0..<0 }
+        let faulted = memoryFaults.contains(native.vector)
+        let pointer = Int(truncatingIfNeeded: native[4] &+ mode.dataBase &- OracleMachine.data)
+        let stack = mode == .code16 ? Int(native[4] & 0xffff) : pointer & 0xfff
+        if isSegmentPush(instruction.form), !mode.isLong, !faulted {
+            return stack + 2..<stack + 4
+        }
+        // The return address of a CALL whose target is refused is on the stack already or not.
+        if instruction.mnemonic == .call, faulted { return stack - 8..<stack }
+        if let place, faulted, isX87Store(instruction.mnemonic),
+            instruction.memory.byteCount == 10
+        {
+            return place..<place + 10
+        }
+        return 0..<0
+    }
+}
