@@ -27,8 +27,8 @@ struct NeighbourTests {
         configuration.processorCount = processors
         configuration.memoryByteCount = 64 << 20
         configuration.commandLine += " cpus=\(processors) \(parameters)"
-        return try Machine(configuration) { port, byte in
-            if port == 0 { report.text.withLock { $0.append(byte) } }
+        return try Machine(configuration) { port, bytes in
+            if port == 0 { report.text.withLock { $0.append(contentsOf: bytes) } }
         }
     }
 
