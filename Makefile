@@ -1,11 +1,11 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
-  build-for-guests fuzz fuzz-cpu litmus bench tsan bench-latency
+  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
-  openssl perl python3 $(shell command -v busybox >/dev/null || echo busybox)
+  openssl perl python3 stress-ng $(shell command -v busybox >/dev/null || echo busybox)
 SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift \
   Benchmarks/Sources Benchmarks/Tests Benchmarks/Package.swift
 
@@ -106,6 +106,11 @@ bench-latency: install-dependencies
 TRIES ?= 100000000
 litmus: build-for-guests
 	MARTLET_LITMUS_TRIES=$(TRIES) $(GUEST_TESTS) --filter memoryOrderIsThatOfTheProcessor
+
+# MINUTES of stress-ng in a guest whose processors come and go.
+MINUTES ?= 60
+soak: build-for-guests
+	MARTLET_SOAK_MINUTES=$(MINUTES) $(GUEST_TESTS) --filter kernelUnderLoadAndHotplug
 
 GUEST_TESTS = MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
   swift test -c release -Xswiftc -enable-testing

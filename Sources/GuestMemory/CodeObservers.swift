@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What happened to a page that instructions are decoded from.
 public enum CodeChange: Sendable, Equatable {
     /// Its bytes were written or are about to be: instructions decoded from it are void.
@@ -8,67 +6,55 @@ public enum CodeChange: Sendable, Equatable {
     case decoded
 }
 
-/// Who has to know when pages with code change: a list that only grows, read without a lock.
+/// How far observers are with what they were told.
+public struct CodeAttention: OptionSet, Sendable {
+    public var rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// It has dealt with all it was told.
+    public static let heard = CodeAttention([])
+    /// It has not, but will before it runs guest code again.
+    public static let away = CodeAttention(rawValue: 1 << 0)
+    /// It runs guest code.
+    public static let running = CodeAttention(rawValue: 1 << 1)
+    /// It runs guest code, and has not dealt with all it was told.
+    public static let behind = CodeAttention(rawValue: 1 << 2)
+}
+
+/// Who has to know when pages with code change.
 ///
 /// Owner: `GuestMemory`. Any thread.
-@safe
 final class CodeObservers: Sendable {
     /// Called on the thread that made the change; must not block.
     typealias Body = @Sendable (_ change: CodeChange, _ page: UInt64) -> Void
 
-    private final class Node: Sendable {
-        let number: Int
+    private struct Observer: Sendable {
         let body: Body
-        let next: Node?
-
-        init(number: Int, body: @escaping Body, next: Node?) {
-            self.number = number
-            self.body = body
-            self.next = next
-        }
+        let attention: @Sendable () -> CodeAttention
     }
 
-    /// The newest node, retained by this object; 0 for none. Nodes never change and live as long
-    /// as this object.
-    private let newest = Atomic<UInt>(0)
-
-    deinit {
-        let last = unsafe UnsafeRawPointer(bitPattern: newest.load(ordering: .acquiring))
-        // SAFETY: the newest node was retained when it was published; it holds the others.
-        if let last = unsafe last { unsafe Unmanaged<Node>.fromOpaque(last).release() }
-    }
-
-    private static func node(_ bits: UInt) -> Node? {
-        // SAFETY: `bits` was made from a node that this list keeps alive.
-        guard let pointer = unsafe UnsafeRawPointer(bitPattern: bits) else { return nil }
-        return unsafe Unmanaged<Node>.fromOpaque(pointer).takeUnretainedValue()
-    }
+    private let observers = GrowingList<Observer>()
 
     /// The number of the new observer, from 1.
-    func add(_ body: @escaping Body) -> Int {
-        while true {
-            let bits = newest.load(ordering: .acquiring)
-            let next = Self.node(bits)
-            let node = Node(number: (next?.number ?? 0) &+ 1, body: body, next: next)
-            let unmanaged = unsafe Unmanaged.passRetained(node)
-            let desired = unsafe UInt(bitPattern: unmanaged.toOpaque())
-            let (exchanged, _) = newest.compareExchange(
-                expected: bits, desired: desired, ordering: .acquiringAndReleasing)
-            if exchanged {
-                // The list's own reference to the node before is the new node's `next`.
-                if let next { unsafe Unmanaged.passUnretained(next).release() }
-                return node.number
-            }
-            unsafe unmanaged.release()
-        }
+    func add(
+        _ body: @escaping Body, _ attention: @escaping @Sendable () -> CodeAttention
+    ) -> Int {
+        observers.append(Observer(body: body, attention: attention))
     }
 
     /// Tells everyone but observer number `sender`.
     func tell(_ change: CodeChange, _ page: UInt64, sender: Int) {
-        var node = Self.node(newest.load(ordering: .acquiring))
-        while let current = node {
-            if current.number != sender { current.body(change, page) }
-            node = current.next
+        observers.forEach { number, observer in
+            if number != sender { observer.body(change, page) }
         }
+    }
+
+    /// The attention of everyone but observer number `asker`.
+    func attention(but asker: Int) -> CodeAttention {
+        var result = CodeAttention.heard
+        observers.forEach { number, observer in
+            if number != asker { result.formUnion(observer.attention()) }
+        }
+        return result
     }
 }

@@ -41,6 +41,8 @@ public import Vocabulary
     /// Whether writes are recorded; see `setDirtyLog(on:)`.
     public let dirtyLogOn = Atomic<Bool>(false)
     let codeObservers = CodeObservers()
+    /// For locked instructions that the host cannot do.
+    public let busLock = BusLock()
     let peakResident = Atomic<UInt64>(0)
     /// Bytes that are mapped at `hostBase`: the span and a guard page.
     private let reservedByteCount: Int

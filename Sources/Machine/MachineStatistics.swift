@@ -76,5 +76,6 @@ extension EngineStatistics {
         blockLookups &+= other.blockLookups
         exceptionsDelivered &+= other.exceptionsDelivered
         interruptsDelivered &+= other.interruptsDelivered
+        busLocks &+= other.busLocks
     }
 }

@@ -1,4 +1,5 @@
 internal import CEngine
+import Glibc
 
 /// The decoded blocks of one engine.
 ///
@@ -31,15 +32,21 @@ final class CodeArena {
 
     init() {
         unsafe instructions = .allocate(capacity: Self.capacity)
-        unsafe buckets = .allocate(capacity: Self.bucketCount)
-        unsafe buckets.initialize(repeating: nil, count: Self.bucketCount)
+        // Zeros from the host, which cost nothing before they are written: with 255 vCPUs most of them
+        // are never used.
+        let stride = unsafe MemoryLayout<UnsafeMutablePointer<DecodedInstruction>?>.stride
+        guard let zeros = unsafe calloc(Self.bucketCount, stride) else {
+            preconditionFailure("the host has no memory for the blocks of a vCPU")
+        }
+        unsafe buckets = unsafe zeros.bindMemory(
+            to: UnsafeMutablePointer<DecodedInstruction>?.self, capacity: Self.bucketCount)
         unsafe transient = .allocate(capacity: 4)
         unsafe transient.initialize(repeating: .empty, count: 4)
     }
 
     deinit {
         unsafe instructions.deallocate()
-        unsafe buckets.deallocate()
+        unsafe free(buckets)
         unsafe transient.deallocate()
     }
 
@@ -102,6 +109,7 @@ final class CodeArena {
 
     /// Drops everything. The caller flushes the jump cache and holds no instruction pointer.
     func flush() {
+        if used == 0 { return }
         flushCount &+= 1
         used = 0
         translator?.reset()

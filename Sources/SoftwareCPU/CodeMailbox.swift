@@ -26,6 +26,8 @@ final class CodeMailbox: Sendable {
     private static let capacity = 64
     private let post = Mutex(Post())
     private let waiting = Atomic<Bool>(false)
+    /// Letters have been taken and are being dealt with.
+    private let dealing = Atomic<Bool>(false)
     private let events: PendingEvents
 
     init(_ events: PendingEvents) {
@@ -49,10 +51,21 @@ final class CodeMailbox: Sendable {
 
     var isEmpty: Bool { !waiting.load(ordering: .acquiring) }
 
-    /// Takes what is there.
+    /// All letters so far have been dealt with. Any thread.
+    var isDone: Bool {
+        // In this order: who takes sets the second before it clears the first.
+        !waiting.load(ordering: .sequentiallyConsistent)
+            && !dealing.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// What was taken has been dealt with.
+    func done() { dealing.store(false, ordering: .releasing) }
+
+    /// Takes what is there, until `done`.
     func take() -> Post {
         post.withLock { post in
-            waiting.store(false, ordering: .releasing)
+            dealing.store(true, ordering: .sequentiallyConsistent)
+            waiting.store(false, ordering: .sequentiallyConsistent)
             let taken = post
             post.letters.removeAll(keepingCapacity: true)
             post.overflowed = false

@@ -17,7 +17,10 @@ final class EngineContext {
     /// What others say about pages with code, and this engine's number among them.
     let mailbox: CodeMailbox
     let observer: Int
-    var slowStores = SlowStores()
+    /// Pages decoded from while others ran, who may not have heard of it yet.
+    var unheardPages: [UInt64] = []
+    /// This engine's place at the bus lock.
+    let seat: BusLock.Seat
     /// The exit that `run` returns when the leave reason is `exit`.
     var pendingExit: VMExit = .budgetSpent
     /// What to do with the answer: see `SoftwareEngine.complete`.
@@ -58,9 +61,18 @@ final class EngineContext {
         self.events = events
         self.cpuid = cpuid
         self.code = CodeArena()
+        let seat = memory.busLock.makeSeat { events.raise(.codeChanged) }
+        self.seat = seat
         let mailbox = CodeMailbox(events)
         self.mailbox = mailbox
-        self.observer = memory.observeCode { mailbox.leave(.init($0, $1)) }
+        self.observer = memory.observeCode(
+            attention: {
+                // In this order: who gets up has read its mail before.
+                let isRunning = seat.isInGuestCode
+                if mailbox.isDone { return isRunning ? .running : .heard }
+                return isRunning ? [.running, .behind] : .away
+            },
+            { mailbox.leave(.init($0, $1)) })
     }
 }
 

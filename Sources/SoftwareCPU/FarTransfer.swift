@@ -26,7 +26,8 @@ enum FarTransfer {
     }
     static let farReturn: InstructionHandler = { cpu, op in unsafe returnFar(cpu, op) }
     static let interruptReturn: InstructionHandler = { cpu, op in
-        unsafe returnFromInterrupt(cpu, op)
+        serialize()
+        return unsafe returnFromInterrupt(cpu, op)
     }
 
     static let interrupt: InstructionHandler = { cpu, op in

@@ -8,21 +8,22 @@ enum IntegerAtomic {
         let size = unsafe op.pointee.auxiliary
         let address = unsafe effectiveAddress(cpu, op)
         let new = unsafe readOperand(cpu, op, op.pointee.source, size) ?? 0
-        if let pointer = unsafe modifyPointer(cpu, op, address, Int(size)) {
-            let old: UInt64 =
-                switch size {
-                case 1: unsafe UInt64(integer_exchange8(pointer, UInt8(truncatingIfNeeded: new)))
-                case 2: unsafe UInt64(integer_exchange16(pointer, UInt16(truncatingIfNeeded: new)))
-                case 4: unsafe UInt64(integer_exchange32(pointer, UInt32(truncatingIfNeeded: new)))
-                default: unsafe integer_exchange64(pointer, new)
-                }
-            unsafe writeRegister(cpu, op.pointee.source, old, size)
-            return unsafe op + 1
+        let old: UInt64
+        if let pointer = unsafe wholePointer(cpu, op, address, size) {
+            switch size {
+            case 1: old = unsafe UInt64(integer_exchange8(pointer, UInt8(truncatingIfNeeded: new)))
+            case 2:
+                old = unsafe UInt64(integer_exchange16(pointer, UInt16(truncatingIfNeeded: new)))
+            case 4:
+                old = unsafe UInt64(integer_exchange32(pointer, UInt32(truncatingIfNeeded: new)))
+            default: old = unsafe integer_exchange64(pointer, new)
+            }
+        } else {
+            guard let slow = unsafe modifySlowly(cpu, op, address, size, { _ in new }) else {
+                return nil
+            }
+            old = slow
         }
-        if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-        guard let old = unsafe readOperand(cpu, op, Layout.zero, size),
-            unsafe storeOperand(cpu, op, address, new, size)
-        else { return nil }
         unsafe writeRegister(cpu, op.pointee.source, old, size)
         return unsafe op + 1
     }
@@ -31,21 +32,24 @@ enum IntegerAtomic {
         let size = unsafe op.pointee.auxiliary
         let address = unsafe effectiveAddress(cpu, op)
         let addend = unsafe readOperand(cpu, op, op.pointee.source, size) ?? 0
-        let pointer = unsafe modifyPointer(cpu, op, address, Int(size))
-        if unsafe pointer == nil, unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-        while true {
-            var flags: UInt64 = 0
-            guard let old = unsafe current(cpu, op, pointer, size) else { return nil }
-            let sum = IntegerOther.addWithFlags(&flags, old, addend, size)
-            guard let seen = unsafe swap(cpu, op, pointer, address, old, sum, size) else {
-                return nil
+        var flags: UInt64 = 0
+        var old: UInt64
+        if let pointer = unsafe wholePointer(cpu, op, address, size) {
+            while true {
+                old = unsafe current(pointer, size)
+                let sum = IntegerOther.addWithFlags(&flags, old, addend, size)
+                if unsafe exchangeIfEqual(pointer, old, sum, size) == old { break }
             }
-            if seen == old {
-                unsafe cpu.pointee.statusFlags = flags
-                unsafe writeRegister(cpu, op.pointee.source, old, size)
-                return unsafe op + 1
+        } else {
+            let slow = unsafe modifySlowly(cpu, op, address, size) {
+                IntegerOther.addWithFlags(&flags, $0, addend, size)
             }
+            guard let slow else { return nil }
+            old = slow
         }
+        unsafe cpu.pointee.statusFlags = flags
+        unsafe writeRegister(cpu, op.pointee.source, old, size)
+        return unsafe op + 1
     }
 
     static let compareExchange: InstructionHandler = { cpu, op in
@@ -53,15 +57,12 @@ enum IntegerAtomic {
         let address = unsafe effectiveAddress(cpu, op)
         let accumulator = unsafe readOperand(cpu, op, Layout.gpr(GPR.rax), size) ?? 0
         let new = unsafe readOperand(cpu, op, op.pointee.source, size) ?? 0
-        let pointer = unsafe modifyPointer(cpu, op, address, Int(size))
         let seen: UInt64
-        if let pointer = unsafe pointer {
+        if let pointer = unsafe wholePointer(cpu, op, address, size) {
             seen = unsafe exchangeIfEqual(pointer, accumulator, new, size)
         } else {
-            if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-            guard let old = unsafe readOperand(cpu, op, Layout.zero, size),
-                unsafe storeOperand(cpu, op, address, old == accumulator ? new : old, size)
-            else { return nil }
+            let old = unsafe modifySlowly(cpu, op, address, size) { $0 == accumulator ? new : $0 }
+            guard let old else { return nil }
             seen = old
         }
         unsafe compareFlags(cpu, accumulator, seen, UInt64(size))
@@ -73,15 +74,12 @@ enum IntegerAtomic {
         let address = unsafe effectiveAddress(cpu, op)
         let expected = unsafe cpu.gpr(GPR.rax) & 0xffff_ffff | cpu.gpr(GPR.rdx) &<< 32
         let new = unsafe cpu.gpr(GPR.rbx) & 0xffff_ffff | cpu.gpr(GPR.rcx) &<< 32
-        let pointer = unsafe modifyPointer(cpu, op, address, 8)
         let seen: UInt64
-        if let pointer = unsafe pointer {
+        if let pointer = unsafe wholePointer(cpu, op, address, 8) {
             seen = unsafe integer_compare_exchange64(pointer, expected, new)
         } else {
-            if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-            guard let old = unsafe load(cpu, op, address, as: UInt64.self),
-                unsafe store(cpu, op, address, old == expected ? new : old)
-            else { return nil }
+            let old = unsafe modifySlowly(cpu, op, address, 8) { $0 == expected ? new : $0 }
+            guard let old else { return nil }
             seen = old
         }
         if seen == expected {
@@ -108,6 +106,7 @@ enum IntegerAtomic {
         var high = unsafe cpu.gpr(GPR.rdx)
         let equal = unsafe integer_compare_exchange128(
             pointer, &low, &high, cpu.gpr(GPR.rbx), cpu.gpr(GPR.rcx))
+        if unsafe _slowPath(holdsCode(cpu, pointer)) { unsafe noteStore(cpu, pointer) }
         if equal != 0 {
             unsafe cpu.pointee.statusFlags |= 0x4000
         } else {
@@ -118,31 +117,23 @@ enum IntegerAtomic {
         return unsafe op + 1
     }
 
+    /// Where the host's own locked instruction can do it. Nil: nothing is known yet, ask `modifySlowly`.
     @inline(__always)
-    private static func current(
-        _ cpu: CPU, _ op: Op, _ pointer: UnsafeMutableRawPointer?, _ size: UInt8
-    ) -> UInt64? {
-        guard let pointer = unsafe pointer else {
-            return unsafe readOperand(cpu, op, Layout.zero, size)
-        }
-        switch size {
-        case 1: return unsafe UInt64(pointer.load(as: UInt8.self))
-        case 2: return unsafe UInt64(pointer.loadUnaligned(as: UInt16.self))
-        case 4: return unsafe UInt64(pointer.loadUnaligned(as: UInt32.self))
-        default: return unsafe pointer.loadUnaligned(as: UInt64.self)
-        }
+    private static func wholePointer(
+        _ cpu: CPU, _ op: Op, _ address: UInt64, _ size: UInt8
+    ) -> UnsafeMutableRawPointer? {
+        if _slowPath(isSplit(address, Int(size))) { return nil }
+        return unsafe modifyPointer(cpu, op, address, Int(size))
     }
 
-    /// The value seen; nil: a fault or exit is recorded.
     @inline(__always)
-    private static func swap(
-        _ cpu: CPU, _ op: Op, _ pointer: UnsafeMutableRawPointer?, _ address: UInt64, _ old: UInt64,
-        _ new: UInt64, _ size: UInt8
-    ) -> UInt64? {
-        guard let pointer = unsafe pointer else {
-            return unsafe storeOperand(cpu, op, address, new, size) ? old : nil
+    private static func current(_ pointer: UnsafeMutableRawPointer, _ size: UInt8) -> UInt64 {
+        switch size {
+        case 1: unsafe UInt64(pointer.load(as: UInt8.self))
+        case 2: unsafe UInt64(pointer.loadUnaligned(as: UInt16.self))
+        case 4: unsafe UInt64(pointer.loadUnaligned(as: UInt32.self))
+        default: unsafe pointer.loadUnaligned(as: UInt64.self)
         }
-        return unsafe exchangeIfEqual(pointer, old, new, size)
     }
 
     @inline(__always)
@@ -230,12 +221,12 @@ enum IntegerBits {
         _ cpu: CPU, _ op: Op, _ address: UInt64, _ size: UInt8, _ mask: UInt64,
         _ change: (UInt64, UInt64) -> UInt64
     ) -> Next {
-        guard let pointer = unsafe modifyPointer(cpu, op, address, Int(size)) else {
-            if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-            guard let value = unsafe readAt(cpu, op, address, size),
-                unsafe storeOperand(cpu, op, address, change(value, mask), size)
-            else { return nil }
-            unsafe setCarry(cpu, value & mask != 0)
+        guard !isSplit(address, Int(size)),
+            let pointer = unsafe modifyPointer(cpu, op, address, Int(size))
+        else {
+            let old = unsafe modifySlowly(cpu, op, address, size) { change($0, mask) }
+            guard let old else { return nil }
+            unsafe setCarry(cpu, old & mask != 0)
             return unsafe op + 1
         }
         while true {

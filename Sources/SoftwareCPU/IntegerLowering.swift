@@ -243,6 +243,8 @@ enum IntegerLowering {
         case .xchg:
             // Memory first, so that the register is `source`.
             if isMemory, instruction.operand0 != .memory { unsafe op.source = op.destination }
+            // Locked with or without the prefix.
+            if isMemory { unsafe op.flags |= UInt8(INSTRUCTION_LOCKED) }
             return unsafe isMemory ? IntegerAtomic.exchange : IntegerOther.exchangeRegisters
         case .xadd:
             return unsafe isMemory ? IntegerAtomic.addExchange : IntegerOther.addExchangeRegisters

@@ -107,9 +107,9 @@ func lockedOperation<T: FixedWidthInteger>(
         unsafe op.pointee.source != Layout.zero
         ? cpu.read(op.pointee.source, as: T.self) : T(truncatingIfNeeded: op.pointee.immediate)
     let address = unsafe effectiveAddress(cpu, op)
-    guard let pointer = unsafe modifyPointer(cpu, op, address, MemoryLayout<T>.size) else {
-        return unsafe slowMemoryOperation(cpu, op, address, b, operation)
-    }
+    guard !isSplit(address, MemoryLayout<T>.size),
+        let pointer = unsafe modifyPointer(cpu, op, address, MemoryLayout<T>.size)
+    else { return unsafe slowLockedOperation(cpu, op, address, b, operation) }
     while true {
         var flags = unsafe cpu.pointee.statusFlags
         let a = unsafe pointer.loadUnaligned(as: T.self)
@@ -119,6 +119,19 @@ func lockedOperation<T: FixedWidthInteger>(
             return unsafe op + 1
         }
     }
+}
+
+@inline(__always)
+private func slowLockedOperation<T: FixedWidthInteger>(
+    _ cpu: CPU, _ op: Op, _ address: UInt64, _ b: T, _ operation: Binary<T>
+) -> Next {
+    var flags = unsafe cpu.pointee.statusFlags
+    let old = unsafe modifySlowly(cpu, op, address) { (a: T) in
+        unsafe withUnsafeMutablePointer(to: &flags) { unsafe operation(a, b, $0) }
+    }
+    if old == nil { return nil }
+    unsafe cpu.pointee.statusFlags = flags
+    return unsafe op + 1
 }
 
 @inline(__always)

@@ -106,6 +106,7 @@ private func fillEntry(
     let page = address & ~0xfff
     let tag = page | (slot &<< 2) | mode
     let entry = unsafe tlbEntry(cpu, address)
+    unsafe beforeWriteEntryGoes(engine, entry)
     unsafe entry.pointee.readTag = tag
     let hasCode = engine.memory.pageHoldsCode(translation.physical)
     unsafe entry.pointee.writeTag =
@@ -261,8 +262,8 @@ private func scatter(
     switch piece {
     case .fault: return false
     case .memory(let pointer):
+        unsafe storeOnce(pointer, source, byteCount)
         unsafe noteStore(cpu, pointer)
-        unsafe pointer.copyMemory(from: source, byteCount: byteCount)
         return true
     case .device(let physical):
         return unsafe writeDevice(cpu, op, physical, source, byteCount)
@@ -339,8 +340,10 @@ func slowModifyPointer(
             _ = unsafe translate(cpu, next, .write, mode: accessMode(cpu), stack: stack)
             return nil
         }
-        unsafe noteStore(cpu, pointer)
-        return unsafe pointer
+        // A page with code: everyone has to be told after the store. 16 bytes are told by who stores.
+        let isWritable =
+            unsafe byteCount == 16 || resident(cpu, address, .write, mode: accessMode(cpu)) != nil
+        return unsafe isWritable ? pointer : nil
     }
 }
 

@@ -50,7 +50,9 @@ enum ModelSpecificRegister {
         let index = unsafe UInt32(truncatingIfNeeded: cpu.gpr(GPR.rcx))
         let value = unsafe cpu.gpr(GPR.rax) & 0xffff_ffff | cpu.gpr(GPR.rdx) &<< 32
         switch unsafe writeMSR(cpu, index, value) {
-        case .done: return unsafe continueAfter(cpu, op)
+        case .done:
+            serialize()
+            return unsafe continueAfter(cpu, op)
         case .counter:
             return unsafe leave(
                 cpu, op, with: .counterAdjusted(cpu.pointee.tscAdjust),

@@ -115,7 +115,11 @@ func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> Walk
         tableAddress = entry & PTE.address
         level = 2
     } else {
-        return unsafe walk32(cpu, engine, address, access, user: user, mode: mode, code: code)
+        while true {
+            let result = unsafe walk32(
+                cpu, engine, address, access, user: user, mode: mode, code: code)
+            if let result { return result }
+        }
     }
     while true {
         let shift = 12 &+ (level &- 1) &* 9
@@ -202,10 +206,11 @@ private func permitted(
     }
 }
 
+/// Nil: an entry has changed under the walk.
 private func walk32(
     _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ access: Access, user: Bool,
     mode: UInt64, code: UInt16
-) -> WalkResult {
+) -> WalkResult? {
     guard
         let slot = unsafe table(
             cpu, engine, (cpu.pointee.cr3 & 0xffff_f000) &+ ((address &>> 22) & 1023) &* 4, false)
@@ -219,14 +224,15 @@ private func walk32(
     var pointer = unsafe directory
     var rights = first & (PTE.writable | PTE.user)
     if !large {
-        _ = unsafe cengine_or32(directory, UInt32(PTE.accessed))
+        guard unsafe setBits(directory, UInt32(truncatingIfNeeded: first), UInt32(PTE.accessed))
+        else { return nil }
         guard
             let leaf = unsafe table(
                 cpu, engine, (first & 0xffff_f000) &+ ((address &>> 12) & 1023) &* 4, false)
         else { return .fault(errorCode: code) }
         unsafe pointer = unsafe leaf.assumingMemoryBound(to: UInt32.self)
     }
-    let entry = unsafe UInt64(cengine_load32(pointer))
+    let entry = unsafe large ? first : UInt64(cengine_load32(pointer))
     if entry & PTE.present == 0 { return .fault(errorCode: code) }
     rights &= entry
     let writableBit = rights & PTE.writable != 0
@@ -237,7 +243,7 @@ private func walk32(
         return .fault(errorCode: code | 1)
     }
     let bits = UInt32(PTE.accessed | (access == .write ? PTE.dirty : 0))
-    let old = unsafe cengine_or32(pointer, bits)
+    guard unsafe setBits(pointer, UInt32(truncatingIfNeeded: entry), bits) else { return nil }
     let physical =
         large
         ? (entry & 0xffc0_0000) | ((entry & 0x1f_e000) &<< 19) | (address & 0x3f_f000)
@@ -247,6 +253,15 @@ private func walk32(
             physical: physical,
             writable: permitted(
                 cpu, .write, mode: mode, writable: writableBit, user: userBit, noExecute: false),
-            dirty: UInt64(old | bits) & PTE.dirty != 0,
+            dirty: (entry | UInt64(bits)) & PTE.dirty != 0,
             global: entry & PTE.global != 0 && cpu.pointee.cr4 & CR4.pge != 0, large: large))
+}
+
+/// Sets accessed and dirty bits of an entry that is still what the walk has seen. False: another
+/// processor has changed it meanwhile, and the walk has to begin again.
+private func setBits(
+    _ entry: UnsafeMutablePointer<UInt32>, _ seen: UInt32, _ bits: UInt32
+) -> Bool {
+    seen & bits == bits
+        || (unsafe cengine_compare_exchange32(entry, seen, seen | bits)) == seen
 }

@@ -91,6 +91,7 @@ enum SegmentInstruction {
         if unsafe op.pointee.auxiliary == 2 {
             return unsafe ControlRegister.loadMachineStatusWord(cpu, op, word)
         }
+        serialize()
         return unsafe DescriptorTables.loadSystemSegment(
             cpu, op, word, task: op.pointee.auxiliary == 1)
     }

@@ -77,7 +77,9 @@ public final class SoftwareEngine: CPUEngine {
         let wanted = Int64(max(1, budget))
         unsafe cpu.pointee.budget = wanted
         unsafe vectorStateLoad(cpu)
+        engine.memory.busLock.sitDown(engine.seat)
         let exit = runLoop()
+        engine.memory.busLock.getUp(engine.seat)
         unsafe x87_release(cpu)
         unsafe vectorStateSync(cpu)
         unsafe engine.retired &+= UInt64(bitPattern: wanted &- cpu.pointee.budget)

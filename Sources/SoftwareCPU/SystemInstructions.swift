@@ -43,12 +43,15 @@ enum SystemInstruction {
         unsafe cpu.setGPR(GPR.rbx, UInt64(result.ebx))
         unsafe cpu.setGPR(GPR.rcx, UInt64(result.ecx))
         unsafe cpu.setGPR(GPR.rdx, UInt64(result.edx))
-        return unsafe op + 1
+        serialize()
+        unsafe dropUnheardCode(cpu)
+        return unsafe continueAfter(cpu, op)
     }
 
     /// INVD, WBINVD: there is no cache to speak of.
     static let cacheControl: InstructionHandler = { cpu, op in
-        unsafe requirePrivilege(cpu, op) ? op + 1 : nil
+        serialize()
+        return unsafe requirePrivilege(cpu, op) ? op + 1 : nil
     }
 
     /// RDPMC: there are no counters to read.
@@ -59,6 +62,7 @@ enum SystemInstruction {
     static let invalidatePage: InstructionHandler = { cpu, op in
         if unsafe !requirePrivilege(cpu, op) { return nil }
         let address = unsafe plainAddress(cpu, effectiveAddress(cpu, op))
+        serialize()
         unsafe context(cpu).statistics.tlbFlushes &+= 1
         if unsafe !cpu.isLongCode || isCanonical(address) { unsafe flushPage(cpu, address) }
         return unsafe continueAfter(cpu, op)
@@ -79,6 +83,7 @@ enum SystemInstruction {
         {
             return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
         }
+        serialize()
         unsafe context(cpu).statistics.tlbFlushes &+= 1
         switch type {
         case 0: unsafe flushPage(cpu, address)

@@ -25,7 +25,7 @@ enum SystemLowering {
         case .hlt: return unsafe set(&op, SystemInstruction.halt, .ends)
         case .pause: return unsafe set(&op, SystemInstruction.pause, .continues)
         case .vmcall, .vmmcall: return unsafe set(&op, SystemInstruction.hypercall, .ends)
-        case .cpuid: return unsafe set(&op, SystemInstruction.cpuid, .continues)
+        case .cpuid: return unsafe set(&op, SystemInstruction.cpuid, .ends)
         case .invd, .wbinvd: return unsafe set(&op, SystemInstruction.cacheControl, .continues)
         case .invlpg: return unsafe set(&op, SystemInstruction.invalidatePage, .ends)
         case .invpcid:

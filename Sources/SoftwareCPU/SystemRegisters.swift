@@ -45,6 +45,7 @@ enum ControlRegister {
         var value = unsafe cpu.read(op.pointee.source, as: UInt64.self)
         if unsafe !cpu.isLongCode { value &= 0xffff_ffff }
         let allowed: Bool
+        serialize()
         switch unsafe op.pointee.auxiliary {
         case 0: allowed = unsafe writeCR0(cpu, value)
         case 2:
@@ -189,6 +190,7 @@ enum DebugRegister {
     /// MOV DRn, r.
     static let write: InstructionHandler = { cpu, op in
         guard let index = unsafe number(cpu, op) else { return nil }
+        serialize()
         var value = unsafe cpu.read(op.pointee.source, as: UInt64.self)
         if unsafe !cpu.isLongCode { value &= 0xffff_ffff }
         if index >= 6, value &>> 32 != 0 {
@@ -245,6 +247,7 @@ enum DescriptorTables {
 
     private static func loadTable(_ cpu: CPU, _ op: Op) -> (UInt32, UInt64)? {
         if unsafe !requirePrivilege(cpu, op) { return nil }
+        serialize()
         let long = unsafe cpu.isLongCode
         guard let pointer = unsafe readPointer(cpu, op, effectiveAddress(cpu, op), long ? 10 : 6)
         else {

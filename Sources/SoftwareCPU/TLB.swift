@@ -95,6 +95,7 @@ private func flushUpperHalf(_ cpu: CPU) {
 /// Drops all that was ever translated, global pages included.
 func flushEverything(_ cpu: CPU) {
     let engine = unsafe context(cpu)
+    unsafe beforeWriteEntriesGo(cpu, engine)
     engine.contexts.nextSlot = 2
     engine.contexts.lowerSlot = 1
     engine.contexts.upperSlot = 2
@@ -125,6 +126,7 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     let entry = unsafe tlbEntry(cpu, address)
     if unsafe (entry.pointee.readTag ^ address) &>> 12 == 0 { unsafe entry.pointee.readTag = .max }
     if unsafe (entry.pointee.writeTag ^ address) &>> 12 == 0 {
+        unsafe beforeWriteEntryGoes(engine, entry)
         unsafe entry.pointee.writeTag = .max
     }
     engine.fetchEntries[

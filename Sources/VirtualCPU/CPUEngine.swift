@@ -69,6 +69,8 @@ public struct EngineStatistics: Codable, Sendable, Equatable {
     public var blockLookups: UInt64 = 0
     public var exceptionsDelivered: UInt64 = 0
     public var interruptsDelivered: UInt64 = 0
+    /// Locked instructions for which all other vCPUs had to pause.
+    public var busLocks: UInt64 = 0
 
     public init() {}
 }

@@ -18,11 +18,25 @@ struct ManyProcessorTests {
         }
     }
 
+    @Test(arguments: [2, 4, 8])
+    func lockedInstructionsAreWhole(processors: Int) throws {
+        let result = try run("smp-atomics", processors: processors, "rounds=\(2000 / processors)")
+        expectGood(result, "smp-atomics", checks: 190)
+    }
+
     @Test(arguments: [2, 3, 8])
     func interruptsBetweenProcessors(processors: Int) throws {
         let result = try run(
             "smp-ipi", processors: processors, "rounds=\(1000 / processors / processors)")
         expectGood(result, "smp-ipi", checks: 130)
+    }
+
+    @Test(arguments: [2, 4, 8])
+    func translationsAndCodeThatOthersChange(processors: Int) throws {
+        // Each round waits for all of them, which have two of the host's processors, say.
+        let result = try run(
+            "smp-code", processors: processors, "rounds=\(800 / processors / processors)")
+        expectGood(result, "smp-code", checks: 8)
     }
 
     /// Interrupts to everybody and nobody, interrupts that never end, and no interrupts: the guest

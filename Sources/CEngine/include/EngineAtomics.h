@@ -20,9 +20,12 @@ static inline uint64_t cengine_compare_exchange64(uint64_t *_Nonnull address, ui
     return expected;
 }
 
-/// The old value.
-static inline uint32_t cengine_or32(uint32_t *_Nonnull address, uint32_t bits) {
-    return __atomic_fetch_or(address, bits, __ATOMIC_ACQ_REL);
+/// The value seen: `expected` when the exchange took place.
+static inline uint32_t cengine_compare_exchange32(uint32_t *_Nonnull address, uint32_t expected,
+                                                  uint32_t desired) {
+    __atomic_compare_exchange_n(address, &expected, desired, 0, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    return expected;
 }
 
 #endif

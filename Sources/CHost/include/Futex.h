@@ -23,6 +23,11 @@ static inline void chost_futex_wait_for(
         (void *)0, 0);
 }
 
+/// Wakes all sleepers.
+static inline void chost_futex_wake_all(const void *_Nonnull word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, (void *)0, (void *)0, 0);
+}
+
 /// Wakes one sleeper.
 static inline void chost_futex_wake(const void *_Nonnull word) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, (void *)0, (void *)0, 0);

@@ -63,6 +63,7 @@ enum HostCondition: UInt8, Sendable {
     case equal = 4
     case notEqual = 5
     case belowOrEqual = 6
+    case above = 7
     case aboveOrEqual = 3
     case lessOrEqual = 14
 }

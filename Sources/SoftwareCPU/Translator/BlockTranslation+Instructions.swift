@@ -119,10 +119,13 @@ extension BlockTranslation {
         var place = HostPlace.register(0)
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
+            let isAtomic = opcode.isLocked || instruction.mnemonic == .xchg
+            let needsAlignment = Self.needsAlignment(instruction)
             let operand = probe(
                 access, write: Self.writesMemory(instruction),
-                inFirst: needsFlags || Self.needsAlignment(instruction))
-            if Self.needsAlignment(instruction) { requireAlignment(.r10) }
+                inFirst: needsFlags || needsAlignment || isAtomic)
+            if needsAlignment { requireAlignment(.r10) }
+            if isAtomic, access.byteCount > 1 { requireOneLine(access.byteCount) }
             place = .memory(operand.address)
             pool = [operand.free]
         }

@@ -281,6 +281,17 @@ struct BlockTranslation {
         return Located(address: HostAddress(base: .r10), free: .r11)
     }
 
+    /// Misses if the bytes at R10 cross a cache line: the handler takes the bus lock. Clobbers R11.
+    mutating func requireOneLine(_ byteCount: Int) {
+        assembler.loadAddress(
+            .r11,
+            HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: byteCount &- 1)))
+        assembler.instruction(HostOpcode(0x33, wide: true), register: 11, .register(10))
+        assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .register(11))
+        assembler.byte(63)
+        misses.append(assembler.jump(.above))
+    }
+
     /// Misses unless the address in `register` is a multiple of 16.
     mutating func requireAlignment(_ register: HostRegister) {
         // TEST r8, 15.
