@@ -125,7 +125,8 @@ struct OracleRun {
             else { continue }
             var target = OracleStates.target(instruction.decoded, mode, &random)
             if OracleMakers.mayNotFault(form) {
-                if instruction.decoded.prefixes.contains(.segment) { continue }
+                let prefixes = instruction.decoded.prefixes
+                if !prefixes.isDisjoint(with: [.addressSize, .segment]) { continue }
                 target = OracleMachine.data - mode.dataBase + 0x400 + random.below(0x800)
             }
             if instruction.isDirect {
