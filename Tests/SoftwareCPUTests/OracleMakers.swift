@@ -50,6 +50,13 @@ enum OracleMakers {
         }
     }
 
+    /// SCAS and CMPS that are repeated: after a page fault in the middle one maker's flags are those
+    /// from before the instruction, the other's those of the last comparison (SDM volume 2, REP).
+    static func isRepeatedComparison(_ instruction: Instruction) -> Bool {
+        [.scas, .cmps].contains(instruction.mnemonic)
+            && !instruction.prefixes.isDisjoint(with: [.rep, .repne])
+    }
+
     /// Stores of MMX registers: when they fault, the x87 state is that of MMX code already or not yet.
     static func isMMXStore(_ form: Form) -> Bool {
         // MOVD and MOVQ without a prefix, MOVNTQ.
@@ -121,10 +128,10 @@ enum OracleMakers {
         }
         // The return address of a CALL whose target is refused is on the stack already or not.
         if instruction.mnemonic == .call, faulted { return stack - 8..<stack }
-        if let place, faulted, isX87Store(instruction.mnemonic),
-            instruction.memory.byteCount == 10
-        {
-            return place..<place + 10
+        if faulted, isX87Store(instruction.mnemonic), instruction.memory.byteCount == 10 {
+            // The second page faults: the bytes before it.
+            if native.address & 0xfff == 0 { return 4096 - 9..<4096 }
+            if let place { return place..<place + 10 }
         }
         return 0..<0
     }
