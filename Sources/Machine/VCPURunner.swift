@@ -100,7 +100,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         pending.clear(.reschedule)
         wakeUp()
         let reason = runUntilDone(turn.deadline)
-        return TurnEnd(reason, inKernel: engine.isInKernel)
+        return TurnEnd(
+            reason, inKernel: engine.isInKernel, keptSpinning: engine.keptSpinning)
     }
 
     func scheduledIn(stolenNanoseconds: UInt64) {

@@ -53,10 +53,13 @@ public struct TurnEnd: Sendable, Equatable {
     public var reason: Reason
     /// At privilege level 0.
     public var inKernel: Bool
+    /// With `spun`: it did nothing else since it last spun.
+    public var keptSpinning: Bool
 
-    public init(_ reason: Reason, inKernel: Bool) {
+    public init(_ reason: Reason, inKernel: Bool, keptSpinning: Bool = false) {
         self.reason = reason
         self.inKernel = inKernel
+        self.keptSpinning = keptSpinning
     }
 }
 

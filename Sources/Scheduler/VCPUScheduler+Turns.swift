@@ -45,7 +45,11 @@ extension VCPUScheduler {
             task.counters.waited(wall &- ran)
         }
         task.wasInKernel.store(end.inKernel, ordering: .relaxed)
-        task.isSpinning.store(end.reason == .spun, ordering: .relaxed)
+        let spun = end.reason == .spun
+        if spun, !(end.keptSpinning && task.isSpinning.load(ordering: .relaxed)) {
+            task.spinningSince.store(now.nanoseconds, ordering: .relaxed)
+        }
+        task.isSpinning.store(spun, ordering: .relaxed)
         group.recorder?.turn(
             of: task.index, on: worker.number, from: started, to: now, end)
         switch end.reason {
@@ -203,7 +207,7 @@ extension VCPUScheduler {
         }
         giver.counters.countYield(isDone: true)
         receiver.counters.countReceivedSlice()
-        receiver.wasPassedOver.store(false, ordering: .relaxed)
+        receiver.passedOverCount.store(0, ordering: .relaxed)
         group.lastReceiver.store(receiver.number, ordering: .relaxed)
         group.recorder?.yield(
             from: giver.index, to: receiver.index, on: worker.number, at: now)
@@ -212,7 +216,7 @@ extension VCPUScheduler {
         // Who gave a slice away has had it. Would the receiver pay, then those that spin would stay
         // behind all others, and get one slice after the other to hand round among themselves.
         given.payer = given.payer ?? giver
-        if rank != .passedOver {
+        if rank != .spinning {
             // Long enough to come out of the lock, whatever is left of the slice.
             given.protectedUntil = min(now.advanced(by: group.settings.boost), given.latestEnd)
             given.sliceEnd = max(given.sliceEnd, given.protectedUntil)
@@ -236,6 +240,7 @@ extension VCPUScheduler {
         let tasks = spinner.group.tasks
         let last = spinner.group.lastReceiver.load(ordering: .relaxed)
         var best: (VCPUTask, YieldPolicy.Rank)?
+        var earliest = UInt64.max
         for step in 1...tasks.count {
             let other = tasks[(last &+ step) % tasks.count]
             guard other !== spinner, other.phase.load(ordering: .relaxed) == .queued else {
@@ -243,10 +248,14 @@ extension VCPUScheduler {
             }
             switch YieldPolicy.judge(candidate(other, for: spinner), spinnerInKernel: inKernel) {
             case .no: break
-            case .passOver: other.wasPassedOver.store(true, ordering: .relaxed)
+            case .passOver: other.passedOverCount.add(1, ordering: .relaxed)
             case .take(let rank):
-                if best.map({ rank < $0.1 }) ?? true { best = (other, rank) }
-                if rank == .answersSpinner { return best }
+                if rank == .answersSpinner { return (other, rank) }
+                let since = rank == .spinning ? other.spinningSince.load(ordering: .relaxed) : 0
+                if best.map({ (rank, since) < ($0.1, earliest) }) ?? true {
+                    best = (other, rank)
+                    earliest = since
+                }
             }
         }
         return best
@@ -257,7 +266,10 @@ extension VCPUScheduler {
         result.isReady = true
         result.wasInKernel = task.wasInKernel.load(ordering: .relaxed)
         result.isSpinning = task.isSpinning.load(ordering: .relaxed)
-        result.wasPassedOver = task.wasPassedOver.load(ordering: .relaxed)
+        result.passedOverCount = task.passedOverCount.load(ordering: .relaxed)
+        result.spinsLonger =
+            task.spinningSince.load(ordering: .relaxed)
+            < spinner.spinningSince.load(ordering: .relaxed)
         result.hasInterrupt =
             !task.pending.current.isDisjoint(with: [.interrupt, .nonMaskableInterrupt])
         if result.hasInterrupt {

@@ -35,7 +35,10 @@ final class VCPUTask: @unchecked Sendable {
     // What a spinning vCPU looks at in the others.
     let wasInKernel = Atomic<Bool>(false)
     let isSpinning = Atomic<Bool>(false)
-    let wasPassedOver = Atomic<Bool>(false)
+    /// Since when it spins without a break, in nanoseconds.
+    let spinningSince = Atomic<UInt64>(0)
+    /// Searches that found it spinning and went on.
+    let passedOverCount = Atomic<Int>(0)
 
     // The holder's.
     var body: (any VCPUBody)?

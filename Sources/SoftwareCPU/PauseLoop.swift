@@ -23,16 +23,25 @@ func watchPauses(_ cpu: CPU, for loop: PauseLoop?) {
 /// One PAUSE. Leaves behind it when the loop has had its count.
 @inline(never)
 func countPause(_ cpu: CPU, _ op: Op) -> Next {
-    // Blocks pay for their instructions at the head, so the budget says how far the last one is. A
-    // new run sets it anew: the count starts again.
+    // Blocks pay for their instructions at the head, so the budget says how far the last one is, to
+    // a block. A new run sets it anew: the count starts again.
     let distance = unsafe cpu.pointee.pauseMark &- cpu.pointee.budget
     unsafe cpu.pointee.pauseMark = unsafe cpu.pointee.budget
     let isNear = unsafe distance >= 0 && distance <= cpu.pointee.pauseWindow
-    unsafe cpu.pointee.pauseCount = isNear ? unsafe cpu.pointee.pauseCount &+ 1 : 1
+    if isNear {
+        unsafe cpu.pointee.pauseCount &+= 1
+    } else {
+        unsafe cpu.pointee.pauseCount = 1
+        unsafe cpu.pointee.pauseBreaks &+= 1
+    }
     guard unsafe cpu.pointee.pauseCount >= cpu.pointee.pauseLimit,
         unsafe cpu.pointee.stepping == 0
     else { return unsafe op + 1 }
     unsafe cpu.pointee.pauseCount = 0
+    unsafe cpu.pointee.keptSpinning = unsafe cpu.pointee.pauseBreaks <= 1 ? 1 : 0
+    unsafe cpu.pointee.pauseBreaks = 0
+    // Far from any budget.
+    unsafe cpu.pointee.pauseMark = .min
     unsafe cpu.pointee.interruptShadow = 0
     _ = unsafe leave(cpu, op, with: .pause, awaiting: .nothing)
     unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)

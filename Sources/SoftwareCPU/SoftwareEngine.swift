@@ -242,6 +242,8 @@ public final class SoftwareEngine: CPUEngine {
         didSet { unsafe watchPauses(cpu, for: pauseLoop) }
     }
 
+    public var keptSpinning: Bool { unsafe cpu.pointee.keptSpinning != 0 }
+
     public var isInKernel: Bool { unsafe cpu.pointee.currentPrivilegeLevel == 0 }
 
     public func flushTLB() {

@@ -36,6 +36,8 @@ public protocol CPUEngine: AnyObject {
     /// Drops every translation of addresses, global ones included. Between two runs.
     func flushTLB()
 
+    /// At the last `.pause`: since the one before, the guest did nothing but spin on.
+    var keptSpinning: Bool { get }
     /// The guest runs at privilege level 0, where its kernel is.
     var isInKernel: Bool { get }
 

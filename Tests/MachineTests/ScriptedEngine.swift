@@ -30,6 +30,7 @@ final class ScriptedEngine: CPUEngine, @unchecked Sendable {
     func complete(hypercall result: UInt64) { calls.append("hypercall \(result)") }
     var canTakeInterrupt: Bool { interruptsEnabled }
     var isInKernel: Bool { true }
+    var keptSpinning: Bool { false }
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
     func injectNonMaskableInterrupt() { calls.append("nmi") }
     func flushTLB() { calls.append("flush") }

@@ -137,8 +137,8 @@ import Vocabulary
         func used(_ group: VCPUGroup) -> UInt64 {
             group.statistics.reduce(0) { $0 + $1.runNanoseconds }
         }
-        // Five seconds of one core.
-        while used(groups[0]) + used(groups[1]) < 5_000_000_000 {
+        // Three seconds of one core.
+        while used(groups[0]) + used(groups[1]) < 3_000_000_000 {
             try await Task.sleep(for: .milliseconds(10))
         }
         let (first, second) = (used(groups[0]), used(groups[1]))

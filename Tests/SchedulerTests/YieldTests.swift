@@ -35,8 +35,35 @@ import Vocabulary
     @Test func spinnersAreTakenWhenTheyWerePassedOver() {
         var candidate = Candidate(isReady: true, wasInKernel: true, isSpinning: true)
         #expect(YieldPolicy.judge(candidate, spinnerInKernel: true) == .passOver)
-        candidate.wasPassedOver = true
-        #expect(YieldPolicy.judge(candidate, spinnerInKernel: true) == .take(.passedOver))
+        candidate.passedOverCount = YieldPolicy.patience
+        #expect(YieldPolicy.judge(candidate, spinnerInKernel: true) == .take(.spinning))
+        candidate.passedOverCount = 0
+        candidate.spinsLonger = true
+        #expect(YieldPolicy.judge(candidate, spinnerInKernel: true) == .take(.spinning))
+    }
+
+    @Test func theFirstInTheQueueGetsTheSlice() throws {
+        let scene = try Scene(5)
+        for (number, task) in scene.group.tasks.enumerated() {
+            task.wasInKernel.store(true, ordering: .relaxed)
+            task.isSpinning.store(true, ordering: .relaxed)
+            task.spinningSince.store(UInt64(10 + (number + 3) % 5), ordering: .relaxed)
+        }
+        let turn = try scene.begin()
+        let start = scene.bench.time.instant
+        // It began to spin just now, the others before.
+        scene.bench.time.now += 10_000
+        scene.bench.scheduler.finish(
+            turn, on: scene.worker, TurnEnd(.spun, inKernel: true), started: start, ran: 10_000,
+            now: scene.bench.time.instant)
+        let first = try scene.begin()
+        let expected = turn.task.number == 2 ? 3 : 2
+        #expect(first.task.number == expected)
+        // The one that spins longest keeps its slice: nobody who waits behind it is of use.
+        scene.bench.scheduler.finish(
+            first, on: scene.worker, TurnEnd(.spun, inKernel: true, keptSpinning: true),
+            started: scene.bench.time.instant, ran: 10_000, now: scene.bench.time.instant)
+        #expect(try scene.begin().task === first.task)
     }
 
     /// One worker, vCPU 0 on it; the others wait.
@@ -155,7 +182,7 @@ import Vocabulary
         for task in scene.group.tasks { task.isSpinning.store(true, ordering: .relaxed) }
         // The first look passes over all of them, the next takes one, and so on.
         var order: [Int] = []
-        for _ in 0..<12 {
+        for _ in 0..<60 {
             let turn = try scene.begin()
             order.append(turn.task.number)
             _ = try scene.end(turn, .spun, inKernel: true)
@@ -169,7 +196,7 @@ import Vocabulary
         for task in scene.group.tasks.prefix(5) {
             task.wasInKernel.store(true, ordering: .relaxed)
             task.isSpinning.store(true, ordering: .relaxed)
-            task.wasPassedOver.store(true, ordering: .relaxed)
+            task.passedOverCount.store(1000, ordering: .relaxed)
         }
         // vCPU 5 was preempted in user mode: no spinner in the kernel gives it anything.
         let started = scene.bench.time.now

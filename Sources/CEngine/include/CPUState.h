@@ -235,6 +235,10 @@ typedef struct CPUState {
     int64_t pauseMark;
     /// PAUSEs of the loop so far.
     uint32_t pauseCount;
+    /// PAUSEs since the loop last left that were not near the one before. The first always is not.
+    uint32_t pauseBreaks;
+    /// Between its last two exits the loop did nothing else.
+    uint32_t keptSpinning;
     /// How many leave the engine; 0: none do.
     uint32_t pauseLimit;
     /// Instructions that may lie between two.
