@@ -44,6 +44,8 @@ func countPause(_ cpu: CPU, _ op: Op) -> Next {
     unsafe cpu.pointee.pauseMark = .min
     unsafe cpu.pointee.interruptShadow = 0
     _ = unsafe leave(cpu, op, with: .pause, awaiting: .nothing)
+    // While the instruction pointer says how far the block came: the PAUSE itself has run.
+    unsafe refundBudget(cpu)
     unsafe cpu.pointee.rip = unsafe cpu.nextInstructionPointer(of: op)
     unsafe context(cpu).retired &+= 1
     return nil
