@@ -33,10 +33,11 @@ struct LoadTests {
     }
 
     /// Each stressor once or twice: processors, scheduler, locks, signals, timers, memory and its
-    /// translations, descriptors, files in memory, split locks.
+    /// translations, descriptors, files in memory, split locks. Not `clock`: its timers need queued
+    /// signals, of which the others leave none (timer_create gives EAGAIN).
     private static let stressors = [
         "cpu 1", "vm 1", "fork 1", "mutex 1", "futex 1", "sem 1", "sock 1", "pipe 1", "switch 1",
-        "hdd 1", "clock 1", "timer 1", "mmap 1", "tlb-shootdown 1", "signal 1", "cyclic 1",
+        "hdd 1", "timer 1", "mmap 1", "tlb-shootdown 1", "signal 1", "cyclic 1",
         "membarrier 1", "lockbus 1", "atomic 1", "mprotect 1", "eventfd 1", "poll 1",
         "yield 1", "sigfd 1", "clone 1", "vfork 1", "stack 1",
     ]
