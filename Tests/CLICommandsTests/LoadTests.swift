@@ -27,7 +27,8 @@ struct LoadTests {
         #expect(lines.contains("stress-ng ended with 0"), "\(text.suffix(2000))")
         let cycles = lines.first { $0.hasPrefix("processors came back: ") }?.split(separator: " ")
             .last
-        #expect(Int(cycles ?? "") ?? 0 > seconds / 10)
+        // Each of the seven, at least.
+        #expect(Int(cycles ?? "") ?? 0 >= 7)
         #expect(lines.contains("online 0-7"))
         if minutes > 2 { print(text.suffix(4000)) }
     }
