@@ -67,9 +67,12 @@ void send(u32 destination, u32 command) {
     while (apic_read(ICR) & 1 << 12) relax();
 }
 
+/// An interrupt between the two would be ended where the APIC no longer is.
 void enter_x2apic(void) {
+    cli();
     wrmsr(0x1b, rdmsr(0x1b) | 0x400);
     per[me()].x2 = 1;
+    sti();
 }
 
 void vector_taken(struct frame *f) {

@@ -114,7 +114,7 @@ public final class LocalAPIC: MachinePart {
     public func request(
         vector: UInt8, level: Bool, origin: InterruptOrigin = .unknown
     ) -> Bool {
-        guard address.isSoftwareEnabled else { return false }
+        guard address.isSoftwareEnabled, !startUps.holdsInitialize else { return false }
         guard vector >= 16 else {
             report(ErrorStatus.receivedIllegalVector)
             return false
@@ -183,16 +183,14 @@ public final class LocalAPIC: MachinePart {
     /// The INIT and start-up requests since the last call, oldest first. An INIT resets the APIC's
     /// registers, except the identifier and IA32_APIC_BASE (SDM volume 3, 11.4.7.3).
     public func takeStartUpRequests() -> [StartUpRequest] {
-        let taken = startUps.take()
-        if taken.contains(.initialize) {
+        startUps.take {
             registers.withLock { registers in
                 retract(&registers)
                 registers.initialize()
-                forgetRequests()
                 publish(registers)
+                forgetRequests()
             }
         }
-        return taken
     }
 
     /// The requests and the timer go with the registers.

@@ -71,9 +71,20 @@ struct StartUpLatch: ~Copyable, Sendable {
         }
     }
 
-    /// The requests, oldest first, and none is left.
-    borrowing func take() -> [LocalAPIC.StartUpRequest] {
-        let bits = word.exchange(0, ordering: .acquiringAndReleasing)
+    /// An INIT waits. What comes after it finds a processor that waits for start-up.
+    var holdsInitialize: Bool { word.load(ordering: .acquiring) & 1 != 0 }
+
+    /// The requests, oldest first, and none is left. `reset` runs before an INIT leaves the latch:
+    /// senders see it here or what it has done.
+    borrowing func take(reset: () -> Void) -> [LocalAPIC.StartUpRequest] {
+        var bits = word.load(ordering: .acquiring)
+        while true {
+            if bits & 1 != 0 { reset() }
+            let (done, found) = word.compareExchange(
+                expected: bits, desired: 0, ordering: .acquiringAndReleasing)
+            if done { break }
+            bits = found
+        }
         var requests: [LocalAPIC.StartUpRequest] = []
         if bits & 1 != 0 { requests.append(.initialize) }
         if bits & 2 != 0 {

@@ -87,6 +87,21 @@ import VirtualCPU
         #expect(apics[1].takeStartUpRequests().isEmpty)
     }
 
+    /// What comes after an INIT finds a processor that waits for start-up, even if its vCPU has not
+    /// got round to the INIT yet.
+    @Test func nothingIsAcceptedBehindAnINIT() {
+        let apics = ScriptedAPICs(count: 2)
+        apics[1].request(vector: 0x40, level: false)
+        apics.write(0, 0x310, 0x0100_0000)
+        apics.write(0, 0x300, 0x4500)
+        #expect(!apics[1].request(vector: 0x50, level: false))
+        #expect(apics[1].takeStartUpRequests() == [.initialize])
+        #expect(!apics[1].request(vector: 0x50, level: false))
+        apics.write(1, 0x0f0, 0x1ff)
+        #expect(!apics[1].hasDeliverable)
+        #expect(apics[1].request(vector: 0x50, level: false))
+    }
+
     @Test func taskAndServicePriorityMakeTheProcessors() {
         let apics = ScriptedAPICs(count: 1)
         apics.write(0, 0x080, 0x35)
