@@ -35,7 +35,9 @@ struct SideRun {
         process.standardOutput = pipe
         let start = ContinuousClock.now
         try process.run()
-        let watchdog = DispatchWorkItem { process.terminate() }
+        // An emulator that hangs may not hear anything softer.
+        let identifier = process.processIdentifier
+        let watchdog = DispatchWorkItem { kill(identifier, SIGKILL) }
         let limit = rows.isEmpty ? largestSeconds.boot : largestSeconds.programs
         DispatchQueue.global().asyncAfter(deadline: .now() + limit, execute: watchdog)
         defer { watchdog.cancel() }
