@@ -34,6 +34,9 @@ enum Lowering {
         }
         unsafe slot.pointee.length = instruction.length
         unsafe lowerMemoryOperand(instruction, mode: mode, into: &slot.pointee)
+        if accessesMemory(instruction) {
+            unsafe slot.pointee.flags |= UInt8(INSTRUCTION_ACCESSES_MEMORY)
+        }
         if let outcome = unsafe ControlLowering.lower(instruction, into: &slot.pointee, mode: mode)
         {
             return outcome
@@ -58,6 +61,14 @@ enum Lowering {
         }
         unsafe slot.pointee.handler = SystemInstruction.invalidOpcode
         return .ends
+    }
+
+    private static func accessesMemory(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .push, .pop, .pushf, .popf, .pusha, .popa, .call, .ret, .enter, .leave: true
+        case .lea, .nop: false
+        default: instruction.hasMemoryOperand
+        }
     }
 
     private static func endsBlock(_ mnemonic: Mnemonic) -> Bool { mnemonic == .xsetbv }
