@@ -10,6 +10,8 @@ enum TranslationKind {
     case same
     /// The same for vector registers.
     case vector
+    /// The same in the host's FPU.
+    case x87
     case loadAddress
     case push, pop, leave
     case divide
@@ -18,10 +20,16 @@ enum TranslationKind {
     /// - Parameters:
     ///   - instruction: nil is what does not decode.
     init(
-        _ instruction: Instruction?, vectors: VectorAvailability
+        _ instruction: Instruction?, vectors: VectorAvailability, x87: X87Availability
     ) {
         guard let instruction else {
             self = .handler
+            return
+        }
+        if BlockTranslation.isX87(instruction) {
+            let isAvailable =
+                instruction.mnemonic == .fwait ? !x87.waitNotAvailable : !x87.deviceNotAvailable
+            self = isAvailable ? .x87 : .handler
             return
         }
         self = Self.choose(instruction, vectors)
@@ -103,7 +111,7 @@ enum TranslationKind {
             var use = FlagUse(instruction)
             use.observes = true
             return use
-        case .same, .vector, .jump, .conditionalJump:
+        case .same, .vector, .x87, .jump, .conditionalJump:
             var use = FlagUse(instruction)
             use.observes = instruction.hasMemoryOperand
             return use
