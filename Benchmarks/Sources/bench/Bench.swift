@@ -56,7 +56,8 @@ struct Bench {
             // After each round: what was measured is kept if the rest is not waited for.
             if !path.isEmpty { try write(campaign.results, to: path) }
         }
-        print(Table.text(campaign.results, rows: rows, sides: sides), terminator: "")
+        let table = Table.text(campaign.results, rows: rows, sides: sides)
+        FileHandle.standardOutput.write(Data(table.utf8))
         if !path.isEmpty { say("the numbers are in \(path)") }
     }
 

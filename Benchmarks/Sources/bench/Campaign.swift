@@ -118,6 +118,9 @@ struct Campaign {
         }
     }
 
+    /// A program so often that a boot's time, which differs from run to run, is small beside it.
+    private static let runsForRate = 4
+
     /// Instructions and processor time of a run with the program less those of one without.
     private mutating func runRate(_ row: Row, of program: String, _ step: Step) throws {
         func statistics(_ rows: [String]) throws -> SideRun.Statistics {
@@ -133,7 +136,7 @@ struct Campaign {
             return statistics
         }
         let without = try statistics([])
-        let with = try statistics([program])
+        let with = try statistics(Array(repeating: program, count: Self.runsForRate))
         guard with.instructionsRetired > without.instructionsRetired,
             with.processorSeconds > without.processorSeconds
         else {
