@@ -1,4 +1,5 @@
 import Foundation
+import Scheduler
 import Synchronization
 import Testing
 
@@ -18,14 +19,16 @@ struct NeighbourTests {
         var string: String { String(decoding: text.withLock { $0 }, as: UTF8.self) }
     }
 
-    private func machine(_ guest: String, processors: Int, _ parameters: String, _ report: Report)
-        throws -> Machine
-    {
+    private func machine(
+        _ guest: String, processors: Int, _ parameters: String, _ report: Report,
+        weight: Int = 100
+    ) throws -> Machine {
         var configuration = MachineConfiguration()
         let path = "\(Guests.folder ?? ".")/\(guest).elf"
         configuration.kernel = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         configuration.processorCount = processors
         configuration.memoryByteCount = 64 << 20
+        configuration.scheduling.weight = weight
         configuration.commandLine += " cpus=\(processors) \(parameters)"
         return try Machine(configuration) { port, bytes in
             if port == 0 { report.text.withLock { $0.append(contentsOf: bytes) } }
@@ -71,5 +74,35 @@ struct NeighbourTests {
                 "beside \(name): \(Int(100 * computing / seconds)) % of the speed "
                     + "beside one that computes")
         }
+    }
+
+    /// Two guests of eight busy processors each: what the host gives them divides by their weights,
+    /// over ten seconds of its processor time.
+    @Test(arguments: [100, 300]) func busyMachinesShareByWeight(weight: Int) throws {
+        let machines = try [100, weight].map { weight in
+            (try machine("smp-flood", processors: 8, "mode=2", Report(), weight: weight))
+        }
+        for machine in machines { try machine.start() }
+        func used() -> [UInt64] {
+            machines.map { $0.statistics.scheduling.reduce(0) { $0 + $1.runNanoseconds } }
+        }
+        // All sixteen have been started by then.
+        while used().contains(where: { $0 < 500_000_000 }) {
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        let before = used()
+        var spent = [UInt64(0), 0]
+        while spent[0] + spent[1] < 10_000_000_000 {
+            Thread.sleep(forTimeInterval: 0.05)
+            spent = zip(used(), before).map { $0 - $1 }
+        }
+        for machine in machines {
+            machine.stop()
+            #expect(machine.wait(seconds: 30) == .requested)
+        }
+        let share = Double(spent[1]) / Double(spent[0] + spent[1])
+        let wanted = Double(weight) / Double(100 + weight)
+        print("weights 100 and \(weight): \(spent[0] / 1_000_000), \(spent[1] / 1_000_000) ms")
+        #expect(abs(share / wanted - 1) < 0.03, "\(spent)")
     }
 }
