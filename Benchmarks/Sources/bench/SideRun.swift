@@ -97,21 +97,25 @@ private struct ConsoleLines {
     private let descriptor: Int32
     private var bytes: [UInt8] = []
     private var line: [UInt8] = []
-    /// The last line, complete or not.
-    var last: String { String(decoding: line, as: UTF8.self) }
     private var isWhole = false
+    private var lineBefore: [UInt8] = []
+    /// The last line with anything in it, complete or not.
+    var last: String { String(decoding: line.isEmpty ? lineBefore : line, as: UTF8.self) }
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     mutating func next(before deadline: ContinuousClock.Instant) -> Event {
-        if isWhole { line = [] }
+        if isWhole {
+            if !line.isEmpty { lineBefore = line }
+            line = []
+        }
         isWhole = false
         while true {
             if let end = bytes.firstIndex(of: 0x0a) {
                 line += bytes[..<end].filter { $0 != 0x0d }
                 bytes.removeFirst(end + 1)
                 isWhole = true
-                return .line(last)
+                return .line(String(decoding: line, as: UTF8.self))
             }
             line += bytes.filter { $0 != 0x0d }
             bytes = []
