@@ -16,11 +16,11 @@ enum Lowering {
 
     /// Decodes and lowers the first instruction of `bytes` into `slot`, whose `pageOffset` is set.
     static func lower(
-        _ bytes: UnsafeRawBufferPointer, mode: UInt32,
+        _ bytes: UnsafeRawBufferPointer, mode: UInt32, features: InstructionFeatures,
         into slot: UnsafeMutablePointer<DecodedInstruction>
     ) -> Outcome {
         let instruction: Instruction
-        switch unsafe Decoder.decode(bytes, mode: decodeMode(mode)) {
+        switch unsafe Decoder.decode(bytes, mode: decodeMode(mode), features: features) {
         case .instruction(let decoded): instruction = decoded
         case .fault(.needMoreBytes): return .needsMoreBytes
         case .fault(.invalidOpcode):
@@ -34,6 +34,9 @@ enum Lowering {
         }
         unsafe slot.pointee.length = instruction.length
         unsafe lowerMemoryOperand(instruction, mode: mode, into: &slot.pointee)
+        if let outcome = unsafe CoreLowering.lower(instruction, into: &slot.pointee, mode: mode) {
+            return outcome
+        }
         if let outcome = unsafe ControlLowering.lower(instruction, into: &slot.pointee, mode: mode)
         {
             return outcome
@@ -49,7 +52,9 @@ enum Lowering {
         if unsafe VectorLowering.lower(
             instruction, into: &slot.pointee, availability: VectorAvailability(blockMode: mode))
         {
-            return endsBlock(instruction.mnemonic) ? .ends : .continues
+            guard instruction.mnemonic == .xsetbv else { return .continues }
+            unsafe slot.pointee.handler = setExtendedControl
+            return .ends
         }
         if unsafe X87Lowering.lower(
             instruction, into: &slot.pointee, availability: X87Availability(blockMode: mode))
@@ -59,8 +64,6 @@ enum Lowering {
         unsafe slot.pointee.handler = SystemInstruction.invalidOpcode
         return .ends
     }
-
-    private static func endsBlock(_ mnemonic: Mnemonic) -> Bool { mnemonic == .xsetbv }
 
     static func decodeMode(_ mode: UInt32) -> DecodeMode {
         switch mode & BlockMode.sizeMask {

@@ -24,6 +24,7 @@ struct OracleComparison {
             && native.vector == 3
             && (native.rflags ^ engine.rflags) & flags == 0
             && memcmp(native.legacy, engine.legacy, OracleState.legacyByteCount) == 0
+            && memcmp(native.upper, engine.upper, OracleState.upperByteCount) == 0
             && memcmp(machine.nativeData, machine.guestData, OracleMachine.pageByteCount) == 0
     }
 
@@ -80,6 +81,8 @@ struct OracleComparison {
             unsafe Self.bytes(
                 "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found)
         }
+        unsafe Self.bytes(
+            "upper", engine.upper, native.upper, OracleState.upperByteCount, &found)
         let hidden = OracleMakers.hiddenBytes(native, mode, instruction, place: place)
         unsafe Self.bytes(
             "memory", machine.guestData, machine.nativeData, OracleMachine.pageByteCount, &found,

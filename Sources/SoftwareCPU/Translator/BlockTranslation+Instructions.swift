@@ -8,14 +8,14 @@ extension BlockTranslation {
     mutating func translate(
         _ instructions: [Instruction?], _ page: UnsafeRawBufferPointer
     ) -> Entries {
-        var kinds = instructions.map { TranslationKind($0, vectors: availability) }
+        var kinds = instructions.map { TranslationKind($0, vectors: availability, isWide: isWide) }
         for index in kinds.indices where !isPossible(kinds[index], instructions[index], index) {
             kinds[index] = .handler
         }
-        let usesVectors = kinds.contains { if case .vector = $0 { true } else { false } }
+        let residency = kinds.map(\.residency).max() ?? .none
         let uses = zip(kinds, instructions).map { $0.flagUse($1) }
         let liveness = FlagLiveness(uses)
-        let entries = begin(usesVectors: usesVectors)
+        let entries = begin(residency)
         for (number, kind) in kinds.enumerated() {
             index = number
             guard let instruction = instructions[number], !isHandler(kind) else {
@@ -60,6 +60,7 @@ extension BlockTranslation {
     ) -> Bool {
         guard let instruction else { return false }
         if case .nothing = kind { return true }
+        if instruction.form.isVEX, !hasScratch(for: instruction) { return false }
         let offset = Int(unsafe op(index).pointee.pageOffset)
         if instruction.hasMemoryOperand {
             guard let access = GuestAccess(instruction, pageOffset: offset) else { return false }
@@ -88,6 +89,7 @@ extension BlockTranslation {
     ) {
         switch kind {
         case .same, .vector: emitSame(instruction, bytes, needsFlags: needsFlags)
+        case .vex, .wideVector: emitVEX(instruction, bytes)
         case .loadAddress: emitLoadAddress(instruction)
         case .push: emitPush(instruction)
         case .pop: emitPop(instruction)
@@ -166,13 +168,16 @@ extension BlockTranslation {
     }
 
     /// Scratch registers that stand for guest registers which stay in `CPUState`.
-    private struct ScratchRegisters {
+    struct ScratchRegisters {
         var free: [HostRegister]
         private(set) var held: [(host: HostRegister, guest: UInt8)] = []
 
         init(free: [HostRegister]) { self.free = free }
 
         /// The host's number of a general-purpose register operand.
+        mutating func number(_ guest: UInt8) -> UInt8 { host(guest).number }
+
+        /// The same of one that may be a byte register.
         mutating func number(
             _ guest: UInt8, isByte: Bool, _ bytes: GuestBytes, _ opcode: inout HostOpcode
         ) -> UInt8 {

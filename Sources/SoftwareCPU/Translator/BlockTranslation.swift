@@ -39,6 +39,8 @@ struct BlockTranslation {
     let isUpper: Bool
     let availability: VectorAvailability
     let x87Availability: X87Availability
+    /// Instructions of AVX run.
+    let isWide: Bool
 
     private(set) var links: [Link] = []
     private var slowPaths: [SlowPath] = []
@@ -62,6 +64,7 @@ struct BlockTranslation {
         self.isUpper = isUpper
         availability = VectorAvailability(blockMode: mode)
         x87Availability = X87Availability(blockMode: mode)
+        isWide = mode & (BlockMode.wideVectors | BlockMode.taskSwitched) == BlockMode.wideVectors
     }
 
     /// Instructions of the block.
@@ -90,7 +93,7 @@ struct BlockTranslation {
     static let staleDistance = 48
 
     /// Before the instructions: entries and budget.
-    mutating func begin(usesVectors: Bool) -> Entries {
+    mutating func begin(_ residency: VectorResidency) -> Entries {
         var entries = Entries()
         assembler.align()
         entries.stale = assembler.position
@@ -119,21 +122,23 @@ struct BlockTranslation {
         entries.unpolled = assembler.position
         assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
         assembler.byte(UInt8(truncatingIfNeeded: count))
-        if usesVectors {
+        if residency != .none {
+            // Narrow blocks take wide registers too.
+            let isWide = residency == .wide
             assembler.instruction(
                 HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
-            assembler.byte(0)
-            vectorLoad = assembler.jump(.equal)
+            assembler.byte(isWide ? residency.rawValue : 0)
+            vectorLoad = assembler.jump(isWide ? .notEqual : .equal)
             vectorResume = assembler.position
         }
-        self.usesVectors = usesVectors
+        self.residency = residency
         return entries
     }
 
     private var polls: [Assembler.Patch] = []
     private var vectorLoad: Assembler.Patch?
     private var vectorResume = 0
-    private var usesVectors = false
+    private var residency = VectorResidency.none
 
     /// After the instructions: slow paths and exits.
     mutating func finish() {
@@ -142,11 +147,12 @@ struct BlockTranslation {
         assembler.jump(to: routines.poll)
         let leave = emitSettingBlock(then: routines.leave)
         let lookUp = emitSettingBlock(then: routines.lookUp)
-        let call = emitSettingBlock(then: usesVectors ? routines.callWithVectors : routines.call)
+        let call = emitSettingBlock(then: routines.call(residency))
         if let vectorLoad {
             assembler.bind(vectorLoad)
             let load = assembler.jump()
-            let body = emitSettingBlock(then: routines.loadVectors)
+            let body = emitSettingBlock(
+                then: residency == .wide ? routines.loadWideVectors : routines.loadVectors)
             assembler.bind(load)
             setInstruction(0)
             setResume(vectorResume)
@@ -292,13 +298,13 @@ struct BlockTranslation {
         misses.append(assembler.jump(.above))
     }
 
-    /// Misses unless the address in `register` is a multiple of 16.
-    mutating func requireAlignment(_ register: HostRegister) {
-        // TEST r8, 15.
+    /// Misses unless the address in `register` is a multiple of `byteCount`.
+    mutating func requireAlignment(_ register: HostRegister, _ byteCount: UInt8 = 16) {
+        // TEST r8, byteCount - 1.
         var opcode = HostOpcode(0xf6)
         opcode.needsREX = true
         assembler.instruction(opcode, register: 0, .register(register.number))
-        assembler.byte(15)
+        assembler.byte(byteCount &- 1)
         misses.append(assembler.jump(.notEqual))
     }
 }

@@ -16,6 +16,9 @@ struct SharedRoutines {
     /// Brings the vector registers into the host's and goes on at R11. While an exception is not
     /// masked: back to the run loop with R10.
     var loadVectors = 0
+    /// The same for blocks that have them in the host's with all of their 256 bits.
+    var callWithWideVectors = 0
+    var loadWideVectors = 0
     /// The header R10 looks at the budget and the pending events, and decides.
     var poll = 0
     /// Looks the block at the linear address R10 up.
@@ -38,13 +41,19 @@ struct SharedRoutines {
         emitLeave(&assembler)
         assembler.align()
         call = assembler.position
-        emitCall(&assembler, vectors: false)
+        emitCall(&assembler, .none)
         assembler.align()
         callWithVectors = assembler.position
-        emitCall(&assembler, vectors: true)
+        emitCall(&assembler, .narrow)
+        assembler.align()
+        callWithWideVectors = assembler.position
+        emitCall(&assembler, .wide)
         assembler.align()
         loadVectors = assembler.position
-        emitLoadVectors(&assembler)
+        emitLoadVectors(&assembler, .narrow)
+        assembler.align()
+        loadWideVectors = assembler.position
+        emitLoadVectors(&assembler, .wide)
         assembler.align()
         poll = assembler.position
         unsafe emitAway(&assembler, to: blockHeader)
@@ -57,6 +66,15 @@ struct SharedRoutines {
         assembler.load(.r10, HostLayout.jumpInstruction(.r11))
         assembler.jump(to: leave)
         assembler.align()
+    }
+
+    /// How blocks with `residency` call handlers.
+    func call(_ residency: VectorResidency) -> Int {
+        switch residency {
+        case .none: call
+        case .narrow: callWithVectors
+        case .wide: callWithWideVectors
+        }
     }
 
     private func emitEnter(_ assembler: inout Assembler) {
@@ -92,7 +110,7 @@ struct SharedRoutines {
         emitReturn(&assembler)
     }
 
-    private func emitCall(_ assembler: inout Assembler, vectors: Bool) {
+    private func emitCall(_ assembler: inout Assembler, _ residency: VectorResidency) {
         storeRegisters(&assembler)
         assembler.store(Self.resumeSlot, .r11)
         assembler.store(Self.instructionSlot, .r10)
@@ -113,10 +131,10 @@ struct SharedRoutines {
             HostOpcode(0x39, wide: true), register: 10, .memory(HostAddress(base: .rax)))
         let dropped = assembler.jump(.equal)
         var unmasked: Assembler.Patch?
-        if vectors {
+        if residency != .none {
             // An unmasked exception is for the interpreter.
             unmasked = testMasks(&assembler, .r10)
-            loadVectorRegisters(&assembler)
+            loadVectorRegisters(&assembler, residency)
         }
         loadRegisters(&assembler)
         restoreFlags(&assembler)
@@ -127,7 +145,7 @@ struct SharedRoutines {
         emitReturn(&assembler)
     }
 
-    private func emitLoadVectors(_ assembler: inout Assembler) {
+    private func emitLoadVectors(_ assembler: inout Assembler, _ residency: VectorResidency) {
         push(&assembler, .rax)
         // The state register is not moved by the push.
         assembler.instruction(HostOpcode(0x8b), register: 0, .memory(HostLayout.mxcsr))
@@ -136,7 +154,9 @@ struct SharedRoutines {
         assembler.integer32(0x1f80)
         pop(&assembler, .rax)
         assembler.bind(assembler.jump(.notEqual), to: leave)
-        loadVectorRegisters(&assembler)
+        // Half of them may be there.
+        if residency == .wide { storeVectorsIfResident(&assembler) }
+        loadVectorRegisters(&assembler, residency)
         jumpRegister(&assembler, .r11)
     }
 
@@ -152,15 +172,20 @@ struct SharedRoutines {
         return assembler.jump(.notEqual)
     }
 
-    private func loadVectorRegisters(_ assembler: inout Assembler) {
+    private func loadVectorRegisters(
+        _ assembler: inout Assembler, _ residency: VectorResidency
+    ) {
         for number in 0..<16 {
             assembler.instruction(
                 HostOpcode(0x28, map: 1), register: UInt8(number),
                 .memory(HostLayout.vectorRegister(number)))
         }
-        // MOV DWORD, 1.
+        if residency == .wide {
+            for number in 0..<16 { assembler.insertUpper(UInt8(number)) }
+        }
+        // MOV DWORD, residency.
         assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
-        assembler.integer32(1)
+        assembler.integer32(Int32(residency.rawValue))
     }
 
     private func storeVectorsIfResident(_ assembler: inout Assembler) {
@@ -172,6 +197,12 @@ struct SharedRoutines {
                 HostOpcode(0x29, map: 1), register: UInt8(number),
                 .memory(HostLayout.vectorRegister(number)))
         }
+        assembler.instruction(HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
+        assembler.byte(VectorResidency.wide.rawValue)
+        let isNarrow = assembler.jump(.notEqual)
+        for number in 0..<16 { assembler.extractUpper(UInt8(number)) }
+        assembler.zeroUpper()
+        assembler.bind(isNarrow)
         assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
         assembler.integer32(0)
         assembler.bind(absent)

@@ -10,6 +10,9 @@ enum TranslationKind {
     case same
     /// The same for vector registers.
     case vector
+    /// The same for what is encoded by VEX: general-purpose registers, and vector registers, which
+    /// have to be in the host's with all of their 256 bits.
+    case vex, wideVector
     case loadAddress
     case push, pop, leave
     case divide
@@ -18,13 +21,15 @@ enum TranslationKind {
     /// - Parameters:
     ///   - instruction: nil is what does not decode.
     init(
-        _ instruction: Instruction?, vectors: VectorAvailability
+        _ instruction: Instruction?, vectors: VectorAvailability, isWide: Bool
     ) {
         guard let instruction else {
             self = .handler
             return
         }
-        self = Self.choose(instruction, vectors)
+        self =
+            instruction.form.isVEX
+            ? Self.chooseVEX(instruction, isWide) : Self.choose(instruction, vectors)
     }
 
     private static func choose(
@@ -38,7 +43,7 @@ enum TranslationKind {
             .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd, .imul, .mul, .movzx, .movsx, .movsxd,
             .bsf, .bsr, .setcc, .cmovcc, .xchg, .xadd, .cmpxchg, .cmpxchg8b, .cmpxchg16b, .popcnt,
             .crc32, .movnti, .bswap, .cbw, .cwd, .cmc, .clc, .stc, .lahf, .sahf, .lfence, .sfence,
-            .mfence:
+            .mfence, .lzcnt, .tzcnt, .movbe, .adcx, .adox:
             return .same
         case .mov: return isGeneralMove(instruction) ? .same : .handler
         case .bt, .bts, .btr, .btc:
@@ -103,7 +108,7 @@ enum TranslationKind {
             var use = FlagUse(instruction)
             use.observes = true
             return use
-        case .same, .vector, .jump, .conditionalJump:
+        case .same, .vector, .vex, .wideVector, .jump, .conditionalJump:
             var use = FlagUse(instruction)
             use.observes = instruction.hasMemoryOperand
             return use

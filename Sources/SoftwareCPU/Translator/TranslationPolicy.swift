@@ -33,7 +33,8 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
-    let hasRoom = unsafe translator.translate(header, bytes: page, linear: linear)
+    let hasRoom = unsafe translator.translate(
+        header, bytes: page, linear: linear, features: engine.features)
     vector_set_host_mxcsr(control)
     if !hasRoom {
         // Full: everything starts again.

@@ -67,9 +67,9 @@ final class Translator {
     /// no room.
     func translate(
         _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer,
-        linear: UInt64
+        linear: UInt64, features: InstructionFeatures
     ) -> Bool {
-        guard let instructions = unsafe decode(header, bytes) else { return true }
+        guard let instructions = unsafe decode(header, bytes, features) else { return true }
         let mode = unsafe header.pointee.mode
         var block = unsafe BlockTranslation(
             Assembler(memory, at: position), routines, header: header,
@@ -119,7 +119,8 @@ final class Translator {
     /// The instructions of the block. Nil: the bytes are not what they were, which the engine will
     /// hear about.
     private func decode(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer,
+        _ features: InstructionFeatures
     ) -> [Instruction?]? {
         let count = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
         var result: [Instruction?] = []
@@ -130,7 +131,7 @@ final class Translator {
             guard start < bytes.count else { return nil }
             let window = unsafe UnsafeRawBufferPointer(
                 rebasing: bytes[start..<min(start &+ 15, bytes.count)])
-            switch unsafe Decoder.decode(window, mode: .code64) {
+            switch unsafe Decoder.decode(window, mode: .code64, features: features) {
             case .instruction(let instruction):
                 guard unsafe instruction.length == op.length else { return nil }
                 result.append(instruction)
