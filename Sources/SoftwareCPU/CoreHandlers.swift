@@ -116,11 +116,6 @@ func vectorCore(_ cpu: CPU, _ op: Op) -> Next {
         unsafe frame.pointee.rsi = unsafe cpu.gpr(operation.registerOrMemory)
     } else if !operation.stores {
         guard unsafe loadCoreMemory(cpu, op, operation) else { return nil }
-    } else if operation.raisesExceptions {
-        // The store's faults come first: the exceptions' flags would stay.
-        guard
-            unsafe probeStore(cpu, op, effectiveAddress(cpu, op), operation.memoryByteCount)
-        else { return nil }
     }
     if operation.memory == .pointer {
         unsafe frame.pointee.rsi = unsafe UInt64(UInt(bitPattern: coreMemory(cpu)))

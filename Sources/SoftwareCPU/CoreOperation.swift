@@ -178,7 +178,11 @@ extension CoreOperation {
         } else if form.hasSizeByW {
             variant = variant &* 2 &+ (isWide ? 1 : 0)
         }
-        if form.hasImmediateByte { variant = variant &* 256 &+ (instruction.immediate & 0xff) }
+        if form.hasImmediateByte {
+            // INSERTPS chooses an element of a register, not of memory.
+            let isElement = form.mnemonic == .vinsertps && instruction.hasMemoryOperand
+            variant = variant &* 256 &+ (instruction.immediate & (isElement ? 0x3f : 0xff))
+        }
         return UInt64(CoreTable.starts[index]) &+ variant
     }
 }

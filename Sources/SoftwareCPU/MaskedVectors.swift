@@ -54,18 +54,28 @@ func maskedStore(_ cpu: CPU, _ op: Op) -> Next {
 }
 
 /// VGATHER and VPGATHER: elements in order; those that are done before a fault stay, and their mask
-/// is clear (SDM volume 2, VGATHERDPS).
+/// is clear, that of the others all ones, also beyond the elements that there are (SDM volume 2,
+/// VGATHERDPS; the host does the latter).
 func gather(_ cpu: CPU, _ op: Op) -> Next {
     let operation = unsafe CoreOperation(rawValue: op.pointee.immediate)
     let byteCount = unsafe max(Int(op.pointee.auxiliary), 4)
     let indexByteCount = operation.hasWideIndex ? 8 : 4
-    let count = (operation.isWide ? 32 : 16) / max(byteCount, indexByteCount)
+    let maskByteCount = operation.isWide ? 32 : 16
+    let count = maskByteCount / max(byteCount, indexByteCount)
+    let used = count &* byteCount
     let result = unsafe coreVector(cpu, CoreSlot.register)
     let mask = unsafe coreVector(cpu, CoreSlot.vector)
     let indices = unsafe coreVector(cpu, CoreSlot.registerOrMemory)
     unsafe loadCoreVector(cpu, CoreSlot.register, operation.register)
     unsafe loadCoreVector(cpu, CoreSlot.vector, operation.vector)
     unsafe loadCoreVector(cpu, CoreSlot.registerOrMemory, operation.registerOrMemory)
+    for index in 0..<32 / byteCount {
+        let selected =
+            unsafe index &* byteCount < maskByteCount
+            && isSelected(cpu, CoreSlot.vector, index, byteCount)
+        unsafe (mask + index &* byteCount).initializeMemory(
+            as: UInt8.self, repeating: selected ? 0xff : 0, count: byteCount)
+    }
     for index in 0..<count where unsafe isSelected(cpu, CoreSlot.vector, index, byteCount) {
         let position =
             operation.hasWideIndex
@@ -81,10 +91,10 @@ func gather(_ cpu: CPU, _ op: Op) -> Next {
             return nil
         }
         unsafe (result + index &* byteCount).copyMemory(from: source, byteCount: byteCount)
+        unsafe (result + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 &- used)
         unsafe (mask + index &* byteCount).initializeMemory(
             as: UInt8.self, repeating: 0, count: byteCount)
     }
-    let used = count &* byteCount
     unsafe (result + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 &- used)
     unsafe mask.initializeMemory(as: UInt8.self, repeating: 0, count: 32)
     unsafe storeCoreVector(cpu, CoreSlot.register, operation.register)

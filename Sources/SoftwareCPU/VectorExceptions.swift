@@ -112,6 +112,10 @@ private func elementFlags(
     unsafe x87_release(cpu)
     var lanes = ElementRun(isDouble: shape.isDouble, unmasked: unmasked, control: control)
     if case .fused = shape.arithmetic { lanes.flags = flags }
+    if case .dotProduct = shape.arithmetic {
+        dotProduct(&lanes, shape, run)
+        return lanes.finished | reported(lanes.flags, unmasked)
+    }
     for lane in 0..<run.laneCount {
         runLane(&lanes, shape, run, at: lane &* 16)
     }
@@ -151,8 +155,7 @@ private func runLane(
         for index in 0..<shape.count {
             lanes.noteTiny(unsafe element(run.result + offset, index, isDouble))
         }
-    case .dotProduct:
-        dotProduct(&lanes, shape.count, run.immediate, first, second)
+    case .dotProduct: break
     }
 }
 
@@ -162,16 +165,18 @@ private func element(_ vector: UnsafeRawPointer, _ index: Int, _ isDouble: Bool)
         : UInt64(unsafe vector.loadUnaligned(fromByteOffset: index &* 4, as: UInt32.self))
 }
 
-/// Products, then sums of pairs, then the sum of those; an unmasked exception ends it.
-private func dotProduct(
-    _ lanes: inout ElementRun, _ count: Int, _ immediate: UInt32, _ first: (Int) -> UInt64,
-    _ second: (Int) -> UInt64
-) {
-    var values = [UInt64](repeating: 0, count: count)
-    for index in 0..<count where immediate & (16 &<< UInt32(index)) != 0 {
-        values[index] = lanes.run(.multiply, first(index), second(index))
+/// Products, then sums of pairs, then the sum of those; an unmasked exception ends it. Every step is
+/// that of all pieces of 128 bits.
+private func dotProduct(_ lanes: inout ElementRun, _ shape: VectorFormat.Shape, _ run: VectorRun) {
+    let isDouble = shape.isDouble
+    var values = [UInt64](repeating: 0, count: shape.count &* run.laneCount)
+    for index in values.indices
+    where run.immediate & (16 &<< UInt32(index % max(shape.count, 1))) != 0 {
+        values[index] = lanes.run(
+            .multiply, unsafe element(run.first, index, isDouble),
+            unsafe element(run.second, index, isDouble))
     }
-    while values.count > 1, lanes.flags & lanes.unmasked == 0 {
+    while values.count > run.laneCount, lanes.flags & lanes.unmasked == 0 {
         lanes.finished |= lanes.flags
         lanes.flags = 0
         values = stride(from: 0, to: values.count, by: 2).map {

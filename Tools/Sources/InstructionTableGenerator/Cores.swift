@@ -41,7 +41,7 @@ extension Form {
 
     private func vex(length: Int, wide: Bool) -> [UInt8] {
         let register = has(["H", "Hx"]) ? 2 : has(["By"]) ? 1 : 0
-        let second = (wide ? 0x80 : 0) | (~register & 15) << 3 | length << 2 | prefix - 1
+        let second = (wide ? 0x80 : 0) | (~register & 15) << 3 | length << 2 | (prefix - 1)
         let registerByte: [UInt8] = has(["L"]) ? [0] : []
         return [0xc4, UInt8(0xe0 | map), UInt8(second), UInt8(opcode), modRM] + registerByte
     }
