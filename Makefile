@@ -75,19 +75,22 @@ fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
 
-# Martlet, QEMU's emulation and the host side by side: medians of ROUNDS, as ratios. ONLY takes rows
-# of Benchmarks/Sources/Comparison/Row.swift, CPUS numbers of vCPUs: make bench ONLY=boot,integer CPUS=1
+# Martlet, QEMU's emulation and the host side by side: medians of ROUNDS, as ratios, and means. ONLY
+# takes rows of Benchmarks/Sources/Comparison/Rows.swift, CPUS numbers of vCPUs, ENGINES of Martlet's:
+# make bench ONLY=boot,integer CPUS=1 ENGINES=translator ROUNDS=1. Boots by numbers of vCPUs:
+# make bench ONLY=boot CPUS=2,4,8,16,32,64
 ROUNDS ?= 5
 JSON ?= .build/bench.json
+BENCH_PACKAGES = qemu-system-x86 gcc binutils libc6-dev bash coreutils python3 xz-utils gzip sqlite3 \
+  openssl
 bench: install-dependencies
-	@Tools/install-missing.sh "the emulator to compare with, programs to measure" \
-	  qemu-system-x86 gcc libc6-dev
+	@Tools/install-missing.sh "the emulator to compare with, programs to measure" $(BENCH_PACKAGES)
 	swift build -c release --product martlet
 	swift build --package-path Benchmarks --product bench
 	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
 	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
-	  ROUNDS='$(ROUNDS)' ONLY='$(ONLY)' CPUS='$(CPUS)' KERNEL='$(KERNEL)' JSON='$(JSON)' \
-	  Benchmarks/.build/debug/bench
+	  ROUNDS='$(ROUNDS)' ONLY='$(ONLY)' CPUS='$(CPUS)' ENGINES='$(ENGINES)' KERNEL='$(KERNEL)' \
+	  JSON='$(JSON)' Benchmarks/.build/debug/bench
 
 # The thread sanitizer over what many threads touch at once.
 TSAN_TESTS = InterruptsTests|BusTests|ClocksTests|HostIOTests|LegacyDevicesTests|TraceTests|SchedulerTests

@@ -2,9 +2,8 @@
 // through 8 MiB, one load after the other: caches and both levels of TLB.
 
 #include "measure.h"
-#include <string.h>
 
-enum { copiedBytes = 16 << 20, copies = 24, chainLength = 8 << 20 >> 6, steps = 3000000 };
+enum { copiedBytes = 16 << 20, chainLength = 8 << 20 >> 6, steps = 20000 };
 
 /// One link in a cache line of its own.
 typedef struct Link {
@@ -13,27 +12,43 @@ typedef struct Link {
   uint8_t rest[48];
 } Link;
 
+static uint8_t *from, *to;
+static Link *place;
+static uint64_t stepsDone;
+
 static void *allocate(size_t byteCount) {
   void *memory = aligned_alloc(4096, byteCount);
   require(memory != NULL, "memory for the test");
   return memory;
 }
 
-static void copy(void) {
-  uint8_t *from = allocate(copiedBytes), *to = allocate(copiedBytes);
-  for (size_t index = 0; index < copiedBytes; index++) from[index] = (uint8_t)(index * 7 >> 3);
-  memset(to, 0, copiedBytes);
-  uint64_t start = nanoseconds();
-  for (int round = 0; round < copies; round++) {
+static void copyWork(uint64_t count) {
+  while (count-- > 0) {
     memcpy(to, from, copiedBytes);
     keep(to);
   }
-  uint64_t end = nanoseconds();
-  require(memcmp(from, to, copiedBytes) == 0, "the copy");
-  report("memory-copy", (double)copiedBytes * copies / 1e6 / ((double)(end - start) / 1e9), "MB/s");
 }
 
-static void chase(void) {
+static void copy(char **arguments) {
+  (void)arguments;
+  from = allocate(copiedBytes);
+  to = allocate(copiedBytes);
+  for (size_t index = 0; index < copiedBytes; index++) from[index] = (uint8_t)(index * 7 >> 3);
+  memset(to, 0, copiedBytes);
+  double each = nanosecondsEach(copyWork);
+  require(memcmp(from, to, copiedBytes) == 0, "the copy");
+  report("memory-copy", copiedBytes * 1e3 / each, "MB/s");
+}
+
+static void chaseWork(uint64_t count) {
+  stepsDone += count * steps;
+  Link *link = place;
+  for (uint64_t left = count * steps; left > 0; left--) link = link->next;
+  place = link;
+}
+
+static void chase(char **arguments) {
+  (void)arguments;
   Link *links = allocate(sizeof(Link) * chainLength);
   uint32_t *order = allocate(sizeof *order * chainLength);
   uint64_t state = 88172645463325252u;
@@ -50,23 +65,14 @@ static void chase(void) {
     links[order[index]].next = &links[order[(index + 1) % chainLength]];
     links[order[index]].seen = 0;
   }
-  Link *link = &links[order[0]];
-  uint64_t start = nanoseconds();
-  for (int step = 0; step < steps; step++) link = link->next;
-  uint64_t end = nanoseconds();
-  require(link == &links[order[steps % chainLength]], "the end of the chain");
-  report("memory-chase", (double)(end - start) / steps, "ns");
+  place = &links[order[0]];
+  double each = nanosecondsEach(chaseWork);
+  require(place == &links[order[stepsDone % chainLength]], "the end of the chain");
+  report("memory-chase", each / steps, "ns");
 }
 
 int main(int count, char **arguments) {
-  const char *what = count > 1 ? arguments[1] : "";
-  if (strcmp(what, "copy") == 0) {
-    copy();
-  } else if (strcmp(what, "chase") == 0) {
-    chase();
-  } else {
-    fprintf(stderr, "usage: memory copy|chase\n");
-    return 2;
-  }
-  return 0;
+  (void)count;
+  const Part parts[] = {{"copy", copy}, {"chase", chase}};
+  return runPart(parts, 2, arguments);
 }

@@ -17,6 +17,7 @@ public final class VCPUScheduler: Sendable {
     private let cores: [Int]
     private let isStarted = Atomic<Bool>(false)
     private let isStopping = Atomic<Bool>(false)
+    private let threads = RankedLock([HostThread](), owner: "scheduler-threads", rank: .leaf)
 
     /// Who runs less than this ahead of one that wakes up is left alone, in nanoseconds.
     static let wakeUpGranularity: UInt64 = 1_000_000
@@ -67,14 +68,22 @@ public final class VCPUScheduler: Sendable {
             expected: false, desired: true, ordering: .sequentiallyConsistent)
         guard first else { return }
         for worker in workers {
-            _ = try HostThread.spawn(name: "worker/\(worker.number)") { [self] in loop(worker) }
+            let thread = try HostThread.spawn(name: "worker/\(worker.number)") { [self] in
+                loop(worker)
+            }
+            threads.withLock { $0.append(thread) }
         }
     }
 
-    /// Ends the threads after their turns. For tests: the process's own runs on.
+    /// Returns when the threads have ended after their turns. For tests: the process's own runs on.
     func stop() {
         isStopping.store(true, ordering: .sequentiallyConsistent)
         for worker in workers { worker.ring() }
+        let ended = threads.withLock { threads in
+            defer { threads.removeAll() }
+            return threads
+        }
+        for thread in ended { thread.join() }
     }
 
     private func loop(_ worker: Worker) {

@@ -19,6 +19,7 @@ func buildBlock(
         unsafe flushJumpCache(cpu)
     }
     guard let header = unsafe engine.code.reserve() else { return nil }
+    if unsafe crossesPage(engine, physical, mode: cpu.pointee.blockMode) { return nil }
     // Mark first: a store by another vCPU after this line finds the mark and drops the block.
     unsafe beginDecoding(cpu, engine, page: page)
     let mode = unsafe cpu.pointee.blockMode
@@ -59,6 +60,7 @@ func buildBlock(
     if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
         unsafe header.pointee.handler = countingHeader
         unsafe header.pointee.runsToTranslation = translator.threshold
+        unsafe header.pointee.usesGroups = true
     }
     unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
     unsafe header.pointee.displacement = Int64(bitPattern: physical)
@@ -66,6 +68,18 @@ func buildBlock(
     unsafe header.pointee.pageOffset = UInt16(truncatingIfNeeded: physical & 0xfff)
     unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
     return unsafe header
+}
+
+/// The instruction at `physical` reaches into the next page.
+private func crossesPage(_ engine: EngineContext, _ physical: UInt64, mode: UInt32) -> Bool {
+    let room = 0x1000 &- Int(truncatingIfNeeded: physical & 0xfff)
+    if room >= 15 { return false }
+    let bytes = unsafe UnsafeRawBufferPointer(
+        start: engine.hostBase + Int(truncatingIfNeeded: physical), count: room)
+    if case .fault(.needMoreBytes) = unsafe Decoder.decode(bytes, mode: Lowering.decodeMode(mode)) {
+        return true
+    }
+    return false
 }
 
 /// One instruction that is not kept: it crosses a page, or is single-stepped.
@@ -82,7 +96,10 @@ func transientBlock(
     }
     unsafe cpu.pointee.codePage = linear & ~0xfff
     let slot = unsafe code + 1
-    var outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+    var outcome = Lowering.Outcome.needsMoreBytes
+    if unsafe !engine.transients.cross(bytes, room: room, linear, cpu.pointee.blockMode) {
+        outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+    }
     if case .needsMoreBytes = outcome {
         var next = (linear & ~0xfff) &+ 0x1000
         if unsafe !cpu.isLongCode { next &= 0xffff_ffff }
@@ -91,7 +108,12 @@ func transientBlock(
             return unsafe leaveOutsideMemory(cpu, engine, second)
         }
         available = 15
-        outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+        if let known = unsafe engine.transients.find(bytes, linear, cpu.pointee.blockMode) {
+            unsafe slot.initialize(to: known)
+        } else {
+            outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
+            unsafe engine.transients.keep(slot.pointee, bytes, linear, cpu.pointee.blockMode)
+        }
     }
     if unsafe !cpu.isLongCode {
         let last = unsafe cpu.pointee.rip &+ UInt64(slot.pointee.length) &- 1

@@ -110,6 +110,10 @@ func refreshBreakpoints(_ cpu: CPU) {
 /// A data access on the slow path. False: it meets a breakpoint, and its instruction runs again alone
 /// so that the trap can follow it.
 func passesBreakpoints(_ cpu: CPU, _ address: UInt64, _ byteCount: Int, write: Bool) -> Bool {
+    // DR7: none of the four is enabled.
+    let enabled = unsafe (cpu.bytes + CPUOffsets.debugRegisters).load(
+        fromByteOffset: 56, as: UInt64.self)
+    if _fastPath(enabled & 0xff == 0) { return true }
     let engine = unsafe context(cpu)
     if !engine.breakpoints.hasData { return true }
     let bits = engine.breakpoints.data(address, byteCount, write: write)

@@ -24,6 +24,8 @@ final class CodeArena {
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
     /// Where instructions go that are run once: page-crossing ones and single steps.
     let transient: UnsafeMutablePointer<DecodedInstruction>
+    /// Pages with blocks, at the place their number says; not all of them have one.
+    private var pagesWithBlocks = [UInt64](repeating: .max, count: 256)
     private(set) var blockCount: UInt64 = 0
     private(set) var invalidationCount: UInt64 = 0
     private(set) var flushCount: UInt64 = 0
@@ -56,6 +58,13 @@ final class CodeArena {
             & (Self.bucketCount &- 1)
     }
 
+    /// True: the page has blocks. False: perhaps not.
+    func hasBlocks(page: UInt64) -> Bool { pagesWithBlocks[Self.place(page)] == page }
+
+    private static func place(_ page: UInt64) -> Int {
+        Int(truncatingIfNeeded: (page &>> 12) & 255)
+    }
+
     /// The block that starts at `physical` in `mode`.
     func find(_ physical: UInt64, mode: UInt32) -> UnsafeMutablePointer<DecodedInstruction>? {
         var header = unsafe buckets[bucket(page: physical & ~0xfff, offset: physical & 0xfff)]
@@ -82,11 +91,13 @@ final class CodeArena {
         let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
         unsafe header.pointee.target = unsafe UnsafePointer(buckets[slot])
         unsafe buckets[slot] = unsafe header
+        pagesWithBlocks[Self.place(physical)] = physical & ~0xfff
     }
 
     /// Drops every block of the physical page.
     func invalidate(page: UInt64) {
         invalidationCount &+= 1
+        if hasBlocks(page: page) { pagesWithBlocks[Self.place(page)] = .max }
         for part in 0..<UInt64(64) {
             let slot = bucket(page: page, offset: part &<< 6)
             var header = unsafe buckets[slot]
@@ -112,6 +123,7 @@ final class CodeArena {
         if used == 0 { return }
         flushCount &+= 1
         used = 0
+        for place in pagesWithBlocks.indices { pagesWithBlocks[place] = .max }
         translator?.reset()
         unsafe buckets.update(repeating: nil, count: Self.bucketCount)
     }
@@ -165,6 +177,15 @@ extension DecodedInstruction {
     }
 }
 
+extension DecodedInstruction {
+    /// Of a header: its translation may use one probe for several accesses. The byte counts down how
+    /// often that may still miss before somebody looks.
+    var usesGroups: Bool {
+        get { unsafe length != 0 }
+        set { unsafe length = newValue ? 64 : 0 }
+    }
+}
+
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
@@ -179,6 +200,7 @@ let blockHeader: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.block = unsafe op
     let pending = unsafe cengine_load32(cpu.pointee.pendingWord) & cpu.pointee.pendingMask
     if _slowPath(budget <= 0 || pending != 0) {
+        unsafe context(cpu).accesses.sample(op)
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
         unsafe cpu.pointee.leaveReason = LeaveReason.poll
         return nil

@@ -15,6 +15,9 @@ internal import VirtualCPU
 /// Before instructions are decoded from the page.
 func beginDecoding(_ cpu: CPU, _ engine: EngineContext, page: UInt64) {
     let wasMarked = engine.memory.markCode(page)
+    // With blocks of the page from before, and no word of a store to it since, it has given its write
+    // entries up already.
+    if wasMarked, engine.code.hasBlocks(page: page), engine.mailbox.isEmpty { return }
     // Of the vCPU's own write entries it is the first to know.
     let held = unsafe dropWriteEntries(cpu, physicalPage: page)
     if !wasMarked {

@@ -49,6 +49,8 @@ final class EngineContext {
     /// Retired instructions up to the last entry to the run loop.
     var retired: UInt64 = 0
     var statistics = EngineStatistics()
+    var transients = TransientInstructions()
+    var accesses = AccessEstimate()
 
     /// The instruction TLB: direct mapped, tagged like the data TLB.
     var fetchEntries = [FetchEntry](

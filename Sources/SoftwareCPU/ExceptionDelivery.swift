@@ -202,12 +202,13 @@ private func deliverLong(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     var frame = unsafe Frame(
         stack: cpu.segment(Segment.ss), pointer: stack, width: 8, isLong: true,
         privilege: newCPL, faultCode: event.isExternalToProgram ? 1 : 0)
-    var words = unsafe [
-        UInt64(oldStack), cpu.gpr(GPR.rsp), readFlags(cpu),
-        UInt64(cpu.segment(Segment.cs).selector), cpu.pointee.rip,
-    ]
-    if let errorCode = event.errorCode { words.append(UInt64(errorCode)) }
-    for word in words where unsafe !frame.push(cpu, op, word) { return false }
+    guard unsafe frame.push(cpu, op, UInt64(oldStack)),
+        unsafe frame.push(cpu, op, cpu.gpr(GPR.rsp)),
+        unsafe frame.push(cpu, op, readFlags(cpu)),
+        unsafe frame.push(cpu, op, UInt64(cpu.segment(Segment.cs).selector)),
+        unsafe frame.push(cpu, op, cpu.pointee.rip)
+    else { return false }
+    if let code = event.errorCode, unsafe !frame.push(cpu, op, UInt64(code)) { return false }
     unsafe frame.setPointer(cpu)
     if newCPL < cpl {
         unsafe cpu.setSegment(

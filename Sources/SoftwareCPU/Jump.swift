@@ -163,7 +163,7 @@ func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UI
         return engine.fetchEntries[slot].physical | (linear & 0xfff)
     }
     let mode = unsafe cpu.pointee.tlbContext.0 & AccessMode.user
-    switch unsafe walk(cpu, linear, .execute, mode: mode) {
+    switch unsafe walk(cpu, engine, linear, .execute, mode: mode) {
     case .fault(let code):
         unsafe cpu.pointee.faultAddress = linear
         unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)

@@ -34,6 +34,9 @@ enum Lowering {
         }
         unsafe slot.pointee.length = instruction.length
         unsafe lowerMemoryOperand(instruction, mode: mode, into: &slot.pointee)
+        if accessesMemory(instruction) {
+            unsafe slot.pointee.flags |= UInt8(INSTRUCTION_ACCESSES_MEMORY)
+        }
         if let outcome = unsafe CoreLowering.lower(instruction, into: &slot.pointee, mode: mode) {
             return outcome
         }
@@ -63,6 +66,14 @@ enum Lowering {
         }
         unsafe slot.pointee.handler = SystemInstruction.invalidOpcode
         return .ends
+    }
+
+    private static func accessesMemory(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .push, .pop, .pushf, .popf, .pusha, .popa, .call, .ret, .enter, .leave: true
+        case .lea, .nop: false
+        default: instruction.hasMemoryOperand
+        }
     }
 
     static func decodeMode(_ mode: UInt32) -> DecodeMode {

@@ -62,13 +62,13 @@ private func translate(
         return unsafe .memory(pointer)
     }
     unsafe cpu.pointee.tlbMisses &+= 1
-    switch unsafe walk(cpu, address, access, mode: mode) {
+    let engine = unsafe context(cpu)
+    switch unsafe walk(cpu, engine, address, access, mode: mode) {
     case .fault(let code):
         unsafe cpu.pointee.faultAddress = address
         unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)
         return .fault
     case .present(let translation):
-        let engine = unsafe context(cpu)
         let physical = translation.physical
         if !engine.memory.contains(physical, 4096) {
             return .device(physical | (address & 0xfff))

@@ -84,7 +84,9 @@ private func table(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ wid
 
 /// Walks the guest's tables for `address`, setting accessed and dirty bits. `mode` as in
 /// `AccessMode`; `implicit` supervisor accesses (descriptor tables, TSS) come as `supervisorToUser`.
-func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> WalkResult {
+func walk(
+    _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ access: Access, mode: UInt64
+) -> WalkResult {
     let cr0 = unsafe cpu.pointee.cr0
     let cr4 = unsafe cpu.pointee.cr4
     if cr0 & CR0.pg == 0 {
@@ -99,7 +101,6 @@ func walk(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UInt64) -> Walk
     var code: UInt16 = access == .write ? 2 : 0
     if user { code |= 4 }
     if access == .execute, nxe || cr4 & CR4.smep != 0 { code |= 16 }
-    let engine = unsafe context(cpu)
     let pae = cr4 & CR4.pae != 0
     var level: UInt64
     var tableAddress: UInt64

@@ -258,8 +258,8 @@ public final class SoftwareEngine: CPUEngine {
         var result = engine.statistics
         result.instructionsRetired = engine.retired
         result.tlbMisses = unsafe cpu.pointee.tlbMisses
-        // Every other instruction or so touches memory; hits are not counted one by one.
-        result.tlbHits = engine.retired / 2
+        result.tlbHits = engine.accesses.hits(
+            retired: result.instructionsRetired, misses: result.tlbMisses)
         result.blocksDecoded = engine.code.blockCount
         result.blocksInvalidated = engine.code.invalidationCount
         result.blockLookups = unsafe cpu.pointee.blockLookups

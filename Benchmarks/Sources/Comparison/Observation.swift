@@ -26,6 +26,9 @@ public struct Observation: Sendable, Equatable {
     private var began: (row: String, guest: Double, host: Double)?
     private var lastLine = ""
 
+    /// The row that has begun and not ended.
+    public var rowInProgress: String? { began?.row }
+
     public init() {}
 
     public static func == (left: Observation, right: Observation) -> Bool {
@@ -80,33 +83,4 @@ public struct Observation: Sendable, Equatable {
 
     /// What the guest's scripts put before their own words.
     public static let mark = "bench: "
-
-    /// `/init` of the guest: says that it is there before anything else.
-    public static let initScript = """
-        #!/bin/sh
-        echo "\(mark)up"
-        busybox mount -t proc proc /proc
-        busybox mount -t devtmpfs dev /dev
-        busybox mount -t tmpfs tmp /tmp
-        echo 1 >/proc/sys/kernel/printk
-        for word in $(busybox cat /proc/cmdline); do
-          case $word in bench.rows=*) rows=${word#*=} ;; esac
-        done
-        export BENCH=/bench
-        busybox sh /bench/rows.sh $(echo "$rows" | busybox tr , ' ')
-        busybox poweroff -f
-
-        """
-
-    /// Runs the rows named by its arguments; the same script on every side.
-    public static let rowsScript = """
-        for row; do
-          echo "\(mark)begin $row $($BENCH/timed now)"
-          "$BENCH/busybox" sh "$BENCH/rows/$row" 2>&1
-          status=$?
-          echo "\(mark)end $row $($BENCH/timed now) $status"
-        done
-        echo "\(mark)done"
-
-        """
 }

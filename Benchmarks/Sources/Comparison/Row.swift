@@ -5,7 +5,7 @@ public struct Row: Sendable, Equatable {
         /// Seconds from the start of the host's process to the first user command.
         case boot
         /// Lines for the guest's shell; a program prints `NAME value unit`. `$BENCH` is the folder
-        /// with the programs, on every side.
+        /// with the programs, `$SCRATCH` one to write to, on every side.
         case program(String)
         /// Millions of instructions per second of processor time in another row's program, by
         /// Martlet's own statistics: a run with the program less a run without.
@@ -17,14 +17,25 @@ public struct Row: Sendable, Equatable {
     /// it is more.
     public var unit: String
     public var kind: Kind
+    /// Whether it stays in user mode nearly all the time: such rows have a mean of their own.
+    public var isCompute: Bool
     /// vCPUs with which it makes sense.
-    public var processorCounts: [Int]
+    public var processorCounts: ClosedRange<Int>
 
-    public init(_ name: String, _ unit: String, _ kind: Kind, processorCounts: [Int] = [1, 2]) {
+    public init(
+        _ name: String, _ unit: String, _ kind: Kind, isCompute: Bool = false,
+        processorCounts: ClosedRange<Int> = 1...255
+    ) {
         self.name = name
         self.unit = unit
         self.kind = kind
+        self.isCompute = isCompute
         self.processorCounts = processorCounts
+    }
+
+    public var isProgram: Bool {
+        if case .program = kind { return true }
+        return false
     }
 
     public var isBetterWhenMore: Bool { Self.isBetterWhenMore(unit) }
@@ -32,40 +43,13 @@ public struct Row: Sendable, Equatable {
     static func isBetterWhenMore(_ unit: String) -> Bool {
         unit.hasSuffix("/s") || unit == "MIPS"
     }
-}
 
-extension Row {
-    /// Rounds of the shell's loop.
-    private static let shellRounds = 50_000
+    /// A program that has no number by then is ended, in seconds.
+    public static let largestSeconds = 60
 
-    /// Everything that is measured. A new row is a line here, and a program if it needs one.
-    public static let all: [Row] = [
-        Row("boot", "s", .boot),
-        Row("shell-loop", "ms", .program(shellLoop)),
-        Row("integer", "ms", .program("$BENCH/integer")),
-        Row("floating", "ms", .program("$BENCH/floating")),
-        Row("memory-copy", "MB/s", .program("$BENCH/memory copy")),
-        Row("memory-chase", "ns", .program("$BENCH/memory chase")),
-        Row("fork-exec", "us", .program("$BENCH/processes")),
-        Row("integer-pair", "ms", .program(pair), processorCounts: [2]),
-        Row("shell-loop-rate", "MIPS", .instructionRate(of: "shell-loop"), processorCounts: [1]),
-    ]
-
-    private static let shellLoop = """
-        $BENCH/timed shell-loop \(shellRounds) $BENCH/busybox sh -c '
-          i=0; while [ $i -lt \(shellRounds) ]; do i=$((i+1)); done; echo $i'
-        """
-
-    /// Two at once: what a second processor is worth.
-    private static let pair = """
-        $BENCH/timed integer-pair done $BENCH/busybox sh -c '
-          $BENCH/integer >/dev/null & other=$!
-          $BENCH/integer >/dev/null && wait $other && echo done'
-        """
-
-    /// The rows of those names in the table's order, with the rows that they need.
+    /// The rows of those names in the table's order.
     ///
-    /// - Parameter names: nil or empty for all.
+    /// - Parameter names: empty for all.
     /// - Throws: `ComparisonError` for a name that no row has.
     public static func selected(
         _ names: [String], from all: [Row] = Row.all

@@ -3,17 +3,20 @@ import Foundation
 
 /// Where and with what is measured.
 enum Circumstances {
-    /// The engines that this Martlet has, of those that run guests without hardware's help.
+    /// The engines that this Martlet has, of those that run guests without hardware's help; the
+    /// fastest last.
     static func engines(_ martlet: String) -> [String] {
         ["interpreter", "translator"].filter { engine in
             // Refused for the engine if it is not there, else for the kernel.
-            let answer = try? said([martlet, "run", "--engine", engine, "--kernel", "/dev/null"])
+            let answer = try? HostCommand.output(
+                [martlet, "run", "--engine", engine, "--kernel", "/dev/null"], withErrors: true)
             return answer?.contains("engine '\(engine)'") == false
         }
     }
 
     static func describe(_ materials: Materials, kernel: String) throws -> [String: String] {
-        let version = try said([materials.qemu, "--version"]).split(separator: "\n").first ?? ""
+        let version =
+            try HostCommand.output([materials.qemu, "--version"]).split(separator: "\n").first ?? ""
         guard version.contains("version") else {
             throw ComparisonError(
                 "\(materials.qemu) is not there: run make bench, or install qemu-system-x86")
@@ -25,24 +28,8 @@ enum Circumstances {
         return [
             "host": "\(processors.count) x\(model)",
             "host's load before": String(load.split(separator: " ").first ?? ""),
-            "kernel": kernel, "martlet": try said([materials.martlet, "--version"]),
+            "kernel": kernel, "martlet": try HostCommand.output([materials.martlet, "--version"]),
             "qemu": String(version), "time": Date.now.formatted(.iso8601),
         ]
-    }
-
-    /// What a program prints on both its streams, without the last line's end.
-    private static func said(_ command: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.standardInput = FileHandle.nullDevice
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
-            .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

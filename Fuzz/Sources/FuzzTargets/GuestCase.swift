@@ -1,4 +1,5 @@
 import GuestMemory
+import SoftwareCPU
 import VirtualCPU
 import Vocabulary
 
@@ -47,6 +48,11 @@ struct GuestCase {
     var hasTraps: Bool { sane & 32 != 0 }
     /// Single-stepping or breakpoints.
     var isDebugged: Bool { sane & 0xc0 == 0xc0 }
+
+    /// Half of the cases run translated, from the first run of a block or from a later one.
+    var translation: TranslationPolicy {
+        seed & 1 == 0 ? .off : .afterRuns(UInt8(truncatingIfNeeded: 1 + seed >> 1 & 3))
+    }
 
     var isLong: Bool { mode.rawValue >= Mode.long.rawValue }
     var usesLongMode: Bool { isLong || mode == .compatibility }

@@ -39,7 +39,9 @@ public final class GuestTarget: FuzzTarget {
         guard let memory = try? setup.makeMemory() else { return nil }
         let after = Canaries()
         let events = PendingEvents()
-        let engine = SoftwareEngine(memory: memory, events: events) { leaf, subleaf in
+        let engine = SoftwareEngine(
+            memory: memory, events: events, translation: setup.translation
+        ) { leaf, subleaf in
             let result = CPUIDModel.martletV2.leaf(leaf, subleaf, CPUIDModel.Context())
             return CPUIDResult(
                 eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx)

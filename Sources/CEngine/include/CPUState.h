@@ -54,6 +54,8 @@ enum {
     INSTRUCTION_ADDRESS32 = 1 << 3,
     /// Bits 4 to 6: the segment register of the memory operand, 0 ES, 1 CS, 2 SS, 3 DS, 4 FS, 5 GS.
     INSTRUCTION_SEGMENT_SHIFT = 4,
+    /// It reads or writes memory, the stack included.
+    INSTRUCTION_ACCESSES_MEMORY = 1 << 7,
 };
 
 /// A segment register with its hidden part.
@@ -112,7 +114,7 @@ typedef struct CoreFrame {
 } CoreFrame;
 
 enum {
-    TLB_ENTRY_COUNT = 512,
+    TLB_ENTRY_COUNT = 2048,
     JUMP_CACHE_ENTRY_COUNT = 4096,
     MMIO_REPLAY_COUNT = 16,
 };

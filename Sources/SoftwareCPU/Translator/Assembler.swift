@@ -64,6 +64,7 @@ enum HostCondition: UInt8, Sendable {
     case notEqual = 5
     case belowOrEqual = 6
     case above = 7
+    case sign = 8
     case aboveOrEqual = 3
     case lessOrEqual = 14
 }

@@ -4,50 +4,123 @@ internal import X86
 // The way through a block, and the instructions that are the same on the host.
 
 extension BlockTranslation {
-    /// Makes the translation. `instructions` are the block's, nil where bytes do not decode.
-    mutating func translate(
-        _ instructions: [Instruction?], _ page: UnsafeRawBufferPointer
-    ) -> Entries {
-        var kinds = instructions.map { TranslationKind($0, vectors: availability, isWide: isWide) }
-        for index in kinds.indices where !isPossible(kinds[index], instructions[index], index) {
-            kinds[index] = .handler
+    /// Makes the translation. `page` are the bytes of the page it lies in.
+    mutating func translate(_ page: UnsafeRawBufferPointer) -> Entries {
+        let kinds = segments.indices.map { number in
+            segment = number
+            return self.kinds()
         }
-        let residency = kinds.map(\.residency).max() ?? .none
-        let uses = zip(kinds, instructions).map { $0.flagUse($1) }
+        let all = kinds.joined()
+        groups = probeGroups(kinds)
+        var uses = zip(all, segments.flatMap(\.instructions)).map { $0.flagUse($1) }
+        for number in uses.indices {
+            // What the group's probe has found cannot miss.
+            if case .member = groups.role(number) { uses[number].observes = false }
+        }
         let liveness = FlagLiveness(uses)
-        let entries = begin(residency)
-        for (number, kind) in kinds.enumerated() {
-            index = number
-            guard let instruction = instructions[number], !isHandler(kind) else {
-                handlerCount += 1
-                if number == kinds.count - 1 {
-                    exit(to: number)
+        segment = 0
+        let entries = begin(
+            all.map(\.residency).max() ?? .none,
+            usesX87: all.contains { if case .x87 = $0 { true } else { false } })
+        var number = 0
+        for current in segments.indices {
+            segment = current
+            let isLast = current == segments.count &- 1
+            for (place, kind) in kinds[current].enumerated() {
+                index = place
+                role = groups.role(number)
+                isGroupLive = groups.isLive(behind: number)
+                let use = uses[number]
+                let isWanted = liveness.isWanted[number]
+                number &+= 1
+                let isEnd = place == count &- 1
+                guard let instruction = segments[current].instructions[place], !isHandler(kind)
+                else {
+                    handlerCount += 1
+                    if isEnd {
+                        leaveToInterpreter()
+                        return entries
+                    }
+                    callHandler()
+                    continue
+                }
+                if kind.endsBlock {
+                    if isEnd, !isLast {
+                        emitInnerTransfer(kind, instruction)
+                        continue
+                    }
+                    emitTransfer(kind, instruction)
                     finish()
                     return entries
                 }
-                callHandler()
-                continue
+                let start = Int(unsafe op(place).pointee.pageOffset)
+                let bytes = unsafe GuestBytes(
+                    UnsafeRawBufferPointer(rebasing: page[min(start, page.count)...]), instruction)
+                prepareFlags(for: instruction, use, isWantedBehind: isWanted)
+                // The carry that it keeps is in `CPUState` for later.
+                let step = flagPlace == .state ? FlagSource(step: instruction) : nil
+                emit(
+                    kind, instruction, bytes,
+                    needsFlags: use.reads
+                        || use.changes && !use.replaces && isWanted && step == nil)
+                endMisses()
+                if use.changes {
+                    flagsAreInHost = step == nil
+                    flagPlace =
+                        isWanted ? .pending(step ?? FlagSource(instruction)) : .state
+                }
             }
-            let start = Int(unsafe op(number).pointee.pageOffset)
-            let bytes = unsafe GuestBytes(
-                UnsafeRawBufferPointer(rebasing: page[min(start, page.count)...]), instruction)
-            if kind.endsBlock {
-                emitTransfer(kind, instruction)
-                finish()
-                return entries
-            }
-            let use = uses[number]
-            let needsFlags =
-                use.reads || use.changes && !use.replaces && liveness.wanted[number]
-            emit(kind, instruction, bytes, needsFlags: needsFlags)
-            if use.changes { flagsAreInHost = true }
-            endMisses()
-            if use.changes, liveness.inState[number] { SharedRoutines.saveFlags(&assembler) }
         }
         index = count
         emitFallThrough()
         finish()
         return entries
+    }
+
+    private mutating func probeGroups(_ kinds: [[TranslationKind]]) -> ProbeGroups {
+        if !usesGroups { return ProbeGroups([]) }
+        return ProbeGroups(
+            segments.indices.flatMap { number in
+                segment = number
+                return zip(kinds[number], segments[number].instructions).enumerated().map {
+                    index, pair in
+                    (
+                        pair.1, pair.1.flatMap { groupAccess(pair.0, $0, index) },
+                        isHandler(pair.0)
+                    )
+                }
+            })
+    }
+
+    private mutating func leaveToInterpreter() {
+        writeX87Note()
+        saveFlags()
+        exit(to: index)
+        finish()
+    }
+
+    /// How each instruction of the current block is carried out.
+    private func kinds() -> [TranslationKind] {
+        segments[segment].instructions.enumerated().map { index, instruction in
+            let kind = TranslationKind(
+                instruction, vectors: availability, x87: x87Availability, isWide: isWide)
+            return isPossible(kind, instruction, index) ? kind : .handler
+        }
+    }
+
+    /// Before an instruction that may lose the flags of an earlier one: those that are still wanted go
+    /// to `CPUState`, unless they can be had again later.
+    private mutating func prepareFlags(
+        for instruction: Instruction, _ use: FlagUse, isWantedBehind: Bool
+    ) {
+        guard flagPlace.isPending else { return }
+        guard let source = flagPlace.source else {
+            if use.observes { saveFlags() }
+            return
+        }
+        if !use.changes, isWantedBehind, source.registers & instruction.changedRegisters != 0 {
+            saveFlags()
+        }
     }
 
     private func isHandler(_ kind: TranslationKind) -> Bool {
@@ -88,6 +161,7 @@ extension BlockTranslation {
         _ kind: TranslationKind, _ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool
     ) {
         switch kind {
+        case .x87: emitX87(instruction, bytes, needsFlags: needsFlags)
         case .same, .vector: emitSame(instruction, bytes, needsFlags: needsFlags)
         case .vex, .wideVector: emitVEX(instruction, bytes)
         case .loadAddress: emitLoadAddress(instruction)
@@ -229,7 +303,7 @@ extension BlockTranslation {
     }
 
     /// The memory operand is written.
-    private static func writesMemory(_ instruction: Instruction) -> Bool {
+    static func writesMemory(_ instruction: Instruction) -> Bool {
         switch instruction.mnemonic {
         case .cmp, .test, .bt, .mul, .div, .idiv: return false
         case .imul: return false
@@ -239,7 +313,7 @@ extension BlockTranslation {
     }
 
     /// A vector operand that raises #GP unless it is a multiple of 16.
-    private static func needsAlignment(_ instruction: Instruction) -> Bool {
+    static func needsAlignment(_ instruction: Instruction) -> Bool {
         guard instruction.memory.byteCount == 16 else { return false }
         switch instruction.mnemonic {
         case .movups, .movupd, .movdqu, .lddqu, .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm:

@@ -5,6 +5,10 @@ internal import X86
 
 extension BlockTranslation {
     mutating func emitTransfer(_ kind: TranslationKind, _ instruction: Instruction) {
+        writeX87Note()
+        if case .conditionalJump = kind { requireFlags() }
+        saveFlags()
+        if case .conditionalJump = kind { payAndKeepFlags() } else { pay() }
         switch kind {
         case .conditionalJump: emitConditionalJump(instruction)
         case .jump: emitJump(instruction)
@@ -12,6 +16,17 @@ extension BlockTranslation {
         default: emitReturn(instruction)
         }
     }
+
+    /// A jump to the block that comes next in the translation, or on to it if a conditional one is not
+    /// taken.
+    mutating func emitInnerTransfer(_ kind: TranslationKind, _ instruction: Instruction) {
+        guard case .conditionalJump = kind else { return }
+        requireFlags()
+        exitAside(assembler.jump(code: instruction.condition), to: target(instruction))
+    }
+
+    /// To an offset from the page's start, from the middle of the translation.
+    mutating func leaveBlock(to offset: Int) { emitDirect(to: offset, from: start) }
 
     /// Offsets within the page of the current instruction and of the one behind it.
     private var start: Int { Int(unsafe op(index).pointee.pageOffset) }
@@ -26,6 +41,9 @@ extension BlockTranslation {
 
     /// Behind the last instruction that is not a transfer.
     mutating func emitFallThrough() {
+        writeX87Note()
+        saveFlags()
+        pay()
         let offset = Int(unsafe op(count).pointee.pageOffset)
         emitDirect(to: offset, from: 0)
     }

@@ -55,7 +55,7 @@ extension BlockTranslation {
     }
 
     /// A memory operand that has to be aligned, or 0.
-    private static func alignment(_ instruction: Instruction) -> UInt8 {
+    static func alignment(_ instruction: Instruction) -> UInt8 {
         switch instruction.mnemonic {
         case .vmovaps, .vmovapd, .vmovdqa, .vmovntps, .vmovntpd, .vmovntdq, .vmovntdqa:
             instruction.memory.byteCount

@@ -1,18 +1,46 @@
 internal import CEngine
 internal import X86
 
-/// The translation of one block while it is made.
+/// The translation of a block while it is made, and of blocks that follow it: see `Segment`.
 ///
 /// Every instruction either becomes host instructions or a call of its handler. Where host
 /// instructions cannot finish (a TLB miss, a device, a divisor of zero) they have changed nothing and
 /// leave by a slow path that calls the handler too, so what is slow or faults exists once.
 @safe
 struct BlockTranslation {
+    /// A block of the translation. What follows the first is entered from the one before it alone,
+    /// so that what is known there is known here: where the flags are, which registers are resident.
+    @safe
+    struct Segment {
+        var header: UnsafeMutablePointer<DecodedInstruction>
+        var instructions: [Instruction?]
+    }
+
+    /// An instruction by its place.
+    @safe
+    struct Place {
+        /// The block that pays for it.
+        var segment: Int
+        var op: UnsafeMutablePointer<DecodedInstruction>
+    }
+
     /// A jump to the slow path of an instruction.
     private struct SlowPath {
-        var index: Int
+        enum Way {
+            /// The handler runs; it goes on at an offset of code memory.
+            case resume(Int)
+            /// The handler runs, and the interpreter goes on.
+            case interpret
+            /// The interpreter runs the instruction: a group's probe has not hit.
+            case leave
+        }
+
+        var place: Place
         var patches: [Assembler.Patch]
-        var resume: Int
+        var way: Way
+        /// What has to be written down first.
+        var flags: FlagSource?
+        var x87Note: X87Note?
     }
 
     /// A jump that leads to another block of the page once that is translated.
@@ -26,15 +54,27 @@ struct BlockTranslation {
 
     /// A way out of translated code.
     private enum Exit {
-        /// The interpreter runs this instruction of the block.
-        case instruction(Int)
+        /// The interpreter runs this instruction.
+        case instruction(Place)
         /// The block at this offset of the page is looked up.
-        case lookUp(Int)
+        case lookUp(Int, segment: Int)
+    }
+
+    /// A jump out of the middle, which leaves what is pending to be done on its way.
+    private struct SideExit {
+        var patch: Assembler.Patch
+        var index: Int
+        var segment: Int
+        var target: Int
+        var savesFlags: Bool
+        var x87Note: X87Note?
     }
 
     var assembler: Assembler
     let routines: SharedRoutines
-    let header: UnsafeMutablePointer<DecodedInstruction>
+    let segments: [Segment]
+    /// The block whose instructions are being translated.
+    var segment = 0
     /// The block runs at addresses of the upper half, as far as can be told.
     let isUpper: Bool
     let availability: VectorAvailability
@@ -44,36 +84,52 @@ struct BlockTranslation {
 
     private(set) var links: [Link] = []
     private var slowPaths: [SlowPath] = []
-    private var exits: [(patches: [Assembler.Patch], exit: Exit)] = []
+    private var sideExits: [SideExit] = []
+    private var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
+    /// The budget has paid for everything up to the end of the current block.
+    private var isPaid = false
     /// The host's flags are the guest's.
     var flagsAreInHost = false
+    var flagPlace = FlagPlace.state
     /// The instruction that is being translated, counted from 0.
     var index = 0
     /// Instructions so far that their handlers run.
     var handlerCount = 0
     /// Jumps to the slow path of that instruction.
     var misses: [Assembler.Patch] = []
+    /// See `ProbeGroups`; without them each access probes.
+    let usesGroups: Bool
+    var groups = ProbeGroups([])
+    /// What the current instruction is in its group.
+    var role = ProbeGroups.Role.alone
+    /// Behind the current instruction, what a group has found is used.
+    var isGroupLive = false
+    /// The last x87 instruction, if nobody has written it down yet.
+    var x87Note: X87Note?
 
     init(
-        _ assembler: Assembler, _ routines: SharedRoutines,
-        header: UnsafeMutablePointer<DecodedInstruction>, isUpper: Bool, mode: UInt32
+        _ assembler: Assembler, _ routines: SharedRoutines, _ segments: [Segment], isUpper: Bool,
+        mode: UInt32, usesGroups: Bool
     ) {
+        self.usesGroups = usesGroups
         self.assembler = assembler
         self.routines = routines
-        unsafe self.header = unsafe header
+        self.segments = segments
         self.isUpper = isUpper
         availability = VectorAvailability(blockMode: mode)
         x87Availability = X87Availability(blockMode: mode)
         isWide = mode & (BlockMode.wideVectors | BlockMode.taskSwitched) == BlockMode.wideVectors
     }
 
-    /// Instructions of the block.
-    var count: Int { unsafe Int(truncatingIfNeeded: header.pointee.immediate) }
-
-    /// Instruction `index` of the block; `count` is its end.
+    /// Instruction `index` of the current block; its count is its end.
     func op(_ index: Int) -> UnsafeMutablePointer<DecodedInstruction> {
-        unsafe header + (index &+ 1)
+        unsafe segments[segment].header + (index &+ 1)
     }
+
+    func place(_ index: Int) -> Place { unsafe Place(segment: segment, op: op(index)) }
+
+    /// Instructions of the current block.
+    var count: Int { segments[segment].instructions.count }
 
     // MARK: Entries
 
@@ -93,11 +149,11 @@ struct BlockTranslation {
     static let staleDistance = 48
 
     /// Before the instructions: entries and budget.
-    mutating func begin(_ residency: VectorResidency) -> Entries {
+    mutating func begin(_ residency: VectorResidency, usesX87: Bool) -> Entries {
         var entries = Entries()
         assembler.align()
         entries.stale = assembler.position
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: header)))
+        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
         // Nothing of this block has been run: MOV QWORD, 0.
         assembler.instruction(HostOpcode(0xc7, wide: true), register: 0, .memory(HostLayout.block))
         assembler.integer32(0)
@@ -114,91 +170,190 @@ struct BlockTranslation {
         assembler.instruction(
             HostOpcode(0x8b), register: 10, .memory(HostAddress(base: .r10)))
         assembler.instruction(HostOpcode(0x85), register: 10, .memory(HostLayout.pendingMask))
-        let pending = assembler.jump(.notEqual)
+        pending = assembler.jump(.notEqual)
+        entries.unpolled = assembler.position
         assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .memory(HostLayout.budget))
         assembler.byte(0)
-        let spent = assembler.jump(.lessOrEqual)
-        polls = [pending, spent]
-        entries.unpolled = assembler.position
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
-        assembler.byte(UInt8(truncatingIfNeeded: count))
+        spent = assembler.jump(.lessOrEqual)
+        if usesX87 {
+            // CMP BYTE, 0.
+            assembler.instruction(HostOpcode(0x80), register: 7, .memory(HostLayout.x87Resident))
+            assembler.byte(0)
+            x87Load = (assembler.jump(.equal), assembler.position)
+        }
         if residency != .none {
             // Narrow blocks take wide registers too.
             let isWide = residency == .wide
             assembler.instruction(
                 HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
             assembler.byte(isWide ? residency.rawValue : 0)
-            vectorLoad = assembler.jump(isWide ? .notEqual : .equal)
-            vectorResume = assembler.position
+            vectorLoad = (assembler.jump(isWide ? .notEqual : .equal), assembler.position)
         }
         self.residency = residency
+        self.usesX87 = usesX87
         return entries
     }
 
-    private var polls: [Assembler.Patch] = []
-    private var vectorLoad: Assembler.Patch?
-    private var vectorResume = 0
+    /// Instructions of the blocks up to the current one: what is paid for when the translation is
+    /// left from it.
+    private var due: Int { segments[...segment].reduce(0) { $0 &+ $1.instructions.count } }
+
+    /// The budget pays for the blocks that have been run, and for the current one.
+    mutating func pay() {
+        if isPaid { return }
+        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
+        assembler.byte(UInt8(truncatingIfNeeded: due))
+        isPaid = true
+    }
+
+    /// The same, and the host's flags stay.
+    mutating func payAndKeepFlags() {
+        if isPaid { return }
+        addToBudget(0 &- due)
+        isPaid = true
+    }
+
+    /// Clobbers R10 and no flags.
+    private mutating func addToBudget(_ count: Int) {
+        assembler.load(.r10, HostLayout.budget)
+        assembler.loadAddress(
+            .r10, HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: count)))
+        assembler.store(HostLayout.budget, .r10)
+    }
+
+    private var pending: Assembler.Patch = 0
+    private var spent: Assembler.Patch = 0
+    private var vectorLoad: (patch: Assembler.Patch, resume: Int)?
+    private var x87Load: (patch: Assembler.Patch, resume: Int)?
     private var residency = VectorResidency.none
+    private var usesX87 = false
 
     /// After the instructions: slow paths and exits.
     mutating func finish() {
-        for patch in polls { assembler.bind(patch) }
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: header)))
+        segment = 0
+        assembler.bind(spent)
+        assembler.bind(pending)
+        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
         assembler.jump(to: routines.poll)
-        let leave = emitSettingBlock(then: routines.leave)
-        let lookUp = emitSettingBlock(then: routines.lookUp)
-        let call = emitSettingBlock(then: routines.call(residency))
+        if let x87Load { emitLoad(x87Load.patch, x87Load.resume, routines.loadX87) }
         if let vectorLoad {
-            assembler.bind(vectorLoad)
-            let load = assembler.jump()
-            let body = emitSettingBlock(
-                then: residency == .wide ? routines.loadWideVectors : routines.loadVectors)
-            assembler.bind(load)
-            setInstruction(0)
-            setResume(vectorResume)
-            assembler.jump(to: body)
+            emitLoad(
+                vectorLoad.patch, vectorLoad.resume,
+                residency == .wide ? routines.loadWideVectors : routines.loadVectors)
         }
+        for exit in sideExits { emit(exit) }
+        isPaid = false
         for path in slowPaths {
             for patch in path.patches { assembler.bind(patch) }
-            setInstruction(path.index)
-            setResume(path.resume)
-            assembler.jump(to: call)
+            if let source = path.flags {
+                source.emit(&assembler)
+                SharedRoutines.saveFlags(&assembler)
+            }
+            segment = path.place.segment
+            if let note = path.x87Note { emit(note) }
+            setInstruction(path.place)
+            switch path.way {
+            case .resume(let position):
+                emitWay(
+                    to: routines.call(residency, x87: usesX87), resumingAt: position)
+            case .interpret: assembler.jump(to: way(to: routines.callAndLeave))
+            case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
+            }
         }
-        for (patches, exit) in exits {
+        for (patches, exit, isPaid) in exits {
             for patch in patches { assembler.bind(patch) }
+            self.isPaid = isPaid
             switch exit {
-            case .instruction(let index):
-                setInstruction(index)
-                assembler.jump(to: leave)
-            case .lookUp(let offset):
+            case .instruction(let place):
+                segment = place.segment
+                setInstruction(place)
+                assembler.jump(to: way(to: routines.leave))
+            case .lookUp(let offset, let from):
+                segment = from
                 assembler.load(.r10, HostLayout.codePage)
                 assembler.loadAddress(
                     .r10,
                     HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset)))
-                assembler.jump(to: lookUp)
+                assembler.jump(to: way(to: routines.lookUp))
             }
         }
     }
 
-    /// The header goes to `CPUState.block`; R10 and R11 stay.
-    private mutating func emitSettingBlock(then routine: Int) -> Int {
+    /// At the block's entry: brings state into the host's registers.
+    private mutating func emitLoad(_ patch: Assembler.Patch, _ resume: Int, _ routine: Int) {
+        assembler.bind(patch)
+        setInstruction(place(0))
+        emitWay(to: routine, resumingAt: resume)
+    }
+
+    /// To a routine that goes on in the translation, which pays at its end.
+    private mutating func emitWay(to routine: Int, resumingAt position: Int) {
+        var patch: Assembler.Patch = 0
+        assembler.loadAddress(.r11, ofCode: &patch)
+        assembler.jump(to: way(to: routine))
+        assembler.bind(patch)
+        addToBudget(due)
+        assembler.jump(to: position)
+    }
+
+    private mutating func emit(_ exit: SideExit) {
+        assembler.bind(exit.patch)
+        if exit.savesFlags { SharedRoutines.saveFlags(&assembler) }
+        segment = exit.segment
+        if let note = exit.x87Note { emit(note) }
+        isPaid = false
+        pay()
+        index = exit.index
+        leaveBlock(to: exit.target)
+    }
+
+    /// Where the blocks are paid for and the header of the current one goes to `CPUState.block`, on the
+    /// way to a routine: emitted once for each, behind a jump over it. R10 and R11 stay.
+    private mutating func way(to routine: Int, countsMiss: Bool = false) -> Int {
+        let key = WayKey(
+            segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid)
+        if let known = ways[key] { return known }
+        let over = assembler.jump()
         let start = assembler.position
         assembler.store(SharedRoutines.scratchSlot, .r11)
-        unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: header)))
+        unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[segment].header)))
         assembler.store(HostLayout.block, .r11)
+        let wasPaid = isPaid
+        pay()
+        isPaid = wasPaid
+        if countsMiss { emitCountingMiss() }
         assembler.load(.r11, SharedRoutines.scratchSlot)
         assembler.jump(to: routine)
+        assembler.bind(over)
+        ways[key] = start
         return start
     }
 
-    private mutating func setInstruction(_ index: Int) {
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: op(index))))
+    private struct WayKey: Hashable {
+        var segment: Int
+        var routine: Int
+        var countsMiss: Bool
+        var isPaid: Bool
     }
 
-    private mutating func setResume(_ position: Int) {
-        var patch: Assembler.Patch = 0
-        assembler.loadAddress(.r11, ofCode: &patch)
-        assembler.bind(patch, to: position)
+    /// Groups whose probe misses too often are given up: the translation's header counts.
+    private mutating func emitCountingMiss() {
+        if segment > 0 {
+            unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[0].header)))
+        }
+        // SUB BYTE, 1.
+        let count = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.length) ?? 0
+        assembler.instruction(
+            HostOpcode(0x80), register: 5,
+            .memory(HostAddress(base: .r11, displacement: Int32(truncatingIfNeeded: count))))
+        assembler.byte(1)
+        assembler.bind(assembler.jump(.equal), to: routines.giveUpGroups)
+    }
+
+    private var ways: [WayKey: Int] = [:]
+
+    private mutating func setInstruction(_ place: Place) {
+        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: place.op)))
     }
 
     // MARK: Slow paths and exits
@@ -207,12 +362,25 @@ struct BlockTranslation {
     mutating func endMisses() {
         if misses.isEmpty { return }
         slowPaths.append(
-            SlowPath(index: index, patches: misses, resume: assembler.position))
+            SlowPath(
+                place: place(index), patches: misses,
+                way: isGroupLive ? .interpret : .resume(assembler.position),
+                flags: flagPlace.source, x87Note: x87Note))
         misses.removeAll(keepingCapacity: true)
+    }
+
+    /// The probe of a group's first access has not hit.
+    mutating func groupMiss(_ patch: Assembler.Patch) {
+        slowPaths.append(
+            SlowPath(
+                place: place(index), patches: [patch], way: .leave, flags: flagPlace.source,
+                x87Note: x87Note))
     }
 
     /// The handler of the current instruction runs here.
     mutating func callHandler() {
+        writeX87Note()
+        saveFlags()
         misses.append(assembler.jump())
         endMisses()
         flagsAreInHost = true
@@ -222,7 +390,7 @@ struct BlockTranslation {
     mutating func exit(to index: Int) { exit([assembler.jump()], to: index) }
 
     mutating func exit(_ patches: [Assembler.Patch], to index: Int) {
-        exits.append((patches, .instruction(index)))
+        exits.append((patches, .instruction(place(index)), isPaid))
     }
 
     /// Goes on at `offset` in the same page. Until that is translated: leaves, and the interpreter
@@ -230,7 +398,20 @@ struct BlockTranslation {
     mutating func goOn(_ patch: Assembler.Patch, at offset: Int, from source: Int, or index: Int?) {
         links.append(
             Link(patch: patch, target: offset, isPolled: offset <= source || index == nil))
-        exits.append(([patch], index.map { .instruction($0) } ?? .lookUp(offset)))
+        exits.append(
+            (
+                [patch],
+                index.map { .instruction(place($0)) } ?? .lookUp(offset, segment: segment), isPaid
+            ))
+    }
+
+    /// A conditional jump that is taken leaves the translation here, for an offset from the page's
+    /// start.
+    mutating func exitAside(_ patch: Assembler.Patch, to target: Int) {
+        sideExits.append(
+            SideExit(
+                patch: patch, index: index, segment: segment, target: target,
+                savesFlags: flagPlace.isPending, x87Note: x87Note))
     }
 
     // MARK: Flags
@@ -238,73 +419,19 @@ struct BlockTranslation {
     /// The guest's flags into the host's. Clobbers R11.
     mutating func requireFlags() {
         if flagsAreInHost { return }
-        SharedRoutines.restoreFlags(&assembler)
+        if let source = flagPlace.source {
+            source.emit(&assembler)
+        } else {
+            SharedRoutines.restoreFlags(&assembler)
+        }
         flagsAreInHost = true
     }
 
-    // MARK: Memory
-
-    /// An access whose translation the TLB has.
-    struct Located {
-        var address: HostAddress
-        /// Of the two scratch registers, the one that the address does not need.
-        var free: HostRegister
-    }
-
-    /// Finds the host address of an access; misses take the slow path. Clobbers the host's flags.
-    /// - Parameter inFirst: the address is in R10 alone.
-    mutating func probe(_ access: GuestAccess, write: Bool, inFirst: Bool = false) -> Located {
-        assembler.compute(access, into: .r10)
-        // The entry's offset: SHR R10, 7; AND R10D, mask.
-        assembler.instruction(HostOpcode(0xc1, wide: true), register: 5, .register(10))
-        assembler.byte(7)
-        assembler.instruction(HostOpcode(0x81), register: 4, .register(10))
-        assembler.integer32(Int32(TLB_ENTRY_COUNT &- 1) &<< 5)
-        // The tag: the page of the last byte, with the context.
-        assembler.compute(access, plus: max(access.byteCount &- 1, 0), into: .r11)
-        assembler.instruction(HostOpcode(0x81, wide: true), register: 4, .register(11))
-        assembler.integer32(-4096)
-        assembler.instruction(
-            HostOpcode(0x0b, wide: true), register: 11,
-            .memory(HostLayout.tlbContext(upper: isUpper)))
-        assembler.instruction(
-            HostOpcode(0x3b, wide: true), register: 11,
-            .memory(write ? HostLayout.writeTag(.r10) : HostLayout.readTag(.r10)))
-        misses.append(assembler.jump(.notEqual))
-        assembler.load(.r11, HostLayout.addend(.r10))
-        flagsAreInHost = false
-        if let base = access.simpleBase {
-            let address = HostAddress(
-                base: base, index: .r11,
-                displacement: Int32(truncatingIfNeeded: access.displacement))
-            if !inFirst { return Located(address: address, free: .r10) }
-            assembler.loadAddress(.r10, address)
-        } else {
-            assembler.compute(access, into: .r10)
-            // ADD R10, R11.
-            assembler.instruction(HostOpcode(0x03, wide: true), register: 10, .register(11))
-        }
-        return Located(address: HostAddress(base: .r10), free: .r11)
-    }
-
-    /// Misses if the bytes at R10 cross a cache line: the handler takes the bus lock. Clobbers R11.
-    mutating func requireOneLine(_ byteCount: Int) {
-        assembler.loadAddress(
-            .r11,
-            HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: byteCount &- 1)))
-        assembler.instruction(HostOpcode(0x33, wide: true), register: 11, .register(10))
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .register(11))
-        assembler.byte(63)
-        misses.append(assembler.jump(.above))
-    }
-
-    /// Misses unless the address in `register` is a multiple of `byteCount`.
-    mutating func requireAlignment(_ register: HostRegister, _ byteCount: UInt8 = 16) {
-        // TEST r8, byteCount - 1.
-        var opcode = HostOpcode(0xf6)
-        opcode.needsREX = true
-        assembler.instruction(opcode, register: 0, .register(register.number))
-        assembler.byte(byteCount &- 1)
-        misses.append(assembler.jump(.notEqual))
+    /// The guest's flags into `CPUState`. Clobbers R10 and R11.
+    mutating func saveFlags() {
+        guard flagPlace.isPending else { return }
+        requireFlags()
+        SharedRoutines.saveFlags(&assembler)
+        flagPlace = .state
     }
 }

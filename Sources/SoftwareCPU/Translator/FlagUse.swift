@@ -47,32 +47,20 @@ struct FlagUse {
     private init() {}
 }
 
-/// Which flags somebody still wants behind each instruction of a block.
+/// Behind which instructions somebody still wants the flags as they are then: a reader, or an observer,
+/// before all of them have changed.
 struct FlagLiveness {
-    /// Behind instruction i the flags have to be in `CPUState`: somebody may look before they change.
-    private(set) var inState: [Bool]
-    /// Behind instruction i somebody wants them, there or in the host's flags.
-    private(set) var wanted: [Bool]
+    private(set) var isWanted: [Bool]
 
-    /// At the end of a block everybody wants them.
+    /// At the end everybody wants them.
     init(_ uses: [FlagUse]) {
-        inState = Array(repeating: true, count: uses.count)
-        wanted = inState
-        var state = true
-        var any = true
+        isWanted = Array(repeating: true, count: uses.count)
+        var wanted = true
         for index in uses.indices.reversed() {
-            inState[index] = state
-            wanted[index] = any
+            isWanted[index] = wanted
             let use = uses[index]
-            if use.replaces {
-                any = false
-                state = false
-            }
-            if use.reads { any = true }
-            if use.observes {
-                state = true
-                any = true
-            }
+            if use.replaces { wanted = false }
+            if use.reads || use.observes { wanted = true }
         }
     }
 }

@@ -55,6 +55,14 @@ struct GuestAccess: Equatable {
         return displacement >= Int64(Int32.min) && last <= Int64(Int32.max)
     }
 
+    /// Two host registers and a displacement.
+    var indexedBase: (base: HostRegister, index: HostRegister)? {
+        guard segment == nil, case .register(let number) = base,
+            let base = HostLayout.host(number), let index = index.flatMap(HostLayout.host)
+        else { return nil }
+        return (base, index)
+    }
+
     /// One host register and a displacement.
     var simpleBase: HostRegister? {
         guard index == nil, segment == nil, case .register(let number) = base else { return nil }

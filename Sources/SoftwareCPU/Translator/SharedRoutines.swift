@@ -3,22 +3,26 @@ internal import CEngine
 /// The routines that all translations share, at the start of code memory.
 ///
 /// Inside translated code the host's stack holds, above RSP: the address to resume at, the
-/// instruction whose handler runs, and one word of scratch space.
+/// instruction whose handler runs, one word of scratch space, and what groups of accesses found.
 struct SharedRoutines {
     /// From the run loop, with the C arguments of a handler. R11: where to go.
     var enter = 0
     /// Back to the run loop. R10: what it goes on with. The guest's registers are in the host's.
     var leave = 0
-    /// Runs the handler of the instruction R10 and goes on at R11, or back to the run loop.
-    var call = 0
-    /// The same for blocks that have the vector registers in the host's.
-    var callWithVectors = 0
+    /// `call(_:x87:)`.
+    private var calls = [0, 0, 0, 0, 0, 0]
+    /// Runs the handler of the instruction R10 and goes back to the run loop.
+    var callAndLeave = 0
+    /// The block R11 may be translated again without groups; back to the run loop with R10.
+    var giveUpGroups = 0
     /// Brings the vector registers into the host's and goes on at R11. While an exception is not
     /// masked: back to the run loop with R10.
     var loadVectors = 0
     /// The same for blocks that have them in the host's with all of their 256 bits.
-    var callWithWideVectors = 0
     var loadWideVectors = 0
+    /// Brings the x87 state into the host's FPU and goes on at R11. While an exception is not masked:
+    /// back to the run loop with R10.
+    var loadX87 = 0
     /// The header R10 looks at the budget and the pending events, and decides.
     var poll = 0
     /// Looks the block at the linear address R10 up.
@@ -27,8 +31,11 @@ struct SharedRoutines {
     var interpret = 0
 
     /// Bytes of the frame below the saved registers.
-    private static let frame: UInt8 = 24
+    private static let frame = UInt8(24 + 8 * ProbeGroups.slotCount)
     static let scratchSlot = HostAddress(base: .rsp, displacement: 16)
+    static func groupSlot(_ slot: Int) -> HostAddress {
+        HostAddress(base: .rsp, displacement: Int32(truncatingIfNeeded: 24 &+ 8 &* slot))
+    }
     private static let resumeSlot = HostAddress(base: .rsp)
     private static let instructionSlot = HostAddress(base: .rsp, displacement: 8)
     private static let saved: [HostRegister] = [.rbx, .rbp, .r12, .r13, .r14, .r15]
@@ -40,14 +47,20 @@ struct SharedRoutines {
         leave = assembler.position
         emitLeave(&assembler)
         assembler.align()
-        call = assembler.position
-        emitCall(&assembler, .none)
+        for index in calls.indices {
+            calls[index] = assembler.position
+            let residency = VectorResidency(rawValue: UInt8(index % 3)) ?? .none
+            emitCall(&assembler, residency, x87: index >= 3)
+            assembler.align()
+        }
+        callAndLeave = assembler.position
+        emitCallAndLeave(&assembler)
         assembler.align()
-        callWithVectors = assembler.position
-        emitCall(&assembler, .narrow)
+        giveUpGroups = assembler.position
+        emitGiveUpGroups(&assembler)
         assembler.align()
-        callWithWideVectors = assembler.position
-        emitCall(&assembler, .wide)
+        loadX87 = assembler.position
+        emitLoadX87(&assembler)
         assembler.align()
         loadVectors = assembler.position
         emitLoadVectors(&assembler, .narrow)
@@ -68,13 +81,10 @@ struct SharedRoutines {
         assembler.align()
     }
 
-    /// How blocks with `residency` call handlers.
-    func call(_ residency: VectorResidency) -> Int {
-        switch residency {
-        case .none: call
-        case .narrow: callWithVectors
-        case .wide: callWithWideVectors
-        }
+    /// Runs the handler of the instruction R10 and goes on at R11, or back to the run loop. For blocks
+    /// that have the vector registers, or the x87 state, in the host's.
+    func call(_ residency: VectorResidency, x87: Bool) -> Int {
+        calls[Int(residency.rawValue) &+ (x87 ? 3 : 0)]
     }
 
     private func emitEnter(_ assembler: inout Assembler) {
@@ -110,7 +120,30 @@ struct SharedRoutines {
         emitReturn(&assembler)
     }
 
-    private func emitCall(_ assembler: inout Assembler, _ residency: VectorResidency) {
+    private func emitCallAndLeave(_ assembler: inout Assembler) {
+        storeRegisters(&assembler)
+        storeVectorsIfResident(&assembler)
+        arguments(&assembler)
+        assembler.instruction(
+            HostOpcode(0xff), register: 2, .memory(HostAddress(base: .r10)))
+        emitReturn(&assembler)
+    }
+
+    private func emitGiveUpGroups(_ assembler: inout Assembler) {
+        storeRegisters(&assembler)
+        assembler.store(Self.instructionSlot, .r10)
+        storeVectorsIfResident(&assembler)
+        assembler.move(.r10, .r11)
+        arguments(&assembler)
+        assembler.move(.rax, constant: unsafe address(of: groupsMissOften))
+        assembler.bytes(0xff, 0xd0)
+        assembler.load(.rax, Self.instructionSlot)
+        emitReturn(&assembler)
+    }
+
+    private func emitCall(
+        _ assembler: inout Assembler, _ residency: VectorResidency, x87: Bool
+    ) {
         storeRegisters(&assembler)
         assembler.store(Self.resumeSlot, .r11)
         assembler.store(Self.instructionSlot, .r10)
@@ -130,6 +163,12 @@ struct SharedRoutines {
         assembler.instruction(
             HostOpcode(0x39, wide: true), register: 10, .memory(HostAddress(base: .rax)))
         let dropped = assembler.jump(.equal)
+        var released: Assembler.Patch?
+        if x87 {
+            assembler.instruction(HostOpcode(0x80), register: 7, .memory(HostLayout.x87Resident))
+            assembler.byte(0)
+            released = assembler.jump(.equal)
+        }
         var unmasked: Assembler.Patch?
         if residency != .none {
             // An unmasked exception is for the interpreter.
@@ -141,7 +180,26 @@ struct SharedRoutines {
         assembler.instruction(HostOpcode(0xff), register: 4, .memory(Self.resumeSlot))
         assembler.bind(elsewhere)
         assembler.bind(dropped)
+        if let released { assembler.bind(released) }
         if let unmasked { assembler.bind(unmasked) }
+        emitReturn(&assembler)
+    }
+
+    private func emitLoadX87(_ assembler: inout Assembler) {
+        storeRegisters(&assembler)
+        assembler.store(Self.resumeSlot, .r11)
+        assembler.store(Self.instructionSlot, .r10)
+        storeVectorsIfResident(&assembler)
+        arguments(&assembler)
+        assembler.move(.rax, constant: unsafe address(of: acquireX87))
+        assembler.bytes(0xff, 0xd0)
+        // TEST RAX, RAX.
+        assembler.bytes(0x48, 0x85, 0xc0)
+        let unmasked = assembler.jump(.equal)
+        loadRegisters(&assembler)
+        assembler.instruction(HostOpcode(0xff), register: 4, .memory(Self.resumeSlot))
+        assembler.bind(unmasked)
+        assembler.load(.rax, Self.instructionSlot)
         emitReturn(&assembler)
     }
 
@@ -267,6 +325,20 @@ struct SharedRoutines {
 /// The address of a handler's code.
 func address(of handler: InstructionHandler) -> UInt64 {
     unsafe UInt64(UInt(bitPattern: unsafeBitCast(handler, to: UnsafeRawPointer.self)))
+}
+
+/// `x87_acquire` with the shape of a handler. Nil: it cannot be done.
+private let acquireX87: InstructionHandler = { cpu, op in
+    unsafe x87_acquire(cpu) != 0 ? op : nil
+}
+
+/// The groups of a block's translation have missed as often as `DecodedInstruction.usesGroups` says.
+private let groupsMissOften: InstructionHandler = { cpu, op in
+    // As in `translateBlock`.
+    let control = vector_host_mxcsr()
+    unsafe context(cpu).code.translator?.groupsMissOften(UnsafeMutablePointer(mutating: op))
+    vector_set_host_mxcsr(control)
+    return unsafe op
 }
 
 /// `lookUpBlock` with the shape of a handler.

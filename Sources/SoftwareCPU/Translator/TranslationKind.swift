@@ -13,6 +13,8 @@ enum TranslationKind {
     /// The same for what is encoded by VEX: general-purpose registers, and vector registers, which
     /// have to be in the host's with all of their 256 bits.
     case vex, wideVector
+    /// The same in the host's FPU.
+    case x87
     case loadAddress
     case push, pop, leave
     case divide
@@ -21,15 +23,24 @@ enum TranslationKind {
     /// - Parameters:
     ///   - instruction: nil is what does not decode.
     init(
-        _ instruction: Instruction?, vectors: VectorAvailability, isWide: Bool
+        _ instruction: Instruction?, vectors: VectorAvailability, x87: X87Availability,
+        isWide: Bool = false
     ) {
         guard let instruction else {
             self = .handler
             return
         }
-        self =
-            instruction.form.isVEX
-            ? Self.chooseVEX(instruction, isWide) : Self.choose(instruction, vectors)
+        if instruction.form.isVEX {
+            self = Self.chooseVEX(instruction, isWide)
+            return
+        }
+        if BlockTranslation.isX87(instruction) {
+            let isAvailable =
+                instruction.mnemonic == .fwait ? !x87.waitNotAvailable : !x87.deviceNotAvailable
+            self = isAvailable ? .x87 : .handler
+            return
+        }
+        self = Self.choose(instruction, vectors)
     }
 
     private static func choose(
@@ -108,7 +119,7 @@ enum TranslationKind {
             var use = FlagUse(instruction)
             use.observes = true
             return use
-        case .same, .vector, .vex, .wideVector, .jump, .conditionalJump:
+        case .same, .vector, .vex, .wideVector, .x87, .jump, .conditionalJump:
             var use = FlagUse(instruction)
             use.observes = instruction.hasMemoryOperand
             return use

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import CHost
 internal import Vocabulary
 internal import X86
 
@@ -19,6 +20,12 @@ final class Translator {
     private var entries: [Key: BlockTranslation.Entries] = [:]
     /// What jumps wait for the translation of a block.
     private var waiting: [Key: [Wait]] = [:]
+    /// What the engine's instructions may belong to.
+    private var features = InstructionFeatures.base
+    /// Translations that others take the place of.
+    private var superseded: [Key: BlockTranslation.Entries] = [:]
+    /// When the groups of a block had missed often, by the host's counter.
+    private var misses: [Key: UInt64] = [:]
     private(set) var statistics = Statistics()
 
     struct Statistics {
@@ -51,6 +58,8 @@ final class Translator {
     /// Forgets all translations. None of their code may be run any more.
     func reset() {
         waiting.removeAll(keepingCapacity: true)
+        superseded.removeAll(keepingCapacity: true)
+        misses.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
@@ -66,20 +75,24 @@ final class Translator {
     /// Translates the block, whose bytes are at `bytes` and which runs at `linear`. False: there is
     /// no room.
     func translate(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer,
-        linear: UInt64, features: InstructionFeatures
+        _ header: UnsafeMutablePointer<DecodedInstruction>, of code: CodeArena,
+        bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
-        guard let instructions = unsafe decode(header, bytes, features) else { return true }
+        self.features = features
+        let segments = unsafe segments(from: header, code, bytes)
+        if segments.isEmpty { return true }
         let mode = unsafe header.pointee.mode
-        var block = unsafe BlockTranslation(
-            Assembler(memory, at: position), routines, header: header,
-            isUpper: linear &>> 63 != 0, mode: mode)
-        let entries = unsafe block.translate(instructions, bytes)
+        var block = BlockTranslation(
+            Assembler(memory, at: position), routines, segments, isUpper: linear &>> 63 != 0,
+            mode: mode, usesGroups: unsafe header.pointee.usesGroups)
+        let entries = unsafe block.translate(bytes)
         if block.assembler.isFull { return false }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
         position = block.assembler.position
         statistics.translations &+= 1
-        statistics.translatedInstructions &+= UInt64(instructions.count)
+        for segment in segments {
+            statistics.translatedInstructions &+= UInt64(segment.instructions.count)
+        }
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
         unsafe header.pointee.translation = UInt32(truncatingIfNeeded: entries.polled)
         unsafe header.pointee.unpolledEntry = UInt16(
@@ -102,6 +115,25 @@ final class Translator {
         unsafe entries[key(header)] = nil
     }
 
+    /// Cycles that 64 misses of a block's groups have to last: each costs some hundred, because the
+    /// interpreter runs the rest of the block.
+    private static let leastCycles: UInt64 = 64 * 4000
+
+    /// Where the accesses lie across two pages or may never be made together, each has to probe.
+    func groupsMissOften(_ header: UnsafeMutablePointer<DecodedInstruction>) {
+        unsafe header.pointee.usesGroups = true
+        let key = unsafe key(header)
+        let now = chost_rdtsc()
+        let last = misses.updateValue(now, forKey: key)
+        guard let last, now &- last < Self.leastCycles, let old = entries[key] else { return }
+        unsafe retire(header)
+        superseded[key] = old
+        misses[key] = nil
+        unsafe header.pointee.usesGroups = false
+        unsafe header.pointee.runsToTranslation = 1
+        unsafe header.pointee.handler = countingHeader
+    }
+
     /// Links of a page's blocks that were dropped are not filled in any more.
     func forgetLinks(page: UInt64) {
         if waiting.isEmpty { return }
@@ -118,9 +150,8 @@ final class Translator {
 
     /// The instructions of the block. Nil: the bytes are not what they were, which the engine will
     /// hear about.
-    private func decode(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer,
-        _ features: InstructionFeatures
+    func decode(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer
     ) -> [Instruction?]? {
         let count = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
         var result: [Instruction?] = []
@@ -152,6 +183,12 @@ final class Translator {
         using assembler: Assembler
     ) {
         entries[key] = own
+        if let old = superseded.removeValue(forKey: key) {
+            for (place, target) in [(old.polled, own.polled), (old.unpolled, own.unpolled)] {
+                var jump = Assembler(memory, at: place)
+                jump.jump(to: target)
+            }
+        }
         for wait in waiting.removeValue(forKey: key) ?? [] {
             assembler.bind(wait.patch, to: wait.isPolled ? own.polled : own.unpolled)
         }

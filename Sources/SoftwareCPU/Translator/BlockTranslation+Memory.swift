@@ -1,0 +1,132 @@
+internal import CEngine
+internal import X86
+
+// Memory accesses: the TLB's probe, and what else an access can be refused for.
+
+extension BlockTranslation {
+    /// An access whose translation the TLB has.
+    struct Located {
+        var address: HostAddress
+        /// Of the two scratch registers, the one that the address does not need.
+        var free: HostRegister
+    }
+
+    /// Finds the host address of an access; misses take the slow path. Clobbers the host's flags.
+    /// - Parameter inFirst: the address is in R10 alone.
+    mutating func probe(_ access: GuestAccess, write: Bool, inFirst: Bool = false) -> Located {
+        switch role {
+        case .alone:
+            misses.append(probeEntry(access, write: write))
+        case .leader(let group):
+            var range = access
+            range.displacement = group.low
+            range.byteCount = group.byteCount
+            groupMiss(probeEntry(range, write: group.isWrite))
+            assembler.store(SharedRoutines.groupSlot(group.slot), .r11)
+        case .member(let group):
+            assembler.load(.r11, SharedRoutines.groupSlot(group.slot))
+        }
+        if let base = access.simpleBase {
+            let address = HostAddress(
+                base: base, index: .r11,
+                displacement: Int32(truncatingIfNeeded: access.displacement))
+            if !inFirst { return Located(address: address, free: .r10) }
+            assembler.loadAddress(.r10, address)
+        } else if let (base, index) = access.indexedBase {
+            assembler.loadAddress(
+                .r11, HostAddress(base: .r11, index: index, scaleShift: access.scaleShift))
+            let address = HostAddress(
+                base: base, index: .r11,
+                displacement: Int32(truncatingIfNeeded: access.displacement))
+            if !inFirst { return Located(address: address, free: .r10) }
+            assembler.loadAddress(.r10, address)
+        } else {
+            assembler.compute(access, into: .r10)
+            assembler.loadAddress(.r10, HostAddress(base: .r10, index: .r11))
+        }
+        return Located(address: HostAddress(base: .r10), free: .r11)
+    }
+
+    /// What to add to a linear address into R11, if the TLB has it. The jump is taken if not. Clobbers
+    /// R10 and the host's flags.
+    private mutating func probeEntry(_ access: GuestAccess, write: Bool) -> Assembler.Patch {
+        assembler.compute(access, into: .r10)
+        // The entry's offset: SHR R10, 7; AND R10D, mask.
+        assembler.instruction(HostOpcode(0xc1, wide: true), register: 5, .register(10))
+        assembler.byte(7)
+        assembler.instruction(HostOpcode(0x81), register: 4, .register(10))
+        assembler.integer32(Int32(TLB_ENTRY_COUNT &- 1) &<< 5)
+        // The tag: the page of the last byte, with the context.
+        assembler.compute(access, plus: max(access.byteCount &- 1, 0), into: .r11)
+        assembler.instruction(HostOpcode(0x81, wide: true), register: 4, .register(11))
+        assembler.integer32(-4096)
+        assembler.instruction(
+            HostOpcode(0x0b, wide: true), register: 11,
+            .memory(HostLayout.tlbContext(upper: isUpper)))
+        assembler.instruction(
+            HostOpcode(0x3b, wide: true), register: 11,
+            .memory(write ? HostLayout.writeTag(.r10) : HostLayout.readTag(.r10)))
+        let miss = assembler.jump(.notEqual)
+        assembler.load(.r11, HostLayout.addend(.r10))
+        flagsAreInHost = false
+        return miss
+    }
+
+    /// The memory access of an instruction of the current block, if it may be part of a group.
+    func groupAccess(
+        _ kind: TranslationKind, _ instruction: Instruction, _ index: Int
+    ) -> ProbeGroups.Access? {
+        func own(isWrite: Bool) -> ProbeGroups.Access? {
+            let start = Int(unsafe op(index).pointee.pageOffset)
+            guard instruction.hasMemoryOperand,
+                let access = GuestAccess(instruction, pageOffset: start), access.index == nil,
+                access.segment == nil
+            else { return nil }
+            return ProbeGroups.Access(operand: access, isWrite: isWrite)
+        }
+        func stack(_ register: UInt8, _ displacement: Int64, isWrite: Bool) -> ProbeGroups.Access {
+            ProbeGroups.Access(
+                operand: GuestAccess(
+                    register: register, displacement: displacement, byteCount: 8),
+                isWrite: isWrite)
+        }
+        switch kind {
+        case .same, .vector:
+            if instruction.prefixes.contains(.lock) || instruction.mnemonic == .xchg
+                || Self.needsAlignment(instruction)
+            {
+                return nil
+            }
+            return own(isWrite: Self.writesMemory(instruction))
+        case .vex, .wideVector:
+            return Self.alignment(instruction) == 0
+                ? own(isWrite: instruction.operand0 == .memory) : nil
+        case .x87: return own(isWrite: Self.storesX87(instruction))
+        case .push: return stack(4, -8, isWrite: true)
+        case .pop: return stack(4, 0, isWrite: false)
+        case .leave: return stack(5, 0, isWrite: false)
+        default: return nil
+        }
+    }
+
+    /// Misses if the bytes at R10 cross a cache line: the handler takes the bus lock. Clobbers R11.
+    mutating func requireOneLine(_ byteCount: Int) {
+        assembler.loadAddress(
+            .r11,
+            HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: byteCount &- 1)))
+        assembler.instruction(HostOpcode(0x33, wide: true), register: 11, .register(10))
+        assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .register(11))
+        assembler.byte(63)
+        misses.append(assembler.jump(.above))
+    }
+
+    /// Misses unless the address in `register` is a multiple of `byteCount`.
+    mutating func requireAlignment(_ register: HostRegister, _ byteCount: UInt8 = 16) {
+        // TEST r8, byteCount - 1.
+        var opcode = HostOpcode(0xf6)
+        opcode.needsREX = true
+        assembler.instruction(opcode, register: 0, .register(register.number))
+        assembler.byte(byteCount &- 1)
+        misses.append(assembler.jump(.notEqual))
+    }
+}

@@ -1,0 +1,125 @@
+import GuestMemory
+import Testing
+import VirtualCPU
+import Vocabulary
+
+@testable import SoftwareCPU
+
+/// 64-bit code, interpreted and translated from its first run.
+struct TranslationTests {
+    private static let engines: [TranslationPolicy] = [.off, .afterRuns(1)]
+
+    /// 2 MiB pages at their own addresses up to 4 MiB, the code at 0x1ff0 of the first.
+    private func engine(
+        _ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy
+    ) throws -> (SoftwareEngine, GuestMemory) {
+        let memory = try GuestMemory(regions: [
+            MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 8 << 20)
+        ])
+        for (address, value) in [
+            (0x10000, 0x11007), (0x11000, 0x12007), (0x12000, 0x83), (0x12008, 0x20_0083),
+        ] as [(UInt64, UInt64)] {
+            memory.write(GuestPhysicalAddress(address), integer: value)
+        }
+        memory.write(GuestPhysicalAddress(address), code)
+        // Gates for #PF and #NM: HLT at 0x3000.
+        for vector: UInt64 in [7, 14] {
+            memory.write(
+                GuestPhysicalAddress(0x2000 + vector * 16), [0, 0x30, 8, 0, 0, 0x8e, 0, 0])
+        }
+        memory.write(GuestPhysicalAddress(0x4008), [0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0])
+        memory.write(GuestPhysicalAddress(0x3000), [0xf4])
+        let engine = SoftwareEngine(
+            memory: memory, events: PendingEvents(), translation: policy
+        ) { _, _ in CPUIDResult() }
+        var state = ArchitecturalState()
+        state.cs = .init(selector: 8, base: 0, limit: .max, attributes: 0xa09b)
+        state.ss = .init(selector: 0x18, base: 0, limit: .max, attributes: 0xc093)
+        state.ds = .init(selector: 0x18, base: 0, limit: .max, attributes: 0xc093)
+        state.gdt = .init(base: 0x4000, limit: 0xfff)
+        state.idt = .init(base: 0x2000, limit: 0xfff)
+        state.cr0 = 0x8000_0031
+        state.cr3 = 0x10000
+        state.cr4 = 0x6a0
+        state.modelSpecific.efer = 0x500
+        state.rip = address
+        state.generalPurposeRegisters[4] = 0x8000
+        state.x87.control = 0x37f
+        state.x87.tags = 0
+        engine.state = state
+        return (engine, memory)
+    }
+
+    /// FIP, FDP and FOP are those of the last x87 instruction before the fault, whatever came between.
+    @Test func x87PointersAreExactAtFaults() throws {
+        // mov ecx, 40; top: fld1; fld qword [rsi]; faddp; fstp qword [rsi+rcx*8]; lea rdi,[rdi+0x8000]
+        // mov rax,[rdi]; dec ecx; jnz top; hlt. The load faults beyond 4 MiB.
+        let code: [UInt8] = [
+            0xb9, 40, 0, 0, 0, 0xd9, 0xe8, 0xdd, 0x06, 0xde, 0xc1, 0xdd, 0x1c, 0xce,
+            0x48, 0x8d, 0xbf, 0, 0x80, 0, 0, 0x48, 0x8b, 0x07, 0xff, 0xc9, 0x75, 0xe9, 0xf4,
+        ]
+        var states: [ArchitecturalState] = []
+        for policy in Self.engines {
+            let (engine, _) = try engine(code, at: 0x1000, policy)
+            var state = engine.state
+            state.generalPurposeRegisters[6] = 0x9000
+            state.generalPurposeRegisters[7] = 0x3f_0000
+            engine.state = state
+            #expect(engine.run(budget: 10000) == .halt)
+            var end = engine.state
+            end.modelSpecific.tsc = 0
+            states.append(end)
+        }
+        #expect(states[0].cr2 == 0x40_0000)
+        #expect(states[0].x87.instructionPointer == 0x100b)
+        #expect(states[0].x87.dataPointer == 0x9000 + states[0].generalPurposeRegisters[1] * 8)
+        #expect(states[0] == states[1])
+    }
+
+    /// An exception that is not masked is raised by the next waiting instruction.
+    @Test func x87ExceptionsThatAreNotMasked() throws {
+        // fldcw [rsi] with ZM clear; fld1; fldz; fdivp; nop; fld1; hlt
+        let code: [UInt8] = [
+            0xd9, 0x2e, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x90, 0xd9, 0xe8, 0xf4,
+        ]
+        var states: [ArchitecturalState] = []
+        for policy in Self.engines {
+            let (engine, memory) = try engine(code, at: 0x1000, policy)
+            memory.write(GuestPhysicalAddress(0x9000), [0x7b, 0x03])
+            memory.write(
+                GuestPhysicalAddress(0x2000 + 16 * 16), [0, 0x30, 8, 0, 0, 0x8e, 0, 0])
+            var state = engine.state
+            state.generalPurposeRegisters[6] = 0x9000
+            engine.state = state
+            #expect(engine.run(budget: 10000) == .halt)
+            var end = engine.state
+            end.modelSpecific.tsc = 0
+            states.append(end)
+        }
+        #expect(states[0].rip == 0x3001)
+        #expect(states[0].x87.status & 0x84 == 0x84)
+        #expect(states[0].x87.instructionPointer == 0x1006)
+        #expect(states[0] == states[1])
+    }
+
+    /// An instruction of two pages is looked at anew when either of its parts has changed.
+    @Test func instructionsAcrossPagesChange() throws {
+        // mov ecx, 20; top: add eax, 1 (its immediate in the next page); inc dword [0x2000 + rdi]
+        // dec ecx; jnz top; hlt
+        let code: [UInt8] = [
+            0xb9, 20, 0, 0, 0, 0x81, 0xc0, 1, 0, 0, 0, 0xff, 0x87, 0, 0, 0, 0, 0xff, 0xc9, 0x75,
+            0xf0, 0xf4,
+        ]
+        for policy in Self.engines {
+            // The immediate starts the second page.
+            let (engine, _) = try engine(code, at: 0x6000 - 7, policy)
+            var state = engine.state
+            state.generalPurposeRegisters[0] = 0
+            state.generalPurposeRegisters[7] = 0x6000
+            engine.state = state
+            #expect(engine.run(budget: 10000) == .halt)
+            // 1 + 2 + ... + 20.
+            #expect(engine.state.generalPurposeRegisters[0] == 210)
+        }
+    }
+}
