@@ -91,7 +91,8 @@ func gather(_ cpu: CPU, _ op: Op) -> Next {
             return nil
         }
         unsafe (result + index &* byteCount).copyMemory(from: source, byteCount: byteCount)
-        unsafe (result + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 &- used)
+        unsafe (result + maskByteCount).initializeMemory(
+            as: UInt8.self, repeating: 0, count: 32 &- maskByteCount)
         unsafe (mask + index &* byteCount).initializeMemory(
             as: UInt8.self, repeating: 0, count: byteCount)
     }

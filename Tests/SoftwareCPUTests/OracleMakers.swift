@@ -66,7 +66,10 @@ enum OracleMakers {
     /// What a sequence does after such an instruction would differ too: there their operands are
     /// where nothing faults.
     static func mayNotFault(_ form: Form) -> Bool {
-        isX87Store(form.mnemonic) || isMMXStore(form) || form.mnemonic == .bound
+        switch form.mnemonic {
+        case .bound, .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq: true
+        default: isX87Store(form.mnemonic) || isMMXStore(form)
+        }
     }
 
     /// Two outcomes of different kinds that are both allowed.
