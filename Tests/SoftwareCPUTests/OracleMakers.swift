@@ -57,6 +57,14 @@ enum OracleMakers {
             && !instruction.prefixes.isDisjoint(with: [.rep, .repne])
     }
 
+    /// A repeated string instruction in 64-bit code that counts in ECX: when that is zero from the
+    /// start, one maker clears the upper half of RCX and the other leaves it. Alone they start with it
+    /// clear.
+    static func mayClearCounter(_ instruction: Instruction, _ mode: OracleMode) -> Bool {
+        mode.isLong && instruction.prefixes.contains(.addressSize)
+            && !instruction.prefixes.isDisjoint(with: [.rep, .repne])
+    }
+
     /// Stores of MMX registers: when they fault, the x87 state is that of MMX code already or not yet.
     static func isMMXStore(_ form: Form) -> Bool {
         // MOVD and MOVQ without a prefix, MOVNTQ.
