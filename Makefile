@@ -21,7 +21,7 @@ EXECUTIONS ?= 8000000
 
 # Tests that boot whole guests. They wait most of the time, so they run side by side; the others
 # compute, and with time limits, so they run one after the other.
-GUEST_SUITES = GuestTests|ProgramTests|PythonTests|HostTroubleTests|ManyProcessorTests|LoadTests|NeighbourTests|RunOptionTests|TerminalTests
+GUEST_SUITES = GuestTests|ProgramTests|PythonTests|HostTroubleTests|ManyProcessorTests|LoadTests|NeighbourTests|RunOptionTests|TerminalTests|ProcessorTests
 
 # Everything CI checks: style, generated sources, release build, all tests; the comparison with the
 # host's processor in a process of its own, because the host's exceptions are signals.

@@ -35,6 +35,10 @@ struct RunCommand: ParsableCommand {
     var platform = PlatformChoice.kvm
 
     @Option(
+        help: ArgumentHelp("The processor the guest finds: v2, v3, host.", valueName: "name"))
+    var cpu = ProcessorOption.v2
+
+    @Option(
         help: ArgumentHelp(
             "What runs the guest: auto, interpreter, translator, kvm.", valueName: "name"))
     var engine = EngineChoice.auto
@@ -125,6 +129,7 @@ struct RunCommand: ParsableCommand {
         configuration.processorCount = cpus
         configuration.memoryByteCount = memory.byteCount
         configuration.engine = engine == .interpreter ? .interpreter : .translator
+        configuration.processor = cpu.choice
         configuration.scheduling = scheduling.configuration
         configuration.platform = platform == .none ? .none : .kvm
         if let append { configuration.commandLine += " " + append }

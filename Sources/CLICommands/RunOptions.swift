@@ -1,6 +1,7 @@
 import ArgumentParser
 import Boot
 import Foundation
+import Machine
 import Vocabulary
 
 /// `--memory 512M`: a number of bytes with an optional K, M, G or T.
@@ -76,6 +77,19 @@ enum PlatformChoice: String, ExpressibleByArgument, CaseIterable {
 /// `--engine`: what runs the guest's instructions.
 enum EngineChoice: String, ExpressibleByArgument, CaseIterable {
     case auto, interpreter, translator, kvm
+}
+
+/// `--cpu`: which processor the guest finds.
+enum ProcessorOption: String, ExpressibleByArgument, CaseIterable {
+    case v2, v3, host
+
+    var choice: ProcessorChoice {
+        switch self {
+        case .v2: .v2
+        case .v3: .v3
+        case .host: .host
+        }
+    }
 }
 
 /// `--kernel`: a stock kernel by name, or a file.

@@ -89,6 +89,7 @@ public final class Machine: Sendable {
             wallClock: { HostClock.wallClockNanoseconds })
         parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
         let isKVM = configuration.platform == .kvm
+        let model = try configuration.processor.model()
         runners = (0..<count).map { index in
             let vcpu = VCPUIndex(UInt32(index))
             let engine = SoftwareEngine(
@@ -96,7 +97,7 @@ public final class Machine: Sendable {
                 translation: configuration.engine == .translator ? .standard : .off,
                 cpuid: ProcessorModel(
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
-                    isKVM: isKVM
+                    isKVM: isKVM, model: model
                 ).answer)
             if index == 0 { engine.state = start }
             engine.pauseLoop = configuration.scheduling.pauseLoop

@@ -192,6 +192,7 @@ struct ProcessorModel: Sendable {
     var count: UInt32
     var frequency: UInt64
     var isKVM: Bool
+    var model = CPUIDModel.martletV2
 
     @Sendable
     func answer(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
@@ -202,7 +203,7 @@ struct ProcessorModel: Sendable {
         context.apicID = index
         context.processorCount = count
         context.tscFrequency = frequency
-        let result = CPUIDModel.martletV2.leaf(leaf, subleaf, context)
+        let result = model.leaf(leaf, subleaf, context)
         return CPUIDResult(
             eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx)
     }

@@ -23,6 +23,7 @@ func buildBlock(
     // Mark first: a store by another vCPU after this line finds the mark and drops the block.
     unsafe beginDecoding(cpu, engine, page: page)
     let mode = unsafe cpu.pointee.blockMode
+    let features = engine.features
     let bytes = unsafe UnsafeRawPointer(engine.hostBase + Int(truncatingIfNeeded: page))
     var offset = Int(truncatingIfNeeded: physical & 0xfff)
     var count = 0
@@ -34,7 +35,8 @@ func buildBlock(
         unsafe slot.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
         let window = unsafe UnsafeRawBufferPointer(
             start: bytes + offset, count: min(15, 4096 &- offset))
-        let outcome = unsafe Lowering.lower(window, mode: mode, into: slot)
+        let outcome = unsafe Lowering.lower(
+            window, mode: mode, features: features, into: slot)
         if case .needsMoreBytes = outcome {
             if count == 0 { return nil }
             break
@@ -139,9 +141,11 @@ private func lowerTransient(
     unsafe slot.initialize(to: .empty)
     unsafe slot.pointee.pageOffset = UInt16(truncatingIfNeeded: linear & 0xfff)
     let mode = unsafe cpu.pointee.blockMode
+    let features = unsafe context(cpu).features
     return unsafe withUnsafeBytes(of: &bytes) {
         unsafe Lowering.lower(
-            UnsafeRawBufferPointer(rebasing: $0[0..<available]), mode: mode, into: slot)
+            UnsafeRawBufferPointer(rebasing: $0[0..<available]), mode: mode, features: features,
+            into: slot)
     }
 }
 

@@ -20,6 +20,11 @@ enum Layout {
     static func gpr(_ index: Int) -> UInt16 { gpr &+ UInt16(truncatingIfNeeded: index & 15) &* 8 }
     /// The vector register `index`, 0 to 15.
     static func xmm(_ index: Int) -> UInt16 { xmm &+ UInt16(truncatingIfNeeded: index & 15) &* 16 }
+    /// Bits 128 to 255 of vector register `index`, 0 to 15.
+    static func upper(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: CPU_OFFSET_UPPER)
+            &+ UInt16(truncatingIfNeeded: index & 15) &* 16
+    }
     /// The base of segment register `index` for code that is not 64-bit: see `legacyBase`.
     static func legacyBase(_ index: Int) -> UInt16 {
         UInt16(truncatingIfNeeded: CPU_OFFSET_LEGACY_BASE)
@@ -169,4 +174,6 @@ enum BlockMode {
     static let protected: UInt32 = 1 << 8
     /// EFLAGS.VM.
     static let virtual8086: UInt32 = 1 << 9
+    /// CR4.OSXSAVE, and XCR0 enables SSE and AVX state.
+    static let wideVectors: UInt32 = 1 << 10
 }

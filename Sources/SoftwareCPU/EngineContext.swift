@@ -2,6 +2,7 @@ internal import CEngine
 internal import GuestMemory
 internal import VirtualCPU
 internal import Vocabulary
+internal import X86
 
 /// Everything of an engine that is not hot. Reached through `CPUState.context` on slow paths.
 ///
@@ -13,6 +14,8 @@ final class EngineContext {
     let events: PendingEvents
     /// CPUID leaves as the machine offers them.
     let cpuid: @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
+    /// What those leaves offer beyond the base.
+    lazy var features = InstructionFeatures.base.union(offeredFeatures)
     let code: CodeArena
     /// What others say about pages with code, and this engine's number among them.
     let mailbox: CodeMailbox

@@ -75,6 +75,9 @@ func readState(_ cpu: CPU, _ engine: EngineContext) -> ArchitecturalState {
         let vector = unsafe cpu.read(Layout.xmm(index), as: Vector128.self)
         state.vector.low[index] = vector.low
         state.vector.high[index] = vector.high
+        let upper = unsafe cpu.read(Layout.upper(index), as: Vector128.self)
+        state.vector.upperLow[index] = upper.low
+        state.vector.upperHigh[index] = upper.high
     }
     state.vector.mxcsr = unsafe cpu.pointee.mxcsr
     for index in 0..<8 {
@@ -145,6 +148,12 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
         unsafe cpu.bytes.storeBytes(
             of: Vector128(low: state.vector.low[index], high: state.vector.high[index]),
             toByteOffset: Int(Layout.xmm(index)), as: Vector128.self)
+    }
+    for index in 0..<min(16, state.vector.upperLow.count, state.vector.upperHigh.count) {
+        unsafe cpu.bytes.storeBytes(
+            of: Vector128(
+                low: state.vector.upperLow[index], high: state.vector.upperHigh[index]),
+            toByteOffset: Int(Layout.upper(index)), as: Vector128.self)
     }
     unsafe cpu.pointee.mxcsr = state.vector.mxcsr & 0xffff
     for index in 0..<min(8, state.x87.significand.count, state.x87.signExponent.count) {

@@ -70,6 +70,9 @@ func refreshMode(_ cpu: CPU) {
     if cr0 & CR0.em != 0 { mode |= BlockMode.emulation }
     if cr0 & CR0.mp != 0 { mode |= BlockMode.monitorCoprocessor }
     if unsafe cpu.pointee.cr4 & CR4.osfxsr != 0 { mode |= BlockMode.vectors }
+    if unsafe cpu.pointee.cr4 & CR4.osxsave != 0, unsafe cpu.pointee.xcr0 & 6 == 6 {
+        mode |= BlockMode.wideVectors
+    }
     let virtual8086 = unsafe cpu.pointee.systemFlags & Flags.virtual8086 != 0
     if cr0 & CR0.pe != 0 {
         if virtual8086 {

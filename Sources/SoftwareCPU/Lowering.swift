@@ -16,11 +16,11 @@ enum Lowering {
 
     /// Decodes and lowers the first instruction of `bytes` into `slot`, whose `pageOffset` is set.
     static func lower(
-        _ bytes: UnsafeRawBufferPointer, mode: UInt32,
+        _ bytes: UnsafeRawBufferPointer, mode: UInt32, features: InstructionFeatures,
         into slot: UnsafeMutablePointer<DecodedInstruction>
     ) -> Outcome {
         let instruction: Instruction
-        switch unsafe Decoder.decode(bytes, mode: decodeMode(mode)) {
+        switch unsafe Decoder.decode(bytes, mode: decodeMode(mode), features: features) {
         case .instruction(let decoded): instruction = decoded
         case .fault(.needMoreBytes): return .needsMoreBytes
         case .fault(.invalidOpcode):
@@ -37,6 +37,9 @@ enum Lowering {
         if accessesMemory(instruction) {
             unsafe slot.pointee.flags |= UInt8(INSTRUCTION_ACCESSES_MEMORY)
         }
+        if let outcome = unsafe CoreLowering.lower(instruction, into: &slot.pointee, mode: mode) {
+            return outcome
+        }
         if let outcome = unsafe ControlLowering.lower(instruction, into: &slot.pointee, mode: mode)
         {
             return outcome
@@ -52,7 +55,9 @@ enum Lowering {
         if unsafe VectorLowering.lower(
             instruction, into: &slot.pointee, availability: VectorAvailability(blockMode: mode))
         {
-            return endsBlock(instruction.mnemonic) ? .ends : .continues
+            guard instruction.mnemonic == .xsetbv else { return .continues }
+            unsafe slot.pointee.handler = setExtendedControl
+            return .ends
         }
         if unsafe X87Lowering.lower(
             instruction, into: &slot.pointee, availability: X87Availability(blockMode: mode))
@@ -70,8 +75,6 @@ enum Lowering {
         default: instruction.hasMemoryOperand
         }
     }
-
-    private static func endsBlock(_ mnemonic: Mnemonic) -> Bool { mnemonic == .xsetbv }
 
     static func decodeMode(_ mode: UInt32) -> DecodeMode {
         switch mode & BlockMode.sizeMask {

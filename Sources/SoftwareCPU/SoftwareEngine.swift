@@ -42,6 +42,7 @@ public final class SoftwareEngine: CPUEngine {
             to: UInt32.self)
         unsafe cpu.pointee.tscOffset = tscOffset
         unsafe cpu.pointee.x87Exact = x87Register
+        unsafe cpu.pointee.extendedStates = ExtendedState.supported(engine.features)
         state = ArchitecturalState()
     }
 

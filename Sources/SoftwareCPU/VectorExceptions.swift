@@ -15,8 +15,10 @@ enum VectorFormat {
         if case .dotProduct? = shape?.arithmetic { true } else { false }
     }
 
+    typealias Shape = (count: Int, isDouble: Bool, arithmetic: VectorArithmetic)
+
     /// Elements and their size.
-    var shape: (count: Int, isDouble: Bool, arithmetic: VectorArithmetic)? {
+    var shape: Shape? {
         switch self {
         case .other: nil
         case .scalarSingle(let arithmetic): (1, false, arithmetic)
@@ -36,6 +38,8 @@ enum VectorArithmetic {
     /// From double to single.
     case convert
     case dotProduct
+    /// A product and a sum in one. The flags are those of the masked run, but for tiny results.
+    case fused
 }
 
 /// One vector operation: its operands as they were, and a result that is not the guest's yet.
@@ -46,6 +50,8 @@ struct VectorRun {
     var second: UnsafeRawPointer
     var result: UnsafeRawPointer
     var immediate: UInt32 = 0
+    /// Pieces of 128 bits, each of which `format` describes.
+    var laneCount = 1
 
     init(
         _ format: VectorFormat, _ first: UnsafeRawPointer, _ second: UnsafeRawPointer,
@@ -105,9 +111,24 @@ private func elementFlags(
     // The x87 registers of the host are needed: the guest's are put back.
     unsafe x87_release(cpu)
     var lanes = ElementRun(isDouble: shape.isDouble, unmasked: unmasked, control: control)
+    if case .fused = shape.arithmetic { lanes.flags = flags }
+    if case .dotProduct = shape.arithmetic {
+        dotProduct(&lanes, shape, run)
+        return lanes.finished | reported(lanes.flags, unmasked)
+    }
+    for lane in 0..<run.laneCount {
+        runLane(&lanes, shape, run, at: lane &* 16)
+    }
+    return lanes.finished | reported(lanes.flags, unmasked)
+}
+
+/// The elements of 128 bits, `offset` bytes into the operands.
+private func runLane(
+    _ lanes: inout ElementRun, _ shape: VectorFormat.Shape, _ run: VectorRun, at offset: Int
+) {
     let isDouble = shape.isDouble
-    func first(_ index: Int) -> UInt64 { unsafe element(run.first, index, isDouble) }
-    func second(_ index: Int) -> UInt64 { unsafe element(run.second, index, isDouble) }
+    func first(_ index: Int) -> UInt64 { unsafe element(run.first + offset, index, isDouble) }
+    func second(_ index: Int) -> UInt64 { unsafe element(run.second + offset, index, isDouble) }
     switch shape.arithmetic {
     case .add, .subtract, .multiply, .divide:
         for index in 0..<shape.count {
@@ -127,13 +148,15 @@ private func elementFlags(
     case .convert:
         for index in 0..<min(shape.count, 2) {
             let value = unsafe run.second.loadUnaligned(
-                fromByteOffset: index &* 8, as: UInt64.self)
+                fromByteOffset: offset &+ index &* 8, as: UInt64.self)
             lanes.run(.convert, 0, value)
         }
-    case .dotProduct:
-        dotProduct(&lanes, shape.count, run.immediate, first, second)
+    case .fused:
+        for index in 0..<shape.count {
+            lanes.noteTiny(unsafe element(run.result + offset, index, isDouble))
+        }
+    case .dotProduct: break
     }
-    return lanes.finished | reported(lanes.flags, unmasked)
 }
 
 private func element(_ vector: UnsafeRawPointer, _ index: Int, _ isDouble: Bool) -> UInt64 {
@@ -142,16 +165,18 @@ private func element(_ vector: UnsafeRawPointer, _ index: Int, _ isDouble: Bool)
         : UInt64(unsafe vector.loadUnaligned(fromByteOffset: index &* 4, as: UInt32.self))
 }
 
-/// Products, then sums of pairs, then the sum of those; an unmasked exception ends it.
-private func dotProduct(
-    _ lanes: inout ElementRun, _ count: Int, _ immediate: UInt32, _ first: (Int) -> UInt64,
-    _ second: (Int) -> UInt64
-) {
-    var values = [UInt64](repeating: 0, count: count)
-    for index in 0..<count where immediate & (16 &<< UInt32(index)) != 0 {
-        values[index] = lanes.run(.multiply, first(index), second(index))
+/// Products, then sums of pairs, then the sum of those; an unmasked exception ends it. Every step is
+/// that of all pieces of 128 bits.
+private func dotProduct(_ lanes: inout ElementRun, _ shape: VectorFormat.Shape, _ run: VectorRun) {
+    let isDouble = shape.isDouble
+    var values = [UInt64](repeating: 0, count: shape.count &* run.laneCount)
+    for index in values.indices
+    where run.immediate & (16 &<< UInt32(index % max(shape.count, 1))) != 0 {
+        values[index] = lanes.run(
+            .multiply, unsafe element(run.first, index, isDouble),
+            unsafe element(run.second, index, isDouble))
     }
-    while values.count > 1, lanes.flags & lanes.unmasked == 0 {
+    while values.count > run.laneCount, lanes.flags & lanes.unmasked == 0 {
         lanes.finished |= lanes.flags
         lanes.flags = 0
         values = stride(from: 0, to: values.count, by: 2).map {
@@ -199,6 +224,11 @@ private struct ElementRun {
         }
         flags |= found
         return result
+    }
+
+    /// An underflow that is not masked is raised by exact results too.
+    mutating func noteTiny(_ result: UInt64) {
+        if unmasked & underflow != 0, isDenormal(result) { flags |= underflow }
     }
 
     private func isDenormal(_ bits: UInt64) -> Bool {

@@ -14,6 +14,11 @@ struct ExtendedComponent {
     var stateOffset: Int
     /// Starts at a multiple of 64 bytes in the compacted format.
     var aligned: Bool
+
+    /// Its bytes that exist: outside 64-bit code those of the first eight registers.
+    func range(_ cpu: CPU) -> Range<Int> {
+        unsafe 0..<(cpu.isLongCode ? byteCount : byteCount / 2)
+    }
 }
 
 /// The components and the layout of the XSAVE area.
@@ -21,10 +26,22 @@ enum ExtendedState {
     static let x87: UInt64 = 1 << 0
     static let sse: UInt64 = 1 << 1
     static let avx: UInt64 = 1 << 2
-    /// Components from bit 2 on, in the order of their bits. AVX joins when `CPUState` has it.
-    static let components: [ExtendedComponent] = []
-    /// What XSETBV accepts.
-    static let supported = components.reduce(x87 | sse) { $0 | $1.bit }
+    /// Components from bit 2 on, in the order of their bits: the upper halves of YMM registers.
+    static let components = [
+        ExtendedComponent(
+            bit: avx, offset: 576, byteCount: 256, stateOffset: Int(CPU_OFFSET_UPPER),
+            aligned: false)
+    ]
+    /// What XSETBV accepts of a processor with `features`.
+    static func supported(_ features: InstructionFeatures) -> UInt64 {
+        features.contains(.avx) ? x87 | sse | avx : x87 | sse
+    }
+    /// The size of an area for all components of `map`.
+    static func byteCount(_ map: UInt64) -> Int {
+        components.reduce(legacyByteCount) {
+            map & $1.bit == 0 ? $0 : max($0, $1.offset &+ $1.byteCount)
+        }
+    }
     static let headerOffset = 512
     static let headerByteCount = 64
     static let legacyByteCount = 576
@@ -145,7 +162,7 @@ func saveExtendedState(_ cpu: CPU, _ op: Op, _ kind: SaveKind) -> Next {
     for component in ExtendedState.components where written & component.bit != 0 {
         let place = address &+ UInt64(ExtendedState.offset(of: component, in: map))
         let source = unsafe UnsafeRawPointer(cpu.bytes + component.stateOffset)
-        guard unsafe writeBytes(cpu, op, place, 0..<component.byteCount, from: source) else {
+        guard unsafe writeBytes(cpu, op, place, component.range(cpu), from: source) else {
             return nil
         }
     }
@@ -213,7 +230,7 @@ func restoreExtendedState(_ cpu: CPU, _ op: Op, supervisor: Bool) -> Next {
                 address &+ UInt64(ExtendedState.offset(of: component, in: header.map))
             guard
                 unsafe readBytes(
-                    cpu, op, place, 0..<component.byteCount, into: area + component.offset)
+                    cpu, op, place, component.range(cpu), into: area + component.offset)
             else { return nil }
         }
         guard unsafe restoreParts(cpu, op, area, requested, present, header) else {
@@ -285,10 +302,10 @@ private func restoreParts(
         let target = unsafe cpu.bytes + component.stateOffset
         if present & component.bit != 0 {
             unsafe target.copyMemory(
-                from: area + component.offset, byteCount: component.byteCount)
+                from: area + component.offset, byteCount: component.range(cpu).count)
         } else {
             unsafe target.initializeMemory(
-                as: UInt8.self, repeating: 0, count: component.byteCount)
+                as: UInt8.self, repeating: 0, count: component.range(cpu).count)
         }
     }
     return true
@@ -316,11 +333,19 @@ func writeExtendedControl(_ cpu: CPU, _ op: Op) -> Next {
         unsafe cpu.pointee.currentPrivilegeLevel == 0
         && cpu.gpr(GPR.rcx) & 0xffff_ffff == 0
     let needsVectors = value & ExtendedState.avx != 0 && value & ExtendedState.sse == 0
-    if !allowed || value & ~ExtendedState.supported != 0 || value & ExtendedState.x87 == 0
+    if !allowed || value & ~(unsafe cpu.pointee.extendedStates) != 0
+        || value & ExtendedState.x87 == 0
         || needsVectors
     {
         return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
     }
     unsafe cpu.pointee.xcr0 = value
     return unsafe op + 1
+}
+
+/// XSETBV, with the next block looked up anew: what its instructions may do depends on XCR0.
+func setExtendedControl(_ cpu: CPU, _ op: Op) -> Next {
+    guard unsafe writeExtendedControl(cpu, op) != nil else { return nil }
+    unsafe refreshMode(cpu)
+    return unsafe continueAfter(cpu, op)
 }

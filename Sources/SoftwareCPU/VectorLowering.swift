@@ -168,11 +168,11 @@ private enum VectorClass {
     }
 }
 
-private func raiseDeviceNotAvailable(_ cpu: CPU, _ op: Op) -> Next {
+func raiseDeviceNotAvailable(_ cpu: CPU, _ op: Op) -> Next {
     unsafe raise(cpu, op, vector: Vector.deviceNotAvailable)
 }
 
-private func raiseInvalidOpcode(_ cpu: CPU, _ op: Op) -> Next {
+func raiseInvalidOpcode(_ cpu: CPU, _ op: Op) -> Next {
     unsafe raise(cpu, op, vector: Vector.invalidOpcode)
 }
 

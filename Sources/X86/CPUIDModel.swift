@@ -9,13 +9,28 @@
 public struct CPUIDModel: Sendable, Hashable {
     /// What the user names it by.
     public var name: String
+    /// What it has of what later processors added.
+    public var features: InstructionFeatures = []
 
     /// x86-64-v2 with AES, PCLMUL, RDRAND, FSGSBASE, SMEP, SMAP, UMIP, PCID, INVPCID, XSAVE for
     /// x87 and SSE, RDTSCP, 1 GiB pages, NX, ERMS, x2APIC, the TSC-deadline timer, TSC adjustment
     /// and an invariant TSC.
     public static let martletV2 = CPUIDModel(name: "martlet-v2")
-    /// Every model there is.
-    public static let all = [martletV2]
+
+    /// x86-64-v3: the above with AVX, AVX2, BMI1, BMI2, F16C, FMA, LZCNT and MOVBE, XSAVE for AVX
+    /// state, and ADX, SHA, VAES and VPCLMULQDQ where `host` has them. Nil: `host` lacks one of the
+    /// others, which are carried out by its own.
+    public static func martletV3(on host: InstructionFeatures) -> CPUIDModel? {
+        guard host.isSuperset(of: .version3) else { return nil }
+        let features = InstructionFeatures.version3.union(host.intersection(.optional))
+        return CPUIDModel(name: "martlet-v3", features: features)
+    }
+
+    /// All that the engine knows and `host` has.
+    public static func host(_ host: InstructionFeatures) -> CPUIDModel {
+        let known = InstructionFeatures.version3.union(.optional)
+        return CPUIDModel(name: "martlet-host", features: host.intersection(known))
+    }
 
     /// Bits of a physical address.
     public static let physicalAddressBits: UInt32 = 46
@@ -27,8 +42,8 @@ public struct CPUIDModel: Sendable, Hashable {
     public static let highestBasicLeaf: UInt32 = 0x16
     /// Highest extended leaf.
     public static let highestExtendedLeaf: UInt32 = 0x8000_0008
-    /// XCR0 bits a guest may set: x87 and SSE.
-    public static let extendedStateMask: UInt64 = 3
+    /// XCR0 bits a guest may set: x87 and SSE, and AVX where it is offered.
+    public var extendedStateMask: UInt64 { features.contains(.avx) ? 7 : 3 }
 
     /// What leaves say about one processor of one machine.
     public struct Context: Sendable, Hashable {
@@ -73,7 +88,8 @@ public struct CPUIDModel: Sendable, Hashable {
         case 3, 5, 8, 9, 0xa, 0xc, 0xe...0x14: return (0, 0, 0, 0)
         case 0x4000_0000...0x4fff_ffff: return (0, 0, 0, 0)
         case 0x8000_0000: return (Self.highestExtendedLeaf, 0, 0, 0)
-        case 0x8000_0001: return (0, 0, Self.lahf, Self.extendedEDX)
+        case 0x8000_0001:
+            return (0, 0, Self.lahf | features.leaves.extendedECX, Self.extendedEDX)
         case 0x8000_0002...0x8000_0004: return brand(leaf &- 0x8000_0002)
         case 0x8000_0005: return (0, 0, 0, 0)
         // L2: 1 MiB, 8 ways, 64-byte lines.
@@ -107,6 +123,7 @@ extension CPUIDModel {
         // SSE3, PCLMULQDQ, SSSE3, CMPXCHG16B, PCID, SSE4.1, SSE4.2, x2APIC, POPCNT, TSC-deadline,
         // AES, XSAVE, RDRAND, hypervisor.
         var ecx = Self.bits(0, 1, 9, 13, 17, 19, 20, 21, 23, 24, 25, 26, 30, 31)
+        ecx |= features.leaves.basicECX
         if context.hasOSXSAVE { ecx |= 1 << 27 }
         // FPU, DE, PSE, TSC, MSR, PAE, CMPXCHG8B, SYSENTER, MTRR, PGE, CMOV, PAT, PSE-36, CLFLUSH,
         // MMX, FXSR, SSE, SSE2.
@@ -123,7 +140,11 @@ extension CPUIDModel {
     private func structuredFeatures(_ subleaf: UInt32) -> Registers {
         guard subleaf == 0 else { return (0, 0, 0, 0) }
         // FSGSBASE, TSC_ADJUST, SMEP, ERMS, INVPCID, SMAP; UMIP.
-        return (0, Self.bits(0, 1, 7, 9, 10, 20), Self.bits(2), 0)
+        let leaves = features.leaves
+        return (
+            0, Self.bits(0, 1, 7, 9, 10, 20) | leaves.structuredEBX,
+            Self.bits(2) | leaves.structuredECX, 0
+        )
     }
 
     /// Bits of an APIC ID that number the processors.
@@ -159,10 +180,14 @@ extension CPUIDModel {
     }
 
     private func extendedState(_ subleaf: UInt32) -> Registers {
-        // The legacy region and the XSAVE header.
-        let areaSize: UInt32 = 512 + 64
+        // The legacy region and the XSAVE header, and the upper halves of YMM registers. EBX is for
+        // what XCR0 enables, which the processor fills in.
+        let legacySize: UInt32 = 512 + 64
+        let upperSize: UInt32 = features.contains(.avx) ? 256 : 0
+        let areaSize = legacySize + upperSize
         switch subleaf {
-        case 0: return (UInt32(Self.extendedStateMask), areaSize, areaSize, 0)
+        case 0: return (UInt32(extendedStateMask), areaSize, areaSize, 0)
+        case 2 where upperSize != 0: return (upperSize, legacySize, 0, 0)
         // XSAVEOPT, XSAVEC, XGETBV with ECX 1.
         case 1: return (Self.bits(0, 1, 2), areaSize, 0, 0)
         default: return (0, 0, 0, 0)

@@ -1,17 +1,21 @@
 /// From bytes to `Instruction`: pure, without allocation, for any bytes.
 public enum Decoder {
-    /// Decodes the first instruction of `bytes`. More than 15 bytes are never looked at.
-    public static func decode(_ bytes: UnsafeRawBufferPointer, mode: DecodeMode) -> DecodeResult {
-        var cursor = unsafe Cursor(bytes: bytes, mode: mode)
+    /// Decodes the first instruction of `bytes`. More than 15 bytes are never looked at. What is not
+    /// among `features` is no instruction, or the one that it was before.
+    public static func decode(
+        _ bytes: UnsafeRawBufferPointer, mode: DecodeMode, features: InstructionFeatures = .all
+    ) -> DecodeResult {
+        var cursor = unsafe Cursor(bytes: bytes, mode: mode, features: features)
         return cursor.decode()
     }
 }
 
 /// The state of one decoding.
 @safe
-private struct Cursor {
-    let bytes: UnsafeRawBufferPointer
+struct Cursor {
+    private let bytes: UnsafeRawBufferPointer
     let mode: DecodeMode
+    private let features: InstructionFeatures
     var position = 0
     var fault: DecodeFault?
     var result = Instruction()
@@ -22,13 +26,19 @@ private struct Cursor {
     var map = 0
     /// The last of F2 and F3.
     var repeatPrefix: UInt8 = 0
+    /// The fields of a VEX prefix.
+    var vex: VEXPrefix?
 
-    init(bytes: UnsafeRawBufferPointer, mode: DecodeMode) {
+    init(bytes: UnsafeRawBufferPointer, mode: DecodeMode, features: InstructionFeatures) {
         unsafe self.bytes = bytes
         self.mode = mode
+        self.features = features
     }
 
-    private mutating func next() -> UInt8 {
+    /// The byte that `next` will return, or 0.
+    var peeked: UInt8 { unsafe position < bytes.count ? bytes[position] : 0 }
+
+    mutating func next() -> UInt8 {
         if position >= 15 {
             if fault == nil { fault = .tooLong }
             return 0
@@ -70,6 +80,7 @@ private struct Cursor {
         result.operand0 = operand(form.specification(0))
         if form.specification(1) != .none { result.operand1 = operand(form.specification(1)) }
         if form.specification(2) != .none { result.operand2 = operand(form.specification(2)) }
+        if form.isVEX { finishVEX(form) }
         if map == 0, opcode & 0xfe == 0xd0 {
             result.immediate = 1
             result.operand1 = .immediate
@@ -114,6 +125,10 @@ private struct Cursor {
 
     private mutating func readOpcode(_ byte: UInt8) {
         opcode = byte
+        if byte & 0xfe == 0xc4, mode == .code64 || peeked >= 0xc0 {
+            readVEX(byte)
+            return
+        }
         if byte == 0x0f {
             opcode = next()
             map = 1
@@ -127,7 +142,7 @@ private struct Cursor {
     }
 
     private mutating func selectForm() -> Form? {
-        let slot = map &* 256 &+ Int(opcode)
+        let slot = (vex == nil ? map : map | 4) &* 256 &+ Int(opcode)
         let start = Int(FormTable.starts[slot])
         let end = Int(FormTable.starts[slot &+ 1])
         if start == end { return nil }
@@ -146,6 +161,10 @@ private struct Cursor {
 
     private func fits(_ form: Form) -> Bool {
         if mode == .code64 ? form.isInvalidIn64 : form.isOnlyIn64 { return false }
+        if !features.isSuperset(of: form.feature) { return false }
+        if let vex { return fits(form, vex) }
+        // MOVBE takes 66 for its size, but no F3.
+        if form.feature == .movbe, repeatPrefix != 0 { return false }
         if form.isMemoryOnly, modRM >= 0xc0 { return false }
         if form.isRegisterOnly, modRM < 0xc0 { return false }
         if let digit = form.digit, (modRM &>> 3) & 7 != digit { return false }
@@ -167,6 +186,7 @@ private struct Cursor {
 
     private mutating func sizes(_ form: Form) {
         let override = result.prefixes.contains(.operandSize)
+        defer { if vex != nil { result.operandSize = wideSize } }
         let addressOverride = result.prefixes.contains(.addressSize)
         switch mode {
         case .code64:
@@ -210,7 +230,7 @@ private struct Cursor {
             let sib = next()
             let index = (sib &>> 3) & 7 | (rex & 2) &<< 2
             let base = sib & 7 | (rex & 1) &<< 3
-            if index != 4 {
+            if index != 4 || result.form.hasVectorIndex {
                 result.memory.index = index
                 result.memory.scaleShift = sib &>> 6
             }
@@ -260,17 +280,17 @@ private struct Cursor {
 
     // MARK: Operands
 
-    private var reg: UInt8 { (modRM &>> 3) & 7 | (rex & 4) &<< 1 }
-    private var rm: UInt8 { modRM & 7 | (rex & 1) &<< 3 }
+    var reg: UInt8 { (modRM &>> 3) & 7 | (rex & 4) &<< 1 }
+    var rm: UInt8 { modRM & 7 | (rex & 1) &<< 3 }
 
-    private func general(_ number: UInt8, _ byteCount: UInt8) -> Operand {
+    func general(_ number: UInt8, _ byteCount: UInt8) -> Operand {
         if byteCount == 1, rex == 0, number >= 4, number < 8 {
             return .register(.highByte, number &- 4)
         }
         return .register(.general, number)
     }
 
-    private mutating func registerOrMemory(_ file: RegisterFile, _ byteCount: UInt8) -> Operand {
+    mutating func registerOrMemory(_ file: RegisterFile, _ byteCount: UInt8) -> Operand {
         if modRM < 0xc0 {
             result.memory.byteCount = byteCount
             return .memory
@@ -288,9 +308,9 @@ private struct Cursor {
     }
 
     /// 8 with REX.W, else 4: operands that no 66 prefix narrows.
-    private var wideSize: UInt8 { rex & 8 != 0 ? 8 : 4 }
+    var wideSize: UInt8 { rex & 8 != 0 && mode == .code64 ? 8 : 4 }
 
-    private mutating func operand(_ specification: Specification) -> Operand {
+    mutating func operand(_ specification: Specification) -> Operand {
         let size = result.operandSize
         switch specification {
         case .none: return .none
@@ -406,16 +426,16 @@ private struct Cursor {
         case .q: return registerOrMemory(.mmx, 8)
         case .qd: return registerOrMemory(.mmx, 4)
         case .n: return .register(.mmx, rm & 7)
-        case .v: return .register(.xmm, reg)
-        case .w: return registerOrMemory(.xmm, 16)
+        case .v where vex == nil: return .register(.xmm, reg)
+        case .w where vex == nil: return registerOrMemory(.xmm, 16)
         case .wq: return registerOrMemory(.xmm, 8)
         case .wd: return registerOrMemory(.xmm, 4)
         case .ww: return registerOrMemory(.xmm, 2)
-        case .u: return .register(.xmm, rm)
+        case .u where vex == nil: return .register(.xmm, rm)
         case .xmm0: return .register(.xmm, 0)
         case .st0: return .register(.st, 0)
         case .sti: return .register(.st, modRM & 7)
-        default: return .none
+        default: return vex.map { operandOfVEX(specification, $0) } ?? .none
         }
     }
 }

@@ -32,6 +32,7 @@ public enum Disassembler {
             return pick(instruction.addressSize, "jcxz", "jecxz", "jrcxz")
         case .sysret, .retf, .sysexit: return isWide ? name + "q" : name
         case .movd: return isWide ? "movq" : name
+        case .vmovd: return isWide ? "vmovq" : name
         case .fxsave, .fxrstor, .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors:
             return isWide ? name + "64" : name
         default: return name
@@ -83,7 +84,9 @@ private struct OperandWriter {
         case .xlat: return ""
         default: break
         }
-        let operands = [instruction.operand0, instruction.operand1, instruction.operand2]
+        let operands = [
+            instruction.operand0, instruction.operand1, instruction.operand2, instruction.operand3,
+        ]
         return operands.enumerated().compactMap { write($1, $0) }.joined(separator: ", ")
     }
 
@@ -126,7 +129,7 @@ private struct OperandWriter {
         case .eb, .gb, .zb, .al, .cl, .ob: return 1
         case .ew, .gw, .ax, .dx: return 2
         case .ed, .gd, .rdw, .rdb: return 4
-        case .ey, .gy, .ry: return wide
+        case .ey, .gy, .ry, .by: return wide
         case .eax: return min(instruction.operandSize, 4)
         case .rd, .gq, .rq: return mode == .code64 ? 8 : 4
         default: return instruction.operandSize
@@ -146,6 +149,7 @@ private struct OperandWriter {
         case 8: "qword ptr "
         case 10: "tbyte ptr "
         case 16: "xmmword ptr "
+        case 32: "ymmword ptr "
         default: ""
         }
     }
@@ -164,7 +168,13 @@ private struct OperandWriter {
         }
         if operand.index != MemoryOperand.absent {
             let scale = operand.scaleShift == 0 ? "" : "*\(1 << Int(operand.scaleShift & 3))"
-            parts.append(Registers.general(operand.index, byteCount: size) + scale)
+            let index =
+                switch operand.vectorIndexByteCount {
+                case 0: Registers.general(operand.index, byteCount: size)
+                case 16: Registers.name(.xmm, operand.index, byteCount: 16)
+                default: Registers.name(.ymm, operand.index, byteCount: 32)
+                }
+            parts.append(index + scale)
         }
         let displacement = operand.displacement
         if parts.isEmpty { return number(UInt64(bitPattern: displacement) & mask(size)) }

@@ -48,6 +48,25 @@ public struct Form: Sendable, Hashable {
     public var mnemonic: Mnemonic {
         Mnemonic(rawValue: UInt16(truncatingIfNeeded: first & 0x3ff)) ?? .nop
     }
+    /// Encoded by VEX.
+    public var isVEX: Bool { second & (1 << 34) != 0 }
+    /// The CPUID feature it belongs to; empty: every model has it.
+    public var feature: InstructionFeatures {
+        let number = (second &>> 18) & 63
+        return InstructionFeatures(rawValue: number == 0 ? 0 : 1 &<< number)
+    }
+    /// Raises vector floating-point exceptions; said of forms encoded by VEX only.
+    public var raisesVectorExceptions: Bool { second & (1 << 46) != 0 }
+    /// The values of VEX.L that are instructions: bit 0 for 128 bits, bit 1 for 256. One bit where L
+    /// is ignored.
+    public var vectorLengths: UInt8 {
+        if second & (1 << 43 | 1 << 45) != 0 { return 1 }
+        return second & (1 << 44) != 0 ? 2 : 3
+    }
+    /// VEX.L chooses nothing.
+    public var ignoresVectorLength: Bool { second & (1 << 45) != 0 }
+    /// VEX.W has to be 0.
+    public var needsClearW: Bool { second & (1 << 42) != 0 }
     /// Opcode map: 0 one byte, 1 0F, 2 0F38, 3 0F3A.
     public var map: UInt8 { UInt8(truncatingIfNeeded: second &>> 32) & 3 }
     public var opcode: UInt8 { UInt8(truncatingIfNeeded: second &>> 24) }
@@ -84,8 +103,8 @@ public struct Form: Sendable, Hashable {
     }
 
     func specification(_ position: Int) -> Specification {
-        let shift = UInt64(10 &+ 7 &* position)
-        return Specification(rawValue: UInt8(truncatingIfNeeded: (first &>> shift) & 0x7f)) ?? .none
+        let bits = position == 3 ? second &>> 35 : first &>> UInt64(10 &+ 7 &* position)
+        return Specification(rawValue: UInt8(truncatingIfNeeded: bits & 0x7f)) ?? .none
     }
 }
 
@@ -105,4 +124,5 @@ enum Specification: UInt8 {
     case st0, sti
     case xb, xv, xz, yb, yv, yz
     case es, cs, ss, ds, fs, gs
+    case by, h, hx, vx, wx, wh, wf, we, wb, ux, l, mv, mgx, mgv
 }

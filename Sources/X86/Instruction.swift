@@ -18,6 +18,8 @@ public enum RegisterFile: UInt8, Sendable {
     case debug
     case mmx
     case xmm
+    /// All 256 bits of a vector register.
+    case ymm
     /// x87 stack register ST(index).
     case st
 }
@@ -55,8 +57,10 @@ public struct MemoryOperand: Sendable, Equatable {
     /// Segment register: 0 ES, 1 CS, 2 SS, 3 DS, 4 FS, 5 GS.
     public var segment: UInt8 = 3
     public var displacement: Int64 = 0
-    /// Bytes accessed; 0 where the form says more (LEA, FXSAVE, INVLPG).
+    /// Bytes accessed; 0 where the form says more (LEA, FXSAVE, INVLPG). Of gathers, an element's.
     public var byteCount: UInt8 = 0
+    /// Of gathers: the index is a vector register of 16 or 32 bytes. 0: it is a general one.
+    public var vectorIndexByteCount: UInt8 = 0
 
     public init() {}
 }
@@ -77,7 +81,7 @@ public struct Prefixes: OptionSet, Sendable {
     public static let addressSize = Prefixes(rawValue: 1 << 4)
     /// A REX prefix that took effect.
     public static let rex = Prefixes(rawValue: 1 << 5)
-    /// REX.W.
+    /// REX.W, or VEX.W in 64-bit code.
     public static let rexW = Prefixes(rawValue: 1 << 6)
     /// A segment override that took effect.
     public static let segment = Prefixes(rawValue: 1 << 7)
@@ -92,6 +96,8 @@ public struct Instruction: Sendable, Equatable {
     public var length: UInt8 = 0
     /// Operand size in bytes: 1, 2, 4 or 8.
     public var operandSize: UInt8 = 0
+    /// VEX.L: 16 or 32; 0 without VEX.
+    public var vectorByteCount: UInt8 = 0
     /// Address size in bytes: 2, 4 or 8.
     public var addressSize: UInt8 = 0
     public var prefixes: Prefixes = []
@@ -102,6 +108,7 @@ public struct Instruction: Sendable, Equatable {
     public var operand0 = Operand.none
     public var operand1 = Operand.none
     public var operand2 = Operand.none
+    public var operand3 = Operand.none
     public var memory = MemoryOperand()
     public var immediate: UInt64 = 0
     public var secondImmediate: UInt64 = 0

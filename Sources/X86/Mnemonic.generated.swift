@@ -8,6 +8,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case aam
     case aas
     case adc
+    case adcx
     case add
     case addpd
     case addps
@@ -15,6 +16,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case addss
     case addsubpd
     case addsubps
+    case adox
     case aesdec
     case aesdeclast
     case aesenc
@@ -22,15 +24,20 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case aesimc
     case aeskeygenassist
     case and
+    case andn
     case andnpd
     case andnps
     case andpd
     case andps
     case arpl
+    case bextr
     case blendpd
     case blendps
     case blendvpd
     case blendvps
+    case blsi
+    case blsmsk
+    case blsr
     case bound
     case bsf
     case bsr
@@ -39,6 +46,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case btc
     case btr
     case bts
+    case bzhi
     case call
     case callf
     case cbw
@@ -234,6 +242,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case lsl
     case lss
     case ltr
+    case lzcnt
     case maskmovdqu
     case maskmovq
     case maxpd
@@ -248,6 +257,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case mov
     case movapd
     case movaps
+    case movbe
     case movd
     case movddup
     case movdq2q
@@ -285,6 +295,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case mulps
     case mulsd
     case mulss
+    case mulx
     case neg
     case nop
     case not
@@ -329,6 +340,8 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case pcmpgtw
     case pcmpistri
     case pcmpistrm
+    case pdep
+    case pext
     case pextrb
     case pextrd
     case pextrq
@@ -445,6 +458,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case retf
     case rol
     case ror
+    case rorx
     case roundpd
     case roundps
     case roundsd
@@ -455,15 +469,25 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case sahf
     case salc
     case sar
+    case sarx
     case sbb
     case scas
     case setcc
     case sfence
     case sgdt
+    case sha1msg1
+    case sha1msg2
+    case sha1nexte
+    case sha1rnds4
+    case sha256msg1
+    case sha256msg2
+    case sha256rnds2
     case shl
     case shld
+    case shlx
     case shr
     case shrd
+    case shrx
     case shufpd
     case shufps
     case sidt
@@ -491,6 +515,7 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case sysexit
     case sysret
     case test
+    case tzcnt
     case ucomisd
     case ucomiss
     case ud0
@@ -500,10 +525,359 @@ public enum Mnemonic: UInt16, CaseIterable, Sendable {
     case unpckhps
     case unpcklpd
     case unpcklps
+    case vaddpd
+    case vaddps
+    case vaddsd
+    case vaddss
+    case vaddsubpd
+    case vaddsubps
+    case vaesdec
+    case vaesdeclast
+    case vaesenc
+    case vaesenclast
+    case vaesimc
+    case vaeskeygenassist
+    case vandnpd
+    case vandnps
+    case vandpd
+    case vandps
+    case vblendpd
+    case vblendps
+    case vblendvpd
+    case vblendvps
+    case vbroadcastf128
+    case vbroadcasti128
+    case vbroadcastsd
+    case vbroadcastss
+    case vcmppd
+    case vcmpps
+    case vcmpsd
+    case vcmpss
+    case vcomisd
+    case vcomiss
+    case vcvtdq2pd
+    case vcvtdq2ps
+    case vcvtpd2dq
+    case vcvtpd2ps
+    case vcvtph2ps
+    case vcvtps2dq
+    case vcvtps2pd
+    case vcvtps2ph
+    case vcvtsd2si
+    case vcvtsd2ss
+    case vcvtsi2sd
+    case vcvtsi2ss
+    case vcvtss2sd
+    case vcvtss2si
+    case vcvttpd2dq
+    case vcvttps2dq
+    case vcvttsd2si
+    case vcvttss2si
+    case vdivpd
+    case vdivps
+    case vdivsd
+    case vdivss
+    case vdppd
+    case vdpps
     case verr
     case verw
+    case vextractf128
+    case vextracti128
+    case vextractps
+    case vfmadd132pd
+    case vfmadd132ps
+    case vfmadd132sd
+    case vfmadd132ss
+    case vfmadd213pd
+    case vfmadd213ps
+    case vfmadd213sd
+    case vfmadd213ss
+    case vfmadd231pd
+    case vfmadd231ps
+    case vfmadd231sd
+    case vfmadd231ss
+    case vfmaddsub132pd
+    case vfmaddsub132ps
+    case vfmaddsub213pd
+    case vfmaddsub213ps
+    case vfmaddsub231pd
+    case vfmaddsub231ps
+    case vfmsub132pd
+    case vfmsub132ps
+    case vfmsub132sd
+    case vfmsub132ss
+    case vfmsub213pd
+    case vfmsub213ps
+    case vfmsub213sd
+    case vfmsub213ss
+    case vfmsub231pd
+    case vfmsub231ps
+    case vfmsub231sd
+    case vfmsub231ss
+    case vfmsubadd132pd
+    case vfmsubadd132ps
+    case vfmsubadd213pd
+    case vfmsubadd213ps
+    case vfmsubadd231pd
+    case vfmsubadd231ps
+    case vfnmadd132pd
+    case vfnmadd132ps
+    case vfnmadd132sd
+    case vfnmadd132ss
+    case vfnmadd213pd
+    case vfnmadd213ps
+    case vfnmadd213sd
+    case vfnmadd213ss
+    case vfnmadd231pd
+    case vfnmadd231ps
+    case vfnmadd231sd
+    case vfnmadd231ss
+    case vfnmsub132pd
+    case vfnmsub132ps
+    case vfnmsub132sd
+    case vfnmsub132ss
+    case vfnmsub213pd
+    case vfnmsub213ps
+    case vfnmsub213sd
+    case vfnmsub213ss
+    case vfnmsub231pd
+    case vfnmsub231ps
+    case vfnmsub231sd
+    case vfnmsub231ss
+    case vgatherdpd
+    case vgatherdps
+    case vgatherqpd
+    case vgatherqps
+    case vhaddpd
+    case vhaddps
+    case vhsubpd
+    case vhsubps
+    case vinsertf128
+    case vinserti128
+    case vinsertps
+    case vlddqu
+    case vldmxcsr
+    case vmaskmovdqu
+    case vmaskmovpd
+    case vmaskmovps
+    case vmaxpd
+    case vmaxps
+    case vmaxsd
+    case vmaxss
     case vmcall
+    case vminpd
+    case vminps
+    case vminsd
+    case vminss
     case vmmcall
+    case vmovapd
+    case vmovaps
+    case vmovd
+    case vmovddup
+    case vmovdqa
+    case vmovdqu
+    case vmovhlps
+    case vmovhpd
+    case vmovhps
+    case vmovlhps
+    case vmovlpd
+    case vmovlps
+    case vmovmskpd
+    case vmovmskps
+    case vmovntdq
+    case vmovntdqa
+    case vmovntpd
+    case vmovntps
+    case vmovq
+    case vmovsd
+    case vmovshdup
+    case vmovsldup
+    case vmovss
+    case vmovupd
+    case vmovups
+    case vmpsadbw
+    case vmulpd
+    case vmulps
+    case vmulsd
+    case vmulss
+    case vorpd
+    case vorps
+    case vpabsb
+    case vpabsd
+    case vpabsw
+    case vpackssdw
+    case vpacksswb
+    case vpackusdw
+    case vpackuswb
+    case vpaddb
+    case vpaddd
+    case vpaddq
+    case vpaddsb
+    case vpaddsw
+    case vpaddusb
+    case vpaddusw
+    case vpaddw
+    case vpalignr
+    case vpand
+    case vpandn
+    case vpavgb
+    case vpavgw
+    case vpblendd
+    case vpblendvb
+    case vpblendw
+    case vpbroadcastb
+    case vpbroadcastd
+    case vpbroadcastq
+    case vpbroadcastw
+    case vpclmulqdq
+    case vpcmpeqb
+    case vpcmpeqd
+    case vpcmpeqq
+    case vpcmpeqw
+    case vpcmpestri
+    case vpcmpestrm
+    case vpcmpgtb
+    case vpcmpgtd
+    case vpcmpgtq
+    case vpcmpgtw
+    case vpcmpistri
+    case vpcmpistrm
+    case vperm2f128
+    case vperm2i128
+    case vpermd
+    case vpermilpd
+    case vpermilps
+    case vpermpd
+    case vpermps
+    case vpermq
+    case vpextrb
+    case vpextrd
+    case vpextrq
+    case vpextrw
+    case vpgatherdd
+    case vpgatherdq
+    case vpgatherqd
+    case vpgatherqq
+    case vphaddd
+    case vphaddsw
+    case vphaddw
+    case vphminposuw
+    case vphsubd
+    case vphsubsw
+    case vphsubw
+    case vpinsrb
+    case vpinsrd
+    case vpinsrq
+    case vpinsrw
+    case vpmaddubsw
+    case vpmaddwd
+    case vpmaskmovd
+    case vpmaskmovq
+    case vpmaxsb
+    case vpmaxsd
+    case vpmaxsw
+    case vpmaxub
+    case vpmaxud
+    case vpmaxuw
+    case vpminsb
+    case vpminsd
+    case vpminsw
+    case vpminub
+    case vpminud
+    case vpminuw
+    case vpmovmskb
+    case vpmovsxbd
+    case vpmovsxbq
+    case vpmovsxbw
+    case vpmovsxdq
+    case vpmovsxwd
+    case vpmovsxwq
+    case vpmovzxbd
+    case vpmovzxbq
+    case vpmovzxbw
+    case vpmovzxdq
+    case vpmovzxwd
+    case vpmovzxwq
+    case vpmuldq
+    case vpmulhrsw
+    case vpmulhuw
+    case vpmulhw
+    case vpmulld
+    case vpmullw
+    case vpmuludq
+    case vpor
+    case vpsadbw
+    case vpshufb
+    case vpshufd
+    case vpshufhw
+    case vpshuflw
+    case vpsignb
+    case vpsignd
+    case vpsignw
+    case vpslld
+    case vpslldq
+    case vpsllq
+    case vpsllvd
+    case vpsllvq
+    case vpsllw
+    case vpsrad
+    case vpsravd
+    case vpsraw
+    case vpsrld
+    case vpsrldq
+    case vpsrlq
+    case vpsrlvd
+    case vpsrlvq
+    case vpsrlw
+    case vpsubb
+    case vpsubd
+    case vpsubq
+    case vpsubsb
+    case vpsubsw
+    case vpsubusb
+    case vpsubusw
+    case vpsubw
+    case vptest
+    case vpunpckhbw
+    case vpunpckhdq
+    case vpunpckhqdq
+    case vpunpckhwd
+    case vpunpcklbw
+    case vpunpckldq
+    case vpunpcklqdq
+    case vpunpcklwd
+    case vpxor
+    case vrcpps
+    case vrcpss
+    case vroundpd
+    case vroundps
+    case vroundsd
+    case vroundss
+    case vrsqrtps
+    case vrsqrtss
+    case vshufpd
+    case vshufps
+    case vsqrtpd
+    case vsqrtps
+    case vsqrtsd
+    case vsqrtss
+    case vstmxcsr
+    case vsubpd
+    case vsubps
+    case vsubsd
+    case vsubss
+    case vtestpd
+    case vtestps
+    case vucomisd
+    case vucomiss
+    case vunpckhpd
+    case vunpckhps
+    case vunpcklpd
+    case vunpcklps
+    case vxorpd
+    case vxorps
+    case vzeroall
+    case vzeroupper
     case wbinvd
     case wrfsbase
     case wrgsbase

@@ -39,6 +39,7 @@ public enum Registers {
         case .debug: "dr\(number)"
         case .mmx: "mm\(number)"
         case .xmm: "xmm\(number)"
+        case .ymm: "ymm\(number)"
         case .st: "st(\(number))"
         }
     }

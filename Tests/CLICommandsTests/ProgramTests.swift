@@ -17,7 +17,12 @@ struct ProgramTests {
         ] + (has32 ? [ProgramCases.numbers("numbers-32")] : [])
 
     /// One boot for all of them.
-    private static let boot = Result {
+    private static let boot = Result { try makeBoot([]) }
+
+    /// The same with the processor of x86-64-v3, where libraries choose AVX2 and FMA.
+    private static let version3 = Result { try makeBoot(["--cpu", "v3"]) }
+
+    private static func makeBoot(_ options: [String]) throws -> ProgramBoot {
         let compiler = try Compiler()
         return try ProgramBoot(
             cases,
@@ -25,12 +30,17 @@ struct ProgramTests {
                 + ["/bin/busybox", folder + "/numbers"].filter {
                     FileManager.default.isExecutableFile(atPath: $0)
                 },
-            trees: compiler.trees, options: ["--memory", "2G", "--timeout", "1500"],
+            trees: compiler.trees, options: ["--memory", "2G", "--timeout", "1500"] + options,
             inputs: inputs)
     }
 
     @Test(arguments: cases) func sameBytesAsOnTheHost(_ one: ProgramCase) throws {
         try Self.boot.get().expectSame(one)
+    }
+
+    @Test(.enabled(if: ProcessorTests.isVersion3), arguments: cases)
+    func sameBytesOnVersion3(_ one: ProgramCase) throws {
+        try Self.version3.get().expectSame(one)
     }
 
     /// The kernel offers 32-bit programs no vDSO: the program says so, and `int 0x80` is enough.

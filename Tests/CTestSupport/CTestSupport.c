@@ -18,6 +18,13 @@ _Static_assert(offsetof(NativeState, cs) == 144, "the assembly below");
 _Static_assert(offsetof(NativeState, ds) == 160, "the assembly below");
 _Static_assert(offsetof(NativeState, vector) == 168, "the assembly below");
 _Static_assert(offsetof(NativeState, legacy) == 208, "the assembly below");
+_Static_assert(offsetof(NativeState, upper) == 720, "the assembly below");
+
+#define NATIVE_EACH_VECTOR(line)                                                                   \
+    line(0) line(1) line(2) line(3) line(4) line(5) line(6) line(7) line(8) line(9) line(10)       \
+    line(11) line(12) line(13) line(14) line(15)
+#define NATIVE_LOAD_UPPER(n) "  vinsertf128 $1, 720+16*" #n "(%rdi), %ymm" #n ", %ymm" #n "\n"
+#define NATIVE_STORE_UPPER(n) "  vextractf128 $1, %ymm" #n ", 720+16*" #n "(%rdi)\n"
 
 #pragma clang assume_nonnull begin
 /// The state of the run, the runner's stack, and the top of the frame page.
@@ -26,6 +33,8 @@ __attribute__((used, visibility("hidden"))) uint64_t native_saved_rsp, native_ou
 __attribute__((used, visibility("hidden"))) uint64_t native_frame_top;
 __attribute__((used, visibility("hidden"))) uint8_t native_exit_stack[64]
     __attribute__((aligned(16)));
+/// The host has AVX: `upper` is loaded and stored.
+__attribute__((used, visibility("hidden"))) int native_is_wide;
 static uint8_t native_signal_stack[65536] __attribute__((aligned(16)));
 
 void native_enter(NativeState *state) __attribute__((visibility("hidden")));
@@ -41,6 +50,9 @@ __asm__(
     "  mov %rdi, native_state_pointer(%rip)\n"
     "  mov 160(%rdi), %rax\n  mov %eax, %ds\n  mov %eax, %es\n"
     "  fxrstor64 208(%rdi)\n"
+    "  cmpl $0, native_is_wide(%rip)\n  je 1f\n"
+    NATIVE_EACH_VECTOR(NATIVE_LOAD_UPPER)
+    "1:\n"
     "  mov native_frame_top(%rip), %rsp\n"
     "  pushq 152(%rdi)\n  pushq 32(%rdi)\n  pushq 136(%rdi)\n  pushq 144(%rdi)\n"
     "  pushq 128(%rdi)\n"
@@ -62,6 +74,10 @@ __asm__(
     "  pop %rax\n  mov %rax, 136(%rdi)\n"
     "  mov native_out_rsp(%rip), %rax\n  mov %rax, 32(%rdi)\n"
     "  fxsave64 208(%rdi)\n"
+    "  cmpl $0, native_is_wide(%rip)\n  je 1f\n"
+    NATIVE_EACH_VECTOR(NATIVE_STORE_UPPER)
+    "  vzeroupper\n"
+    "1:\n"
     "  movq $3, 168(%rdi)\n"
     "native_resume:\n"
     "  mov native_saved_rsp(%rip), %rsp\n"
@@ -107,7 +123,17 @@ static void native_handler(int number, siginfo_t *info, void *context) {
     state->vector = number == SIGALRM ? NATIVE_ENDLESS : (uint64_t)registers[REG_TRAPNO];
     state->errorCode = (uint64_t)registers[REG_ERR];
     state->address = (uint64_t)registers[REG_CR2];
-    memcpy(state->legacy, user->uc_mcontext.fpregs, 416);
+    const uint8_t *area = (const uint8_t *)user->uc_mcontext.fpregs;
+    memcpy(state->legacy, area, 416);
+    if (native_is_wide) {
+        // The standard format of XSAVE: XSTATE_BV at 512, the upper halves at 576.
+        uint64_t present;
+        memcpy(&present, area + 512, 8);
+        if (present & 4)
+            memcpy(state->upper, area + 576, 256);
+        else
+            memset(state->upper, 0, 256);
+    }
     registers[REG_RIP] = (greg_t)(uintptr_t)native_resume;
     registers[REG_RSP] = (greg_t)native_saved_rsp;
     registers[REG_EFL] = 0x202;
@@ -122,6 +148,8 @@ void native_prepare(void) {
     stack_t stack = {.ss_sp = native_signal_stack, .ss_size = sizeof native_signal_stack};
     sigaltstack(&stack, 0);
     struct sigaction action;
+    __builtin_cpu_init();
+    native_is_wide = __builtin_cpu_supports("avx") != 0;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = native_handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;

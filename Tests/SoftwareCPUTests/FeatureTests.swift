@@ -6,12 +6,13 @@ import X86
 
 @testable import SoftwareCPU
 
-/// Encodings of features that no processor model offers: #UD, or what they were before.
+/// Encodings of features that a processor model does not offer: #UD, or what they were before.
 struct FeatureTests {
     /// Runs `code` in 64-bit code at CPL 0 with everything enabled. The vector it ends in; nil: it
     /// reached the end.
     private func vector(
-        _ code: [UInt8], _ prepare: (inout ArchitecturalState) -> Void = { _ in }
+        _ code: [UInt8], _ model: CPUIDModel = .martletV2,
+        _ prepare: (inout ArchitecturalState) -> Void = { _ in }
     ) throws -> (vector: UInt64?, state: ArchitecturalState) {
         let memory = try GuestMemory(regions: [
             MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 4 << 20)
@@ -28,8 +29,9 @@ struct FeatureTests {
         }
         put(0x6008, 0x00af_9b00_0000_ffff)
         memory.write(GuestPhysicalAddress(0x20000), code + [0xf4])
-        let engine = SoftwareEngine(memory: memory, events: PendingEvents()) { _, _ in
-            CPUIDResult()
+        let engine = SoftwareEngine(memory: memory, events: PendingEvents()) {
+            let leaf = model.leaf($0, $1, CPUIDModel.Context())
+            return CPUIDResult(eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx)
         }
         typealias Segment = ArchitecturalState.Segment
         var state = ArchitecturalState()
@@ -93,7 +95,7 @@ struct FeatureTests {
     /// TZCNT, LZCNT: BSF and BSR with a prefix that says nothing.
     @Test func countsScan() throws {
         func scan(_ code: [UInt8], _ value: UInt64) throws -> (UInt64, Bool) {
-            let end = try vector(code) { state in
+            let end = try vector(code, .martletV2) { state in
                 state.generalPurposeRegisters[0] = 77
                 state.generalPurposeRegisters[1] = value
             }
@@ -105,6 +107,62 @@ struct FeatureTests {
         #expect(try scan([0xf3, 0x48, 0x0f, 0xbc, 0xc1], 0) == (77, true))
         #expect(try scan([0xf3, 0x48, 0x0f, 0xbd, 0xc1], 0x50) == (6, false))
         #expect(try scan([0xf3, 0x48, 0x0f, 0xbd, 0xc1], 0) == (77, true))
+    }
+
+    private static let hasVersion3 = HostProcessor.features.isSuperset(of: .version3)
+    private static let wide = CPUIDModel.host(HostProcessor.features)
+
+    /// The same bytes where LZCNT and BMI1 are offered.
+    @Test(.enabled(if: hasVersion3)) func countsCount() throws {
+        for (opcode, value, result) in [(0xbc, 0x50, 4), (0xbd, 0x50, 57), (0xbd, 0, 64)]
+            as [(UInt8, UInt64, UInt64)]
+        {
+            let end = try vector([0xf3, 0x48, 0x0f, opcode, 0xc1], Self.wide) { state in
+                state.generalPurposeRegisters[1] = value
+            }
+            #expect(end.vector == nil && end.state.generalPurposeRegisters[0] == result)
+            // CF: the source is zero.
+            #expect(end.state.rflags & 1 == (value == 0 ? 1 : 0))
+        }
+    }
+
+    /// CR4.OSXSAVE, XCR0 and CR0.TS (SDM volume 2, 2.4); CR0.EM says nothing about VEX.
+    @Test(.enabled(if: hasVersion3)) func wideVectorsNeedTheirState() throws {
+        // vaddps ymm0, ymm0, ymm1; andn eax, ecx, edx
+        let add: [UInt8] = [0xc5, 0xfc, 0x58, 0xc1]
+        let andn: [UInt8] = [0xc4, 0xe2, 0x70, 0xf2, 0xc2]
+        func vectors(_ prepare: (inout ArchitecturalState) -> Void) throws -> [UInt64?] {
+            try [add, andn].map { try vector($0, Self.wide, prepare).vector }
+        }
+        #expect(try vectors { $0.xcr0 = 7 } == [nil, nil])
+        #expect(try vectors { $0.xcr0 = 3 } == [6, nil])
+        #expect(
+            try vectors {
+                $0.xcr0 = 7
+                $0.cr4 &= ~(1 << 18)
+            } == [6, nil])
+        #expect(
+            try vectors {
+                $0.xcr0 = 7
+                $0.cr0 |= 8
+            } == [7, nil])
+        #expect(
+            try vectors {
+                $0.xcr0 = 7
+                $0.cr0 |= 4
+            } == [nil, nil])
+    }
+
+    /// XSETBV counts from the next instruction on.
+    @Test(.enabled(if: hasVersion3), arguments: [(7, nil), (3, 6)] as [(UInt8, UInt64?)])
+    func stateIsEnabledByXSETBV(_ states: UInt8, _ expected: UInt64?) throws {
+        // xor ecx, ecx; xor edx, edx; mov eax, states; xsetbv; vaddps ymm0, ymm0, ymm1
+        let code: [UInt8] = [
+            0x31, 0xc9, 0x31, 0xd2, 0xb8, states, 0, 0, 0, 0x0f, 0x01, 0xd1, 0xc5, 0xfc, 0x58, 0xc1,
+        ]
+        let end = try vector(code, Self.wide) { $0.xcr0 = states == 7 ? 3 : 7 }
+        #expect(end.vector == expected)
+        #expect(end.state.xcr0 == UInt64(states))
     }
 
     /// Hints and prefixes that older processors do nothing for.
@@ -122,7 +180,9 @@ struct FeatureTests {
     /// XSAVEC and XGETBV with ECX 1 are offered.
     @Test func offered() throws {
         #expect(try vector([0x0f, 0xc7, 0x20]).vector == nil)
-        let second = try vector([0x0f, 0x01, 0xd0]) { $0.generalPurposeRegisters[1] = 1 }
+        let second = try vector([0x0f, 0x01, 0xd0], .martletV2) {
+            $0.generalPurposeRegisters[1] = 1
+        }
         #expect(second.vector == nil)
         let leaf = CPUIDModel.martletV2.leaf(0xd, 1, CPUIDModel.Context())
         #expect(leaf.eax == 0b111)

@@ -24,6 +24,7 @@ struct OracleComparison {
             && native.vector == 3
             && (native.rflags ^ engine.rflags) & flags == 0
             && memcmp(native.legacy, engine.legacy, OracleState.legacyByteCount) == 0
+            && memcmp(native.upper, engine.upper, OracleState.upperByteCount) == 0
             && memcmp(machine.nativeData, machine.guestData, OracleMachine.pageByteCount) == 0
     }
 
@@ -72,13 +73,21 @@ struct OracleComparison {
         }
         if native.vector == 14 {
             // Makers differ in which end of a long operand they touch first.
-            let isLong = instruction.map(OracleCoverage.hasImage) ?? true
+            let isLong = instruction.map(OracleMakers.touchesInAnyOrder) ?? true
             let mask: UInt64 = isLong ? ~0xfff : .max
             compare("cr2", engine.address & mask, native.address & mask)
         }
         if !OracleMakers.hidesImage(native, instruction) {
+            if OracleMakers.hasLoosePrecision(native, instruction) {
+                for state in [native, engine] {
+                    let flags = unsafe state.legacy.load(fromByteOffset: 24, as: UInt8.self) | 0x20
+                    unsafe state.legacy.storeBytes(of: flags, toByteOffset: 24, as: UInt8.self)
+                }
+            }
             unsafe Self.bytes(
                 "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found)
+            unsafe Self.bytes(
+                "upper", engine.upper, native.upper, OracleState.upperByteCount, &found)
         }
         let hidden = OracleMakers.hiddenBytes(native, mode, instruction, place: place)
         unsafe Self.bytes(

@@ -1,5 +1,7 @@
 import X86
 
+@testable import SoftwareCPU
+
 /// Which forms are compared in which modes, and why others are not.
 enum OracleCoverage {
     /// Why a form is left out; nil: it is not.
@@ -7,6 +9,7 @@ enum OracleCoverage {
         switch form.mnemonic {
         case .pushf, .popf, .int3, .into, .arpl, .ud0, .ud1, .ud2: return nil
         case .xsaves, .xrstors, .rdpid: return "no processor model has it; FeatureTests"
+        case _ where !engineFeatures.isSuperset(of: form.feature): return "the host lacks it"
         case .cpuid, .rdtsc, .rdtscp, .rdrand, .rdpmc, .xgetbv:
             return "the result is the processor's own"
         case .xsaveopt: return "processors may leave out what has not changed"
@@ -26,6 +29,8 @@ enum OracleCoverage {
         return "names descriptors, which are not the host's"
     }
 
+    private static let engineFeatures = InstructionFeatures.base.union(HostProcessor.features)
+
     static func runs(_ form: Form, in mode: OracleMode) -> Bool {
         mode.isLong ? !form.isInvalidIn64 : !form.isOnlyIn64
     }
@@ -39,7 +44,7 @@ enum OracleCoverage {
             return prefixes.contains(.rep)
         }
         // Whether masked-out bytes fault, and what of MMX state has changed then, is the maker's.
-        if instruction.mnemonic == .maskmovq || instruction.mnemonic == .maskmovdqu {
+        if [.maskmovq, .maskmovdqu, .vmaskmovdqu].contains(instruction.mnemonic) {
             return !prefixes.isDisjoint(with: [.addressSize, .segment])
         }
         // EDX:EAX is chosen, and the place of the image is looked at.
@@ -60,7 +65,7 @@ enum OracleCoverage {
     static func hasImage(_ instruction: Instruction) -> Bool {
         switch instruction.mnemonic {
         case .fldenv, .fnstenv, .frstor, .fnsave, .fxsave, .fxrstor, .xsave, .xsavec, .maskmovq,
-            .maskmovdqu, .xrstor:
+            .maskmovdqu, .vmaskmovdqu, .xrstor:
             true
         default: false
         }
@@ -81,7 +86,8 @@ enum OracleCoverage {
         switch form.mnemonic {
         case .jcc, .jmp, .call, .ret, .loop, .loope, .loopne, .jrcxz, .enter, .leave, .fxsave,
             .fxrstor, .xsave, .xsavec, .maskmovq, .maskmovdqu,
-            .xrstor, .ldmxcsr, .popf, .int3, .int1, .into, .ud0, .ud1, .ud2:
+            .vmaskmovdqu, .xrstor, .ldmxcsr, .vldmxcsr, .popf, .int3, .int1, .into, .ud0, .ud1,
+            .ud2:
             return false
         default: return true
         }

@@ -30,8 +30,12 @@ struct OracleInstruction {
         _ form: Form, _ mode: OracleMode, _ random: inout OracleRandom, standsAlone: Bool = false
     ) {
         let narrowed = prefixes(form, mode, &random)
-        if form.map > 0 { bytes.append(0x0f) }
-        if form.map > 1 { bytes.append(form.map == 2 ? 0x38 : 0x3a) }
+        if form.isVEX {
+            vex(form, mode, &random)
+        } else {
+            if form.map > 0 { bytes.append(0x0f) }
+            if form.map > 1 { bytes.append(form.map == 2 ? 0x38 : 0x3a) }
+        }
         bytes.append(form.opcode | (form.addsRegister ? UInt8(random.below(8)) : 0))
         if form.hasModRM {
             let size: UInt8 =
@@ -80,6 +84,7 @@ struct OracleInstruction {
             let all: [UInt8] = [0x26, 0x2e, 0x36, 0x3e, 0x65]
             bytes.append(all[Int(random.below(5))])
         }
+        if form.isVEX { return narrowed }
         if form.mandatoryPrefix == 0, random.chance(16) {
             bytes.append(random.chance(2) ? 0xf2 : 0xf3)
         }
@@ -91,6 +96,23 @@ struct OracleInstruction {
             bytes.append(0x40 | UInt8(random.below(16)) | (form.needsREXW ? 8 : 0))
         }
         return narrowed
+    }
+
+    /// A VEX prefix of two or three bytes.
+    private mutating func vex(_ form: Form, _ mode: OracleMode, _ random: inout OracleRandom) {
+        let isLong = mode == .code64
+        let w: UInt8 = form.needsREXW || !form.needsClearW && random.chance(2) ? 0x80 : 0
+        var length = form.vectorLengths
+        if length == 3 || form.ignoresVectorLength { length = UInt8(random.below(2)) + 1 }
+        // Outside 64-bit code the inverted bits say register 0 to 7, or it would be LES or LDS.
+        let register = form.vectorField == nil ? 0 : random.byte() & (isLong ? 15 : 7)
+        let fields = (~register & 15) << 3 | (length == 2 ? 4 : 0) | (form.mandatoryPrefix - 1)
+        let extensions = isLong ? random.byte() & 0xe0 : 0xc0 | random.byte() & 0x20
+        if form.map == 1, !form.needsREXW, random.chance(2) {
+            bytes += [0xc5, fields | (isLong ? random.byte() & 0x80 : 0x80)]
+        } else {
+            bytes += [0xc4, extensions | form.map, w | fields]
+        }
     }
 
     private mutating func modRM(
@@ -105,7 +127,8 @@ struct OracleInstruction {
         let direct: UInt8 = addressSize == 2 ? 6 : 5
         let alone = standsAlone || random.chance(8)
         let mod = alone ? 0 : UInt8(random.below(3))
-        let rm = form.registerOrMemory ?? (alone ? direct : UInt8(random.below(8)))
+        var rm = form.registerOrMemory ?? (alone ? direct : UInt8(random.below(8)))
+        if form.hasVectorIndex { rm = 4 }
         bytes.append(mod << 6 | register << 3 | rm)
         var byteCount = mod == 1 ? 1 : mod == 2 ? (addressSize == 2 ? 2 : 4) : 0
         if mod == 0, rm == direct { byteCount = addressSize == 2 ? 2 : 4 }

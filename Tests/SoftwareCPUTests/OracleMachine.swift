@@ -4,6 +4,7 @@ import Glibc
 import GuestMemory
 import VirtualCPU
 import Vocabulary
+import X86
 
 @testable import SoftwareCPU
 
@@ -64,7 +65,8 @@ final class OracleMachine {
         let memory = memory
         engines = [TranslationPolicy.off, .afterRuns(1)].map { translation in
             SoftwareEngine(memory: memory, events: PendingEvents(), translation: translation) {
-                _, _ in CPUIDResult()
+                let leaf = Self.model.leaf($0, $1, CPUIDModel.Context())
+                return CPUIDResult(eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx)
             }
         }
         engine = engines[0]
@@ -126,6 +128,8 @@ final class OracleMachine {
         memory.write(GuestPhysicalAddress(0x5066), integer: UInt16(0x68))
     }
 
+    private static let model = CPUIDModel.host(HostProcessor.features)
+
     private static var template: ArchitecturalState {
         typealias Segment = ArchitecturalState.Segment
         var state = ArchitecturalState()
@@ -133,7 +137,7 @@ final class OracleMachine {
         state.cr3 = Self.tables
         // PAE, OSFXSR, OSXMMEXCPT, OSXSAVE.
         state.cr4 = 0x4_0620
-        state.xcr0 = 3
+        state.xcr0 = model.extendedStateMask
         state.modelSpecific.efer = 0xd01
         state.taskRegister = Segment(
             selector: 0x18, base: Self.upper + 0x5000, limit: 0x67, attributes: 0x8b)
@@ -250,6 +254,8 @@ final class OracleMachine {
                 from: image + 32 + index * 16, byteCount: 16)
         }
         unsafe (cpu.bytes + Int(Layout.xmm)).copyMemory(from: image + 160, byteCount: 256)
+        unsafe (cpu.bytes + Int(Layout.upper(0))).copyMemory(
+            from: state.upper, byteCount: OracleState.upperByteCount)
     }
 
     private func save(_ result: OracleState) {
@@ -272,6 +278,8 @@ final class OracleMachine {
                 from: stackRegister(cpu, top + index), byteCount: 10)
         }
         unsafe (image + 160).copyMemory(from: cpu.bytes + Int(Layout.xmm), byteCount: 256)
+        unsafe result.upper.copyMemory(
+            from: cpu.bytes + Int(Layout.upper(0)), byteCount: OracleState.upperByteCount)
     }
 
     private func frameWord(_ offset: Int) -> UInt64 {

@@ -57,6 +57,14 @@ enum OracleMakers {
             && !instruction.prefixes.isDisjoint(with: [.rep, .repne])
     }
 
+    /// A repeated string instruction in 64-bit code that counts in ECX: when that is zero from the
+    /// start, one maker clears the upper half of RCX and the other leaves it. Alone they start with it
+    /// clear.
+    static func mayClearCounter(_ instruction: Instruction, _ mode: OracleMode) -> Bool {
+        mode.isLong && instruction.prefixes.contains(.addressSize)
+            && !instruction.prefixes.isDisjoint(with: [.rep, .repne])
+    }
+
     /// Stores of MMX registers: when they fault, the x87 state is that of MMX code already or not yet.
     static func isMMXStore(_ form: Form) -> Bool {
         // MOVD and MOVQ without a prefix, MOVNTQ.
@@ -66,7 +74,10 @@ enum OracleMakers {
     /// What a sequence does after such an instruction would differ too: there their operands are
     /// where nothing faults.
     static func mayNotFault(_ form: Form) -> Bool {
-        isX87Store(form.mnemonic) || isMMXStore(form) || form.mnemonic == .bound
+        switch form.mnemonic {
+        case .bound, .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq: true
+        default: isX87Store(form.mnemonic) || isMMXStore(form)
+        }
     }
 
     /// Two outcomes of different kinds that are both allowed.
@@ -84,8 +95,9 @@ enum OracleMakers {
                 return true
             }
             guard let instruction else { continue }
-            // Alignment and the limit of a whole state's area compete.
-            if OracleCoverage.hasImage(instruction), memoryFaults.contains(one.vector),
+            // Alignment and the limit of a whole state's area compete, and the pages and limits of
+            // elements.
+            if touchesInAnyOrder(instruction), memoryFaults.contains(one.vector),
                 memoryFaults.contains(other.vector)
             {
                 return true
@@ -105,6 +117,24 @@ enum OracleMakers {
             }
         }
         return false
+    }
+
+    /// One access for each part of a long operand, whose order is the maker's.
+    static func touchesInAnyOrder(_ instruction: Instruction) -> Bool {
+        switch instruction.mnemonic {
+        case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq: true
+        default: OracleCoverage.hasImage(instruction)
+        }
+    }
+
+    /// What the engine does not get right: with an unmasked overflow or underflow of a fused
+    /// multiplication or of a conversion to half precision, MXCSR.PE (design note 4). Either may be
+    /// in a sequence.
+    static func hasLoosePrecision(_ native: OracleState, _ instruction: Instruction?) -> Bool {
+        let control = unsafe native.legacy.load(fromByteOffset: 24, as: UInt32.self)
+        if native.vector != 19 || control & 0xc00 == 0xc00 { return false }
+        guard let instruction else { return true }
+        return instruction.form.feature == .fma || instruction.mnemonic == .vcvtps2ph
     }
 
     /// True if a fault leaves the x87 image in a state of the maker's.

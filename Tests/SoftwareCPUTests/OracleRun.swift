@@ -123,6 +123,9 @@ struct OracleRun {
                 var instruction = OracleInstruction(form, mode, &random, standsAlone: true),
                 !instruction.hasAddress || instruction.isDirect || instruction.isString
             else { continue }
+            if instruction.isString, OracleMakers.mayClearCounter(instruction.decoded, mode) {
+                continue
+            }
             var target = OracleStates.target(instruction.decoded, mode, &random)
             if OracleMakers.mayNotFault(form) {
                 let prefixes = instruction.decoded.prefixes

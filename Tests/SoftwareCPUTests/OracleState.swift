@@ -37,6 +37,17 @@ final class OracleState {
     /// Of the FXSAVE image.
     static let legacyByteCount = 416
 
+    /// Bits 128 to 255 of the vector registers, behind the image.
+    var upper: UnsafeMutableRawPointer { unsafe legacy + 512 }
+    static let upperByteCount = 256
+
+    /// Element `index` of `byteCount` bytes of a vector register, to be written.
+    func element(_ register: Int, _ index: Int, _ byteCount: Int) -> UnsafeMutableRawPointer {
+        let offset = index * byteCount
+        return unsafe offset < 16
+            ? legacy + 160 + register * 16 + offset : upper + register * 16 + offset - 16
+    }
+
     subscript(register: Int) -> UInt64 {
         get { unsafe bytes.load(fromByteOffset: (register & 15) * 8, as: UInt64.self) }
         set {

@@ -1,5 +1,7 @@
 import X86
 
+@testable import SoftwareCPU
+
 /// Random register states and memory for instructions.
 @safe
 struct OracleStates {
@@ -114,6 +116,10 @@ struct OracleStates {
         state.rflags =
             OracleMachine.flags | random.next() & 0x8d5 | (random.chance(4) ? 0x400 : 0)
         unsafe fillLegacy(state.legacy, &random)
+        for offset in stride(from: 0, to: OracleState.upperByteCount, by: 8) {
+            unsafe state.upper.storeBytes(
+                of: value(&random) | 1, toByteOffset: offset, as: UInt64.self)
+        }
     }
 
     /// An address for an operand, as an offset in the segment.
@@ -122,7 +128,7 @@ struct OracleStates {
     ) -> UInt64 {
         let data = OracleMachine.data - mode.dataBase
         var target = data + 0x400 + random.below(0x800)
-        if random.chance(2) { target &= ~15 }
+        if random.chance(2) { target &= random.chance(4) ? ~15 : ~31 }
         switch instruction.mnemonic {
         case .fxsave, .fxrstor: if !random.chance(8) { target &= ~15 }
         case .xsave, .xsavec, .xrstor: if !random.chance(8) { target &= ~63 }
@@ -172,13 +178,35 @@ struct OracleStates {
             set(state, base, rest / (1 + 1 << UInt64(memory.scaleShift)), instruction, &random)
             return
         }
-        if index < 16 {
+        if memory.vectorIndexByteCount != 0 {
+            placeIndices(state, instruction, &random)
+        } else if index < 16 {
             let mask: UInt64 = base < 16 ? 63 : .max
             let value = base < 16 ? random.next() & mask : rest >> UInt64(memory.scaleShift)
             set(state, index, value, instruction, &random)
             rest &-= value << UInt64(memory.scaleShift)
         }
         if base < 16 { set(state, base, rest, instruction, &random) }
+    }
+
+    /// Indices of a gather: small ones around its address, now and then one that is far away.
+    private static func placeIndices(
+        _ state: OracleState, _ instruction: Instruction, _ random: inout OracleRandom
+    ) {
+        let register = Int(instruction.memory.index)
+        let byteCount = instruction.form.opcode & 1 != 0 ? 8 : 4
+        let isFar = random.chance(4)
+        for index in 0..<32 / byteCount {
+            let value =
+                isFar && random.chance(4)
+                ? random.next() >> random.below(33) : random.below(128) &- 64
+            let target = unsafe state.element(register, index, byteCount)
+            if byteCount == 8 {
+                unsafe target.storeBytes(of: value, as: UInt64.self)
+            } else {
+                unsafe target.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
+            }
+        }
     }
 
     private static func set(
@@ -216,7 +244,7 @@ struct OracleStates {
         }
         let decoded = instruction.decoded
         switch decoded.mnemonic {
-        case .maskmovq, .maskmovdqu: state[7] = data + 0x800 + random.below(64)
+        case .maskmovq, .maskmovdqu, .vmaskmovdqu: state[7] = data + 0x800 + random.below(64)
         case .xlat: state[3] = target &- state[0] & 0xff
         case .bt, .btc, .btr, .bts:
             if case .register(.general, let number) = decoded.operand1, instruction.hasAddress,
@@ -233,7 +261,7 @@ struct OracleStates {
             let start = Int(state[4] &+ mode.dataBase &- OracleMachine.data) & 0xfff
             patch.offset = mode == .code16 ? Int(state[4] & 0xffff) : start
             patch.bytes = (0..<8).map { UInt8(truncatingIfNeeded: flags >> ($0 * 8)) }
-        case .ldmxcsr:
+        case .ldmxcsr, .vldmxcsr:
             let value = random.next() & (random.chance(8) ? 0xffff_ffff : 0xffff)
             patch.bytes = (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
             patch.offset = offset
@@ -243,7 +271,7 @@ struct OracleStates {
         default: break
         }
         if [.xsave, .xsavec, .xrstor].contains(decoded.mnemonic) {
-            state[0] = random.below(4)
+            state[0] = random.below(extendedStates)
             state[2] = 0
         }
         let end = patch.offset + patch.bytes.count
@@ -251,9 +279,14 @@ struct OracleStates {
         return patch
     }
 
-    /// A legacy area and XSAVE header that are mostly valid.
+    /// Values of XCR0's bits that the engine has.
+    private static let extendedStates: UInt64 =
+        HostProcessor.features.contains(.avx) ? 8 : 4
+
+    /// A legacy area and XSAVE header that are mostly valid, and the upper halves of YMM registers.
     private static func image(_ random: inout OracleRandom) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 576)
+        bytes += (0..<256).map { _ in random.byte() }
         unsafe bytes.withUnsafeMutableBytes { buffer in
             guard let start = buffer.baseAddress else { return }
             unsafe fillLegacy(start, &random)
@@ -262,10 +295,12 @@ struct OracleStates {
                     of: UInt32(truncatingIfNeeded: random.next()), toByteOffset: 24, as: UInt32.self
                 )
             }
-            unsafe start.storeBytes(of: random.below(4), toByteOffset: 512, as: UInt64.self)
+            unsafe start.storeBytes(
+                of: random.below(extendedStates), toByteOffset: 512, as: UInt64.self)
             if random.chance(2) {
                 unsafe start.storeBytes(
-                    of: 1 << 63 | random.below(4), toByteOffset: 520, as: UInt64.self)
+                    of: 1 << 63 | random.below(extendedStates), toByteOffset: 520,
+                    as: UInt64.self)
             }
         }
         return bytes

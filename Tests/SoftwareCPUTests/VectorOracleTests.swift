@@ -32,6 +32,7 @@ final class VectorBench {
         unsafe cpu.pointee.blockMode = BlockMode.code64
         unsafe cpu.pointee.cr4 = 1 << 9 | 1 << 10 | 1 << 18
         unsafe cpu.pointee.xcr0 = 3
+        unsafe cpu.pointee.extendedStates = 3
         unsafe cpu.pointee.mxcsr = 0x1f80
         unsafe cpu.pointee.x87Control = 0x37f
         // Writable data up to 4 GiB: outside 64-bit code the large accesses look at it.

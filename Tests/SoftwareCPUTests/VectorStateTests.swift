@@ -261,4 +261,83 @@ import X86
         #expect(fault == Vector.generalProtection)
         #expect(unsafe bench.cpu.pointee.xcr0 == 1)
     }
+
+    // MARK: AVX
+
+    /// Upper half of register n: n + 201 and n + 301.
+    private func fillUpper() {
+        unsafe bench.cpu.pointee.xcr0 = 7
+        unsafe bench.cpu.pointee.extendedStates = 7
+        for index in 0..<16 {
+            let offset = Int(Layout.upper(index))
+            unsafe bench.cpu.bytes.storeBytes(
+                of: UInt64(index + 201), toByteOffset: offset, as: UInt64.self)
+            unsafe bench.cpu.bytes.storeBytes(
+                of: UInt64(index + 301), toByteOffset: offset + 8, as: UInt64.self)
+        }
+    }
+
+    private var upperIsClear: Bool {
+        unsafe isZero(UnsafeRawPointer(bench.cpu.bytes + Int(Layout.upper(0))), 256)
+    }
+
+    @Test func upperHalvesInTheStandardFormat() {
+        fillRegisters()
+        fillUpper()
+        fillPage(0xee)
+        setWord(512, 0)
+        #expect(run(.xsave, wide: true, mask: 7))
+        #expect(word(512) == 7)
+        #expect((0..<16).map { word(576 + $0 * 16) } == (201...216).map { UInt64($0) })
+        #expect(word(576 + 15 * 16 + 8) == 316)
+        #expect(byte(832) == 0xee)
+        // Clear ones are in their initial configuration: XSAVEOPT leaves them out.
+        unsafe _ = zeroUpper(bench.cpu, bench.op)
+        setWord(512, 7)
+        #expect(run(.xsaveopt, mask: 7))
+        #expect(word(512) == 3)
+        #expect(word(576) == 201)
+    }
+
+    @Test func upperHalvesInTheCompactedFormat() {
+        fillUpper()
+        fillPage(0xee)
+        #expect(run(.xsavec, mask: 5))
+        #expect(word(512) == 4)
+        #expect(word(520) == UInt64(1) << 63 | 5)
+        #expect(word(576) == 201)
+        #expect(word(160) == 0xeeee_eeee_eeee_eeee)
+        for offset in stride(from: 528, to: 576, by: 8) { setWord(offset, 0) }
+        unsafe _ = zeroUpper(bench.cpu, bench.op)
+        #expect(run(.xrstor, wide: true, mask: 4))
+        #expect(unsafe bench.cpu.read(Layout.upper(15), as: Vector128.self).high == 316)
+        // Absent: initialised.
+        setWord(512, 0)
+        #expect(run(.xrstor, mask: 4))
+        #expect(upperIsClear)
+    }
+
+    /// Only the first eight registers exist.
+    @Test func upperHalvesOutside64BitCode() {
+        fillUpper()
+        fillPage(0xee)
+        unsafe bench.cpu.pointee.blockMode = BlockMode.code32 | BlockMode.flat
+        setWord(512, 0)
+        #expect(run(.xsave, mask: 4))
+        #expect(word(576 + 7 * 16) == 208)
+        #expect(word(576 + 8 * 16) == 0xeeee_eeee_eeee_eeee)
+    }
+
+    @Test func controlRegisterNeedsSSEForAVX() {
+        fillUpper()
+        unsafe bench.cpu.setGPR(GPR.rcx, 0)
+        for value: UInt64 in [4, 5, 6, 0xf] { #expect(!run(.xsetbv, mask: value)) }
+        #expect(run(.xsetbv, mask: 7))
+        #expect(unsafe bench.cpu.pointee.xcr0 == 7)
+        // ECX 1: what is in use.
+        unsafe bench.cpu.setGPR(GPR.rcx, 1)
+        #expect(run(.xgetbv))
+        #expect(unsafe bench.cpu.gpr(GPR.rax) == 4)
+        unsafe bench.cpu.setGPR(GPR.rcx, 0)
+    }
 }

@@ -52,6 +52,36 @@ struct CPUIDModelTests {
         #expect(model.leaf(0x8000_0001, 0, .init()).ecx == 1)
     }
 
+    /// x86-64-v3, on a host that has all of it and no more, and on one that lacks a feature.
+    @Test func featuresOfX8664V3() throws {
+        #expect(CPUIDModel.martletV3(on: InstructionFeatures.version3.subtracting(.fma)) == nil)
+        let model = try #require(CPUIDModel.martletV3(on: .version3))
+        let basic = model.leaf(1, 0, .init())
+        // FMA, MOVBE, AVX, F16C.
+        for bit in [12, 22, 28, 29] { #expect(basic.ecx >> UInt32(bit) & 1 == 1) }
+        let structured = model.leaf(7, 0, .init())
+        // BMI1, AVX2, BMI2; not AVX-512, ADX, SHA.
+        for bit in [3, 5, 8] { #expect(structured.ebx >> UInt32(bit) & 1 == 1) }
+        for bit in [16, 19, 29] { #expect(structured.ebx >> UInt32(bit) & 1 == 0) }
+        #expect(model.leaf(0x8000_0001, 0, .init()).ecx == 1 | 1 << 5)
+        let states = model.leaf(0xd, 0, .init())
+        #expect(states.eax == 7 && states.ecx == 832)
+        let upper = model.leaf(0xd, 2, .init())
+        #expect(upper.eax == 256 && upper.ebx == 576 && upper.ecx == 0)
+        // Whoever reads the leaves finds what the model was made of.
+        for features: InstructionFeatures in [
+            .version3, [.lzcnt, .bmi1], .version3.union(.optional),
+        ] {
+            let model = CPUIDModel.host(features)
+            let structured = model.leaf(7, 0, .init())
+            let found = InstructionFeatures(
+                basicECX: model.leaf(1, 0, .init()).ecx,
+                structured: (structured.ebx, structured.ecx),
+                extendedECX: model.leaf(0x8000_0001, 0, .init()).ecx)
+            #expect(found == features)
+        }
+    }
+
     @Test func frequencyLeavesGiveTheTSCBackTheWayLinuxComputesIt() {
         var context = CPUIDModel.Context()
         for megahertz: UInt64 in [800, 2445, 3601, 4294] {

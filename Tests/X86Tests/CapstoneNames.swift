@@ -13,11 +13,10 @@ enum CapstoneNames {
         "callf": ["lcall"], "jmpf": ["ljmp"], "xlat": ["xlatb"], "fwait": ["wait"],
         "pusha": ["pushaw"], "pushad": ["pushal"], "popa": ["popaw"], "popad": ["popal"],
         "shl": ["sal"], "sysretq": ["sysret"], "sysexitq": ["sysexit"], "ud1": ["ud2b"],
-        "movq": ["movd"], "rdpid": ["rdseed"], "mov": ["movabs"],
+        "movq": ["movd"], "vmovq": ["vmovd"], "vmovd": ["vmovq"],
+        "rdpid": ["rdseed"], "mov": ["movabs"],
         // ENDBR is a hint of processors with control-flow enforcement, and a NOP here.
         "nop": ["endbr32", "endbr64"],
-        // F3 before BSF and BSR means TZCNT and LZCNT only where BMI1 and LZCNT are offered.
-        "bsf": ["tzcnt"], "bsr": ["lzcnt"],
         // Aliases of x87 opcodes that the manuals leave out.
         "fstp": ["fstpnce", "fstp8", "fstp9"], "fcom": ["fcom2"],
         "fcomp": ["fcomp3", "fcomp5"], "fxch": ["fxch4", "fxch7"],
@@ -30,9 +29,16 @@ enum CapstoneNames {
         let ours = Disassembler.mnemonic(instruction)
         if spellings[ours]?.contains(theirs) == true { return true }
         // Capstone writes the predicate into the name.
-        if ["cmpps", "cmppd", "cmpss", "cmpsd"].contains(ours), theirs.hasPrefix("cmp") {
+        let comparisons = ["cmpps", "cmppd", "cmpss", "cmpsd"]
+        if comparisons.contains(where: { ours.hasSuffix($0) }),
+            theirs.hasPrefix(ours.dropLast(2))
+        {
             if theirs.hasSuffix(ours.suffix(2)) { return true }
         }
+        // Capstone says the size of a memory operand in the name.
+        if ours.hasPrefix("vcvt"), theirs == ours + "x" || theirs == ours + "y" { return true }
+        // Outside 64-bit code VEX.W does not make them wider.
+        if ["vpinsrd", "vpextrd"].contains(ours), mode != .code64 { return true }
         // REX.W goes before 66.
         if ["pushfq", "popfq"].contains(ours), instruction.prefixes.contains(.operandSize) {
             return true
@@ -74,18 +80,16 @@ enum CapstoneNames {
         "invept", "invvpid",
         // 3DNow!, SSE4A.
         "femms", "extrq", "insertq", "movntsd", "movntss",
-        // SHA, MOVBE, ADX, RDSEED, TSX, MPX, SGX, PKU, MONITOR.
-        "sha1nexte", "sha1msg1", "sha1msg2", "sha1rnds4", "sha256msg1", "sha256msg2",
-        "sha256rnds2", "movbe", "adcx", "adox", "rdseed", "xbegin", "xabort", "xend", "xtest",
+        // RDSEED, TSX, MPX, SGX, PKU, MONITOR.
+        "rdseed", "xbegin", "xabort", "xend", "xtest",
         "encls", "enclu", "enclv", "rdpkru", "wrpkru", "monitor", "mwait", "monitorx", "mwaitx",
         "clzero", "clflushopt", "clwb", "pcommit", "ptwrite", "prefetchwt1", "ptwrite",
         // VIA PadLock.
         "xstore", "xstorerng", "xcryptecb", "xcryptcbc", "xcryptctr", "xcryptcfb", "xcryptofb",
         "xsha1",
         "xsha256", "montmul",
-        // BMI, TBM, ADX and mask registers, all by VEX or XOP.
-        "andn", "bextr", "blsi", "blsmsk", "blsr", "bzhi", "mulx", "pdep", "pext", "rorx", "sarx",
-        "shlx", "shrx", "blcfill", "blci", "blcic", "blcmsk", "blcs", "blsfill", "blsic", "t1mskc",
+        // TBM and LWP, by XOP.
+        "blcfill", "blci", "blcic", "blcmsk", "blcs", "blsfill", "blsic", "t1mskc",
         "tzmsk", "llwpcb", "lwpins", "lwpval", "slwpcb",
         // SYSCALL in 32-bit code is AMD's.
         "syscall", "sysret", "sysretd",
@@ -93,25 +97,41 @@ enum CapstoneNames {
         "fstpnce", "ffreep", "loadall", "cpu_read", "cpu_write",
     ]
 
-    /// `bytes` at `start` (after the prefixes) are VEX, EVEX or XOP.
+    /// FMA4, XOP's permutations, and mask registers of AVX-512, by VEX.
+    private static func isOtherVEX(_ name: String) -> Bool {
+        name.hasPrefix("vpermil2") || name.hasPrefix("k")
+            || (name.hasPrefix("vfm") || name.hasPrefix("vfnm"))
+                && !["132", "213", "231"].contains { name.contains($0) }
+    }
+
+    /// `bytes` at `start` (after the prefixes) are EVEX or XOP.
     private static func isVectorExtension(_ bytes: [UInt8], _ start: Int, _ mode: DecodeMode)
         -> Bool
     {
         guard start + 1 < bytes.count else { return false }
-        let isEscape = [0xc4, 0xc5, 0x62].contains(bytes[start])
-        if isEscape { return mode == .code64 || bytes[start + 1] >= 0xc0 }
+        if bytes[start] == 0x62 { return mode == .code64 || bytes[start + 1] >= 0xc0 }
         return bytes[start] == 0x8f && (bytes[start + 1] >> 3) & 7 != 0
     }
 
     /// The instruction is not one of the table's, with a reason.
     static func isNotOffered(_ mnemonic: String, _ bytes: [UInt8], _ mode: DecodeMode) -> Bool {
         let name = stripped(mnemonic)
-        if notOffered.contains(name) || mode != .code64 && name == "swapgs" { return true }
+        if notOffered.contains(name) || isOtherVEX(name) || mode != .code64 && name == "swapgs" {
+            return true
+        }
         let isREX = { (byte: UInt8) in mode == .code64 && byte & 0xf0 == 0x40 }
         guard let start = bytes.firstIndex(where: { !prefixes.contains($0) && !isREX($0) }) else {
             return true
         }
         if isVectorExtension(bytes, start, mode) { return true }
+        if bytes[start] == 0xc4, start + 2 < bytes.count {
+            // Capstone does not look at VEX.W of many forms that need it clear, and neither at the SIB
+            // byte nor at the registers of gathers.
+            if name.contains("gather") { return true }
+            var clear = bytes
+            clear[start + 2] &= 0x7f
+            if bytes[start + 2] & 0x80 != 0, isInstruction(clear, mode) { return true }
+        }
         // 3DNow!.
         if start + 1 < bytes.count, bytes[start] == 0x0f, bytes[start + 1] == 0x0f { return true }
         // LOCK where it may not be, which Capstone lets pass.
@@ -144,6 +164,8 @@ enum CapstoneNames {
         switch instruction.mnemonic {
         // The reserved hints 0F 18 to 0F 1F and 0F 0D, which do nothing.
         case .nop, .prefetch, .prefetchw: true
+        // Wider forms of VAES and VPCLMULQDQ, and one of AVX2.
+        case .vaesenc, .vaesenclast, .vaesdec, .vaesdeclast, .vpclmulqdq, .vbroadcasti128: true
         // With ModRM.rm other than 0.
         case .lfence, .mfence, .sfence: true
         // Capstone takes no prefix before UD0, and REX.R in MOV of a segment register for a bit of

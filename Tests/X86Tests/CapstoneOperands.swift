@@ -17,7 +17,10 @@ enum CapstoneOperands {
         case .mov:
             return left.contains { ["es", "cs", "ss", "ds", "fs", "gs"].contains($0) }
         // XMM0, base 10 and the top of the stack are implicit, or shown where the other does not.
-        case .pblendvb, .blendvps, .blendvpd, .aam, .aad: return left.starts(with: right)
+        case .pblendvb, .blendvps, .blendvpd, .sha256rnds2, .aam, .aad:
+            return left.starts(with: right)
+        // Outside 64-bit code the highest bit of a register in an immediate byte is ignored.
+        case .vpblendvb, .vblendvps, .vblendvpd: return left.dropLast() == right.dropLast()
         case .fstp, .fcom, .fcomp, .fxch: return left.allSatisfy { right.contains($0) }
         // 66 cuts the target to 16 bits, which Capstone does not; REX.W undoes 66.
         case .jcc, .jmp, .call, .`in`, .out:
@@ -30,7 +33,8 @@ enum CapstoneOperands {
 
     private static func tokens(_ text: String) -> [String] {
         let sizes: Set<String> = [
-            "byte", "word", "dword", "fword", "qword", "tbyte", "xword", "xmmword", "ptr",
+            "byte", "word", "dword", "fword", "qword", "tbyte", "xword", "xmmword",
+            "ymmword", "ptr",
         ]
         var plain = text
         for segment in ["es:", "cs:", "ss:", "ds:", "fs:", "gs:"] {

@@ -104,6 +104,15 @@ struct ComparisonTests {
                 }
                 if round % 3 != 0 { bytes[position] = 0x0f }
                 if round % 9 == 1 { bytes[position + 1] = random() & 1 == 0 ? 0x38 : 0x3a }
+                // And VEX, of maps that are there.
+                if round % 5 == 2 {
+                    bytes[0] = round % 2 == 0 ? 0xc4 : 0xc5
+                    bytes[1] |= mode == .code64 ? 0 : 0xc0
+                    if bytes[0] == 0xc4 {
+                        bytes[1] = bytes[1] & 0xe0 | bytes[9] % 3 + 1
+                        if round % 3 == 0 { bytes[2] |= 0x78 }
+                    }
+                }
                 unsafe bytes.withUnsafeBytes {
                     if unsafe CapstoneNames.hasSeveralPrefixes($0) { return }
                     _ = unsafe compare($0, 0x1000, mode, reference, &tally)

@@ -48,7 +48,8 @@ struct DecoderTests {
         #expect(try instruction([0xf3, 0x90]).mnemonic == .pause)
         #expect(try instruction([0x90]).mnemonic == .nop)
         #expect(try instruction([0x41, 0x90]).mnemonic == .xchg)
-        #expect(try instruction([0xf3, 0x0f, 0xbc, 0xc1]).mnemonic == .bsf)
+        #expect(try instruction([0xf3, 0x0f, 0xbc, 0xc1]).mnemonic == .tzcnt)
+        #expect(try instruction([0xf3, 0x0f, 0xbd, 0xc1]).mnemonic == .lzcnt)
         #expect(try instruction([0xf3, 0x0f, 0x1e, 0xfa]).mnemonic == .nop)
     }
 
@@ -67,7 +68,50 @@ struct DecoderTests {
         #expect(decode([UInt8](repeating: 0x66, count: 20)) == .fault(.tooLong))
         #expect(decode([0xf0, 0x01, 0xc0]) == .fault(.invalidOpcode))
         #expect(decode([0x06]) == .fault(.invalidOpcode))
-        #expect(decode([0xc5, 0xf8, 0x77]) == .fault(.invalidOpcode))
+    }
+
+    /// The same bytes for a model without what `version3` adds.
+    @Test func featuresThatAModelLacks() {
+        func mnemonic(_ bytes: [UInt8]) -> Mnemonic? {
+            let result = unsafe bytes.withUnsafeBytes {
+                unsafe Decoder.decode($0, mode: .code64, features: .base)
+            }
+            guard case .instruction(let instruction) = result else { return nil }
+            return instruction.mnemonic
+        }
+        #expect(mnemonic([0xf3, 0x0f, 0xbc, 0xc1]) == .bsf)
+        #expect(mnemonic([0xf3, 0x0f, 0xbd, 0xc1]) == .bsr)
+        for bytes: [UInt8] in [
+            [0x0f, 0x38, 0xf0, 0x00], [0x66, 0x0f, 0x38, 0xf6, 0xc1], [0x0f, 0x38, 0xc8, 0xc1],
+            [0xc5, 0xf8, 0x77], [0xc4, 0xe2, 0x70, 0xf2, 0xc2], [0xc4, 0xe2, 0x71, 0x98, 0xc2],
+        ] {
+            #expect(mnemonic(bytes) == nil)
+        }
+    }
+
+    /// What VEX forbids (SDM volume 2, 2.3.2 and table 2-14).
+    @Test func prefixesAndFieldsOfVEX() throws {
+        let add = try instruction([0xc5, 0xec, 0x58, 0xcb])
+        #expect(add.mnemonic == .vaddps && add.vectorByteCount == 32 && add.length == 4)
+        #expect(add.operand0 == .register(.ymm, 1) && add.operand1 == .register(.ymm, 2))
+        #expect(add.operand2 == .register(.ymm, 3))
+        for prefix: UInt8 in [0x66, 0xf2, 0xf3, 0xf0, 0x48] {
+            #expect(decode([prefix, 0xc5, 0xec, 0x58, 0xcb]) == .fault(.invalidOpcode))
+        }
+        #expect(try instruction([0x65, 0x67, 0xc5, 0xec, 0x58, 0x0b]).addressSize == 4)
+        // VEX.vvvv where there is no such operand; a map that is none; ANDN with L.
+        #expect(decode([0xc5, 0xe8, 0x28, 0xcb]) == .fault(.invalidOpcode))
+        #expect(decode([0xc4, 0xe4, 0x68, 0x58, 0xcb]) == .fault(.invalidOpcode))
+        #expect(decode([0xc4, 0xe2, 0x74, 0xf2, 0xc2]) == .fault(.invalidOpcode))
+        // Outside 64-bit code with a memory operand: LES and LDS. VEX.B does not count there.
+        #expect(try instruction([0xc4, 0x00], .code32).mnemonic == .les)
+        #expect(try instruction([0xc5, 0x00], .code16).mnemonic == .lds)
+        let narrow = try instruction([0xc4, 0xc1, 0x28, 0x58, 0xcb], .code32)
+        #expect(narrow.operand1 == .register(.xmm, 2) && narrow.operand2 == .register(.xmm, 3))
+        // Gathers whose registers are not three, and without a SIB byte.
+        #expect(try instruction([0xc4, 0xe2, 0x69, 0x90, 0x0c, 0x20]).memory.index == 4)
+        #expect(decode([0xc4, 0xe2, 0x71, 0x90, 0x0c, 0x20]) == .fault(.invalidOpcode))
+        #expect(decode([0xc4, 0xe2, 0x69, 0x90, 0x08]) == .fault(.invalidOpcode))
     }
 
     @Test func controlRegisterMovesHaveNoDisplacement() throws {
@@ -95,10 +139,9 @@ struct DecoderTests {
     }
 
     @Test func whatTheModelDoesNotOffer() {
-        // CLFLUSHOPT, RDSEED, MOVBE, MONITOR, XTEST, and SYSCALL outside 64-bit code.
+        // CLFLUSHOPT, RDSEED, MONITOR, XTEST, and SYSCALL outside 64-bit code.
         #expect(decode([0x66, 0x0f, 0xae, 0x38]) == .fault(.invalidOpcode))
         #expect(decode([0x0f, 0xc7, 0xf8]) == .fault(.invalidOpcode))
-        #expect(decode([0x0f, 0x38, 0xf0, 0x00]) == .fault(.invalidOpcode))
         #expect(decode([0x0f, 0x01, 0xc8]) == .fault(.invalidOpcode))
         #expect(decode([0x0f, 0x01, 0xd6]) == .fault(.invalidOpcode))
         #expect(decode([0x0f, 0x05], .code32) == .fault(.invalidOpcode))

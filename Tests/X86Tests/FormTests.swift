@@ -30,6 +30,7 @@ struct FormTests {
     private func isReached(_ form: Form) -> Bool {
         let prefixes: [[UInt8]] = [[], [0x66], [0xf3], [0xf2]]
         let escape: [[UInt8]] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]]
+        if form.isVEX { return isReachedByVEX(form) }
         for mode in [DecodeMode.code64, .code32] {
             for prefix in prefixes {
                 for rex in mode == .code64 ? [[], [0x48], [0x41]] as [[UInt8]] : [[]] {
@@ -44,6 +45,29 @@ struct FormTests {
                         }
                         if case .instruction(let found) = result, found.form == form { return true }
                     }
+                }
+            }
+        }
+        return false
+    }
+
+    private func isReachedByVEX(_ form: Form) -> Bool {
+        for w in [0, 0x80] as [UInt8] {
+            for long in [0, 4] as [UInt8] {
+                // A register, and an address with a SIB byte.
+                for modRM in [0xc1, 0x0c] as [UInt8] {
+                    let digit = form.digit.map { $0 << 3 } ?? modRM & 0x38
+                    let second = w | long | (form.mandatoryPrefix - 1)
+                    // VEX.vvvv is 2 where it is a register.
+                    let register: UInt8 = form.vectorField == nil ? 0x78 : 0x68
+                    let bytes: [UInt8] = [
+                        0xc4, 0xe0 | form.map, second | register, form.opcode,
+                        modRM & 0xc7 | digit, 0x20, 0, 0, 0, 0, 0,
+                    ]
+                    let result = unsafe bytes.withUnsafeBytes {
+                        unsafe Decoder.decode($0, mode: .code64)
+                    }
+                    if case .instruction(let found) = result, found.form == form { return true }
                 }
             }
         }

@@ -3,6 +3,8 @@
 #define MARTLET_CENGINE_H
 
 #include "CPUState.h"
+#include "Cores.h"
+#include "HostProcessor.h"
 #include "VectorElement.h"
 #include "VectorFloat.h"
 #include "VectorImmediate.h"

@@ -93,6 +93,26 @@ typedef struct __attribute__((aligned(16))) X87Register {
     uint16_t reserved[3];
 } X87Register;
 
+/// A 256-bit vector register in one piece.
+typedef struct Vector256 {
+    Vector128 low;
+    Vector128 high;
+} Vector256;
+
+/// Operands and results of one core: see Cores.h.
+typedef struct CoreFrame {
+    /// 0 XMM0 or a register in an immediate byte, 1 ModRM.reg, 2 VEX.vvvv, 3 ModRM.rm.
+    Vector256 vector[4];
+    /// ModRM.reg, VEX.vvvv, RDX, ModRM.rm or an address.
+    uint64_t rax, rcx, rdx, rsi;
+    /// In the layout of `CPUState.statusFlags`.
+    uint64_t flags;
+    uint64_t reserved;
+    /// What cores that only know memory operands read or write at RSI: at a multiple of 32 bytes,
+    /// which some of them want.
+    Vector128 memory[3];
+} CoreFrame;
+
 enum {
     TLB_ENTRY_COUNT = 2048,
     JUMP_CACHE_ENTRY_COUNT = 4096,
@@ -138,7 +158,8 @@ typedef struct CPUState {
     /// Points to the atomic word of `PendingEvents`.
     const uint32_t *_Nonnull pendingWord;
 
-    /// The vector registers are in the host's: `xmm` is out of date. Only within translated code.
+    /// `VectorResidency` in Swift. Not 0: the vector registers are in the host's and `xmm` is out of
+    /// date; 2: `upper` too. Only within translated code.
     uint32_t vectorsResident;
     uint32_t reserved0;
 
@@ -185,6 +206,8 @@ typedef struct CPUState {
     /// DR6 bits of debug traps that are taken once the instruction is done.
     uint64_t pendingDebug;
     uint64_t xcr0;
+    /// What XSETBV accepts.
+    uint64_t extendedStates;
     uint64_t xss;
     /// 0 to 3, from SS.DPL.
     uint32_t currentPrivilegeLevel;
@@ -200,8 +223,9 @@ typedef struct CPUState {
     uint64_t tscOffset;
     uint64_t tscAdjust;
 
-    /// SSE. `xmm` is 16 registers; the upper halves of YMM will follow them.
+    /// Vector registers, and bits 128 to 255 of YMM.
     Vector128 xmm[16];
+    Vector128 upper[16];
     uint32_t mxcsr;
     /// x87: `st[i]` is physical register i, not ST(i).
     uint16_t x87Control;
@@ -221,6 +245,9 @@ typedef struct CPUState {
 
     /// Register forms of x87 when the guest's state cannot be in the host's FPU.
     InstructionHandler _Nullable x87Exact;
+
+    /// Of the instruction that runs.
+    CoreFrame core;
 
     /// Data of an access that needed the slow path.
     Vector128 scratch[8];
@@ -277,6 +304,9 @@ enum {
     CPU_OFFSET_SEGMENTS = __builtin_offsetof(CPUState, segments),
     CPU_OFFSET_DR = __builtin_offsetof(CPUState, dr),
     CPU_OFFSET_XMM = __builtin_offsetof(CPUState, xmm),
+    CPU_OFFSET_UPPER = __builtin_offsetof(CPUState, upper),
+    CPU_OFFSET_CORE = __builtin_offsetof(CPUState, core),
+    CPU_OFFSET_CORE_MEMORY = __builtin_offsetof(CPUState, core.memory),
     CPU_OFFSET_ST = __builtin_offsetof(CPUState, st),
     CPU_OFFSET_SCRATCH = __builtin_offsetof(CPUState, scratch),
     CPU_OFFSET_REPLAY_VALUES = __builtin_offsetof(CPUState, replayValues),

@@ -151,7 +151,7 @@ struct Assembler {
         }
     }
 
-    private mutating func memoryOperand(_ address: HostAddress, _ field: UInt8) {
+    mutating func memoryOperand(_ address: HostAddress, _ field: UInt8) {
         guard let base = address.base else {
             let index = address.index.map { $0.number & 7 } ?? 4
             bytes(field | 4, address.scaleShift &<< 6 | index &<< 3 | 5)

@@ -20,7 +20,7 @@ extension BlockTranslation {
         let liveness = FlagLiveness(uses)
         segment = 0
         let entries = begin(
-            usesVectors: all.contains { if case .vector = $0 { true } else { false } },
+            all.map(\.residency).max() ?? .none,
             usesX87: all.contains { if case .x87 = $0 { true } else { false } })
         var number = 0
         for current in segments.indices {
@@ -103,7 +103,7 @@ extension BlockTranslation {
     private func kinds() -> [TranslationKind] {
         segments[segment].instructions.enumerated().map { index, instruction in
             let kind = TranslationKind(
-                instruction, vectors: availability, x87: x87Availability)
+                instruction, vectors: availability, x87: x87Availability, isWide: isWide)
             return isPossible(kind, instruction, index) ? kind : .handler
         }
     }
@@ -133,6 +133,7 @@ extension BlockTranslation {
     ) -> Bool {
         guard let instruction else { return false }
         if case .nothing = kind { return true }
+        if instruction.form.isVEX, !hasScratch(for: instruction) { return false }
         let offset = Int(unsafe op(index).pointee.pageOffset)
         if instruction.hasMemoryOperand {
             guard let access = GuestAccess(instruction, pageOffset: offset) else { return false }
@@ -162,6 +163,7 @@ extension BlockTranslation {
         switch kind {
         case .x87: emitX87(instruction, bytes, needsFlags: needsFlags)
         case .same, .vector: emitSame(instruction, bytes, needsFlags: needsFlags)
+        case .vex, .wideVector: emitVEX(instruction, bytes)
         case .loadAddress: emitLoadAddress(instruction)
         case .push: emitPush(instruction)
         case .pop: emitPop(instruction)
@@ -240,13 +242,16 @@ extension BlockTranslation {
     }
 
     /// Scratch registers that stand for guest registers which stay in `CPUState`.
-    private struct ScratchRegisters {
+    struct ScratchRegisters {
         var free: [HostRegister]
         private(set) var held: [(host: HostRegister, guest: UInt8)] = []
 
         init(free: [HostRegister]) { self.free = free }
 
         /// The host's number of a general-purpose register operand.
+        mutating func number(_ guest: UInt8) -> UInt8 { host(guest).number }
+
+        /// The same of one that may be a byte register.
         mutating func number(
             _ guest: UInt8, isByte: Bool, _ bytes: GuestBytes, _ opcode: inout HostOpcode
         ) -> UInt8 {

@@ -98,6 +98,9 @@ extension BlockTranslation {
                 return nil
             }
             return own(isWrite: Self.writesMemory(instruction))
+        case .vex, .wideVector:
+            return Self.alignment(instruction) == 0
+                ? own(isWrite: instruction.operand0 == .memory) : nil
         case .x87: return own(isWrite: Self.storesX87(instruction))
         case .push: return stack(4, -8, isWrite: true)
         case .pop: return stack(4, 0, isWrite: false)
@@ -117,13 +120,13 @@ extension BlockTranslation {
         misses.append(assembler.jump(.above))
     }
 
-    /// Misses unless the address in `register` is a multiple of 16.
-    mutating func requireAlignment(_ register: HostRegister) {
-        // TEST r8, 15.
+    /// Misses unless the address in `register` is a multiple of `byteCount`.
+    mutating func requireAlignment(_ register: HostRegister, _ byteCount: UInt8 = 16) {
+        // TEST r8, byteCount - 1.
         var opcode = HostOpcode(0xf6)
         opcode.needsREX = true
         assembler.instruction(opcode, register: 0, .register(register.number))
-        assembler.byte(15)
+        assembler.byte(byteCount &- 1)
         misses.append(assembler.jump(.notEqual))
     }
 }

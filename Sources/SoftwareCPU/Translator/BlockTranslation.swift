@@ -79,6 +79,8 @@ struct BlockTranslation {
     let isUpper: Bool
     let availability: VectorAvailability
     let x87Availability: X87Availability
+    /// Instructions of AVX run.
+    let isWide: Bool
 
     private(set) var links: [Link] = []
     private var slowPaths: [SlowPath] = []
@@ -116,6 +118,7 @@ struct BlockTranslation {
         self.isUpper = isUpper
         availability = VectorAvailability(blockMode: mode)
         x87Availability = X87Availability(blockMode: mode)
+        isWide = mode & (BlockMode.wideVectors | BlockMode.taskSwitched) == BlockMode.wideVectors
     }
 
     /// Instruction `index` of the current block; its count is its end.
@@ -146,7 +149,7 @@ struct BlockTranslation {
     static let staleDistance = 48
 
     /// Before the instructions: entries and budget.
-    mutating func begin(usesVectors: Bool, usesX87: Bool) -> Entries {
+    mutating func begin(_ residency: VectorResidency, usesX87: Bool) -> Entries {
         var entries = Entries()
         assembler.align()
         entries.stale = assembler.position
@@ -178,13 +181,15 @@ struct BlockTranslation {
             assembler.byte(0)
             x87Load = (assembler.jump(.equal), assembler.position)
         }
-        if usesVectors {
+        if residency != .none {
+            // Narrow blocks take wide registers too.
+            let isWide = residency == .wide
             assembler.instruction(
                 HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
-            assembler.byte(0)
-            vectorLoad = (assembler.jump(.equal), assembler.position)
+            assembler.byte(isWide ? residency.rawValue : 0)
+            vectorLoad = (assembler.jump(isWide ? .notEqual : .equal), assembler.position)
         }
-        self.usesVectors = usesVectors
+        self.residency = residency
         self.usesX87 = usesX87
         return entries
     }
@@ -220,7 +225,7 @@ struct BlockTranslation {
     private var spent: Assembler.Patch = 0
     private var vectorLoad: (patch: Assembler.Patch, resume: Int)?
     private var x87Load: (patch: Assembler.Patch, resume: Int)?
-    private var usesVectors = false
+    private var residency = VectorResidency.none
     private var usesX87 = false
 
     /// After the instructions: slow paths and exits.
@@ -231,7 +236,11 @@ struct BlockTranslation {
         unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
         assembler.jump(to: routines.poll)
         if let x87Load { emitLoad(x87Load.patch, x87Load.resume, routines.loadX87) }
-        if let vectorLoad { emitLoad(vectorLoad.patch, vectorLoad.resume, routines.loadVectors) }
+        if let vectorLoad {
+            emitLoad(
+                vectorLoad.patch, vectorLoad.resume,
+                residency == .wide ? routines.loadWideVectors : routines.loadVectors)
+        }
         for exit in sideExits { emit(exit) }
         isPaid = false
         for path in slowPaths {
@@ -246,7 +255,7 @@ struct BlockTranslation {
             switch path.way {
             case .resume(let position):
                 emitWay(
-                    to: routines.call(vectors: usesVectors, x87: usesX87), resumingAt: position)
+                    to: routines.call(residency, x87: usesX87), resumingAt: position)
             case .interpret: assembler.jump(to: way(to: routines.callAndLeave))
             case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
             }

@@ -7,6 +7,9 @@ struct GuestBytes {
     private(set) var map: UInt8 = 0
     private(set) var opcode: UInt8 = 0
     private(set) var modRM: UInt8 = 0
+    /// VEX.vvvv, not inverted, and VEX.L with VEX.pp in the place they have in the prefix.
+    private(set) var vexRegister: UInt8 = 0
+    private(set) var vexFields: UInt8 = 0
     /// Immediate bytes, as they follow.
     private(set) var immediate: [UInt8] = []
 
@@ -28,7 +31,24 @@ struct GuestBytes {
             rex = 0
             position &+= 1
         }
-        if peek() == 0x0f {
+        if instruction.form.isVEX {
+            // R, X, B and W become those of REX.
+            let isLong = peek() == 0xc4
+            position &+= 1
+            var first = peek()
+            map = 1
+            if isLong {
+                map = first & 31
+                position &+= 1
+            } else {
+                first |= 0x60
+            }
+            let second = isLong ? peek() : peek() & 0x7f
+            position &+= 1
+            rex = ~first &>> 5 & 7 | second &>> 4 & 8
+            vexRegister = ~second &>> 3 & 15
+            vexFields = second & 7
+        } else if peek() == 0x0f {
             position &+= 1
             map = 1
             if peek() == 0x38 || peek() == 0x3a {

@@ -20,7 +20,9 @@ extension Instruction {
         case .imul: return operand1 == .none ? .max : Self.bit(operand0)
         case .fnstsw: return 1
         // RCX or XMM0, and lengths in RAX and RDX.
-        case .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm: return .max
+        case .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm, .vpcmpestri, .vpcmpestrm, .vpcmpistri,
+            .vpcmpistrm:
+            return .max
         default: break
         }
         if BlockTranslation.isX87(self) { return 0 }

@@ -9,8 +9,8 @@ struct SharedRoutines {
     var enter = 0
     /// Back to the run loop. R10: what it goes on with. The guest's registers are in the host's.
     var leave = 0
-    /// `call(vectors:x87:)`.
-    private var calls = [0, 0, 0, 0]
+    /// `call(_:x87:)`.
+    private var calls = [0, 0, 0, 0, 0, 0]
     /// Runs the handler of the instruction R10 and goes back to the run loop.
     var callAndLeave = 0
     /// The block R11 may be translated again without groups; back to the run loop with R10.
@@ -18,6 +18,8 @@ struct SharedRoutines {
     /// Brings the vector registers into the host's and goes on at R11. While an exception is not
     /// masked: back to the run loop with R10.
     var loadVectors = 0
+    /// The same for blocks that have them in the host's with all of their 256 bits.
+    var loadWideVectors = 0
     /// Brings the x87 state into the host's FPU and goes on at R11. While an exception is not masked:
     /// back to the run loop with R10.
     var loadX87 = 0
@@ -47,7 +49,8 @@ struct SharedRoutines {
         assembler.align()
         for index in calls.indices {
             calls[index] = assembler.position
-            emitCall(&assembler, vectors: index & 1 != 0, x87: index & 2 != 0)
+            let residency = VectorResidency(rawValue: UInt8(index % 3)) ?? .none
+            emitCall(&assembler, residency, x87: index >= 3)
             assembler.align()
         }
         callAndLeave = assembler.position
@@ -60,7 +63,10 @@ struct SharedRoutines {
         emitLoadX87(&assembler)
         assembler.align()
         loadVectors = assembler.position
-        emitLoadVectors(&assembler)
+        emitLoadVectors(&assembler, .narrow)
+        assembler.align()
+        loadWideVectors = assembler.position
+        emitLoadVectors(&assembler, .wide)
         assembler.align()
         poll = assembler.position
         unsafe emitAway(&assembler, to: blockHeader)
@@ -77,7 +83,9 @@ struct SharedRoutines {
 
     /// Runs the handler of the instruction R10 and goes on at R11, or back to the run loop. For blocks
     /// that have the vector registers, or the x87 state, in the host's.
-    func call(vectors: Bool, x87: Bool) -> Int { calls[(vectors ? 1 : 0) | (x87 ? 2 : 0)] }
+    func call(_ residency: VectorResidency, x87: Bool) -> Int {
+        calls[Int(residency.rawValue) &+ (x87 ? 3 : 0)]
+    }
 
     private func emitEnter(_ assembler: inout Assembler) {
         for register in Self.saved { push(&assembler, register) }
@@ -133,7 +141,9 @@ struct SharedRoutines {
         emitReturn(&assembler)
     }
 
-    private func emitCall(_ assembler: inout Assembler, vectors: Bool, x87: Bool) {
+    private func emitCall(
+        _ assembler: inout Assembler, _ residency: VectorResidency, x87: Bool
+    ) {
         storeRegisters(&assembler)
         assembler.store(Self.resumeSlot, .r11)
         assembler.store(Self.instructionSlot, .r10)
@@ -160,10 +170,10 @@ struct SharedRoutines {
             released = assembler.jump(.equal)
         }
         var unmasked: Assembler.Patch?
-        if vectors {
+        if residency != .none {
             // An unmasked exception is for the interpreter.
             unmasked = testMasks(&assembler, .r10)
-            loadVectorRegisters(&assembler)
+            loadVectorRegisters(&assembler, residency)
         }
         loadRegisters(&assembler)
         restoreFlags(&assembler)
@@ -193,7 +203,7 @@ struct SharedRoutines {
         emitReturn(&assembler)
     }
 
-    private func emitLoadVectors(_ assembler: inout Assembler) {
+    private func emitLoadVectors(_ assembler: inout Assembler, _ residency: VectorResidency) {
         push(&assembler, .rax)
         // The state register is not moved by the push.
         assembler.instruction(HostOpcode(0x8b), register: 0, .memory(HostLayout.mxcsr))
@@ -202,7 +212,9 @@ struct SharedRoutines {
         assembler.integer32(0x1f80)
         pop(&assembler, .rax)
         assembler.bind(assembler.jump(.notEqual), to: leave)
-        loadVectorRegisters(&assembler)
+        // Half of them may be there.
+        if residency == .wide { storeVectorsIfResident(&assembler) }
+        loadVectorRegisters(&assembler, residency)
         jumpRegister(&assembler, .r11)
     }
 
@@ -218,15 +230,20 @@ struct SharedRoutines {
         return assembler.jump(.notEqual)
     }
 
-    private func loadVectorRegisters(_ assembler: inout Assembler) {
+    private func loadVectorRegisters(
+        _ assembler: inout Assembler, _ residency: VectorResidency
+    ) {
         for number in 0..<16 {
             assembler.instruction(
                 HostOpcode(0x28, map: 1), register: UInt8(number),
                 .memory(HostLayout.vectorRegister(number)))
         }
-        // MOV DWORD, 1.
+        if residency == .wide {
+            for number in 0..<16 { assembler.insertUpper(UInt8(number)) }
+        }
+        // MOV DWORD, residency.
         assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
-        assembler.integer32(1)
+        assembler.integer32(Int32(residency.rawValue))
     }
 
     private func storeVectorsIfResident(_ assembler: inout Assembler) {
@@ -238,6 +255,12 @@ struct SharedRoutines {
                 HostOpcode(0x29, map: 1), register: UInt8(number),
                 .memory(HostLayout.vectorRegister(number)))
         }
+        assembler.instruction(HostOpcode(0x83), register: 7, .memory(HostLayout.vectorsResident))
+        assembler.byte(VectorResidency.wide.rawValue)
+        let isNarrow = assembler.jump(.notEqual)
+        for number in 0..<16 { assembler.extractUpper(UInt8(number)) }
+        assembler.zeroUpper()
+        assembler.bind(isNarrow)
         assembler.instruction(HostOpcode(0xc7), register: 0, .memory(HostLayout.vectorsResident))
         assembler.integer32(0)
         assembler.bind(absent)

@@ -10,6 +10,9 @@ enum TranslationKind {
     case same
     /// The same for vector registers.
     case vector
+    /// The same for what is encoded by VEX: general-purpose registers, and vector registers, which
+    /// have to be in the host's with all of their 256 bits.
+    case vex, wideVector
     /// The same in the host's FPU.
     case x87
     case loadAddress
@@ -20,10 +23,15 @@ enum TranslationKind {
     /// - Parameters:
     ///   - instruction: nil is what does not decode.
     init(
-        _ instruction: Instruction?, vectors: VectorAvailability, x87: X87Availability
+        _ instruction: Instruction?, vectors: VectorAvailability, x87: X87Availability,
+        isWide: Bool = false
     ) {
         guard let instruction else {
             self = .handler
+            return
+        }
+        if instruction.form.isVEX {
+            self = Self.chooseVEX(instruction, isWide)
             return
         }
         if BlockTranslation.isX87(instruction) {
@@ -46,7 +54,7 @@ enum TranslationKind {
             .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd, .imul, .mul, .movzx, .movsx, .movsxd,
             .bsf, .bsr, .setcc, .cmovcc, .xchg, .xadd, .cmpxchg, .cmpxchg8b, .cmpxchg16b, .popcnt,
             .crc32, .movnti, .bswap, .cbw, .cwd, .cmc, .clc, .stc, .lahf, .sahf, .lfence, .sfence,
-            .mfence:
+            .mfence, .lzcnt, .tzcnt, .movbe, .adcx, .adox:
             return .same
         case .mov: return isGeneralMove(instruction) ? .same : .handler
         case .bt, .bts, .btr, .btc:
@@ -111,7 +119,7 @@ enum TranslationKind {
             var use = FlagUse(instruction)
             use.observes = true
             return use
-        case .same, .vector, .x87, .jump, .conditionalJump:
+        case .same, .vector, .vex, .wideVector, .x87, .jump, .conditionalJump:
             var use = FlagUse(instruction)
             use.observes = instruction.hasMemoryOperand
             return use

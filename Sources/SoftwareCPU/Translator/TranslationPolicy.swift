@@ -34,7 +34,7 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
     let hasRoom = unsafe translator.translate(
-        header, of: engine.code, bytes: page, linear: linear)
+        header, of: engine.code, bytes: page, linear: linear, features: engine.features)
     vector_set_host_mxcsr(control)
     if !hasRoom {
         // Full: everything starts again.

@@ -63,7 +63,7 @@ extension Translator {
 extension BlockTranslation.Segment {
     /// It uses vector registers or the FPU, and none of the others do.
     func needsMoreState(than others: [BlockTranslation.Segment]) -> Bool {
-        for uses in [Self.usesX87, Self.usesVectors] where uses(self) {
+        for uses in [Self.usesX87, Self.usesVectors, Self.usesWideVectors] where uses(self) {
             if !others.contains(where: uses) { return true }
         }
         return false
@@ -75,5 +75,12 @@ extension BlockTranslation.Segment {
 
     private static func usesVectors(_ segment: BlockTranslation.Segment) -> Bool {
         segment.instructions.contains { $0?.form.registerField == .xmm }
+    }
+
+    private static func usesWideVectors(_ segment: BlockTranslation.Segment) -> Bool {
+        segment.instructions.contains {
+            guard let form = $0?.form, form.isVEX else { return false }
+            return form.registerField == .xmm || form.vectorField == .xmm
+        }
     }
 }

@@ -20,6 +20,8 @@ final class Translator {
     private var entries: [Key: BlockTranslation.Entries] = [:]
     /// What jumps wait for the translation of a block.
     private var waiting: [Key: [Wait]] = [:]
+    /// What the engine's instructions may belong to.
+    private var features = InstructionFeatures.base
     /// Translations that others take the place of.
     private var superseded: [Key: BlockTranslation.Entries] = [:]
     /// When the groups of a block had missed often, by the host's counter.
@@ -74,8 +76,9 @@ final class Translator {
     /// no room.
     func translate(
         _ header: UnsafeMutablePointer<DecodedInstruction>, of code: CodeArena,
-        bytes: UnsafeRawBufferPointer, linear: UInt64
+        bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
+        self.features = features
         let segments = unsafe segments(from: header, code, bytes)
         if segments.isEmpty { return true }
         let mode = unsafe header.pointee.mode
@@ -159,7 +162,7 @@ final class Translator {
             guard start < bytes.count else { return nil }
             let window = unsafe UnsafeRawBufferPointer(
                 rebasing: bytes[start..<min(start &+ 15, bytes.count)])
-            switch unsafe Decoder.decode(window, mode: .code64) {
+            switch unsafe Decoder.decode(window, mode: .code64, features: features) {
             case .instruction(let instruction):
                 guard unsafe instruction.length == op.length else { return nil }
                 result.append(instruction)

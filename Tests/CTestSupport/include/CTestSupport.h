@@ -23,6 +23,8 @@ typedef struct NativeState {
     uint64_t reserved[2];
     /// The FXSAVE image; 416 bytes are used.
     uint8_t legacy[512] __attribute__((aligned(16)));
+    /// Bits 128 to 255 of the vector registers, where the host has AVX.
+    uint8_t upper[256];
 } NativeState;
 
 enum {

@@ -14,6 +14,11 @@ struct Form {
     var undefined = 0
     var tested = 0
     var feature = 0
+    /// Encoded by VEX.
+    var isVEX = false
+
+    /// The opcode map as the rows number it: 4 added for VEX.
+    var slot: Int { (map + (isVEX ? 4 : 0)) * 256 + opcode }
 
     /// More conditions first: the decoder takes the first form that fits.
     var specificity: Int {
@@ -35,20 +40,28 @@ enum OperandSpecification {
         "Ov", "Zb", "Zv", "AL", "AX", "rAX", "eAX", "DX", "CL", "Sw", "Cd", "Dd", "Rd", "Rv", "Ry",
         "Rq", "Rdw", "Rdb", "P", "Q", "Qd", "N", "V", "W", "Wq", "Wd", "Ww", "U", "XMM0", "ST0",
         "STi", "Xb", "Xv", "Xz", "Yb", "Yv", "Yz", "ES", "CS", "SS", "DS", "FS", "GS",
+        "By", "H", "Hx", "Vx", "Wx", "Wh", "Wf", "We", "Wb", "Ux", "L", "Mv", "Mgx", "Mgv",
     ]
 
     /// Those that stand in the ModRM byte.
     static let modRM: Set<String> = [
         "Eb", "Ew", "Ed", "Ev", "Ey", "Gb", "Gw", "Gd", "Gq", "Gv", "Gy", "M", "Mw", "Md", "Mq",
         "Mo", "Mt", "Mp", "Ma", "My", "Sw", "Cd", "Dd", "Rd", "Rv", "Ry", "Rq", "Rdw", "Rdb", "P",
-        "Q", "Qd", "N", "V", "W", "Wq", "Wd", "Ww", "U", "STi",
+        "Q", "Qd", "N", "V", "W", "Wq", "Wd", "Ww", "U", "STi", "Vx", "Wx", "Wh", "Wf", "We", "Wb",
+        "Ux", "Mv", "Mgx", "Mgv",
     ]
 }
 
 /// CPUID features that forms may name, in the order of their numbers.
 let features = [
     "", "xsave", "rdtscp", "fsgsbase", "rdrand", "rdpid", "aes", "pclmulqdq",
+    "lzcnt", "bmi1", "bmi2", "movbe", "adx", "sha", "avx", "fma", "f16c", "vaes", "vpclmulqdq",
 ]
+
+/// What a form may be besides its encoding, in the order of their bits.
+let attributes = ["i64", "o64", "d64", "f64", "lock", "priv", "system", "w1"]
+/// The same for forms encoded by VEX.
+let vectorAttributes = ["w0", "l0", "l1", "lig", "fp"]
 
 struct TableError: Error, CustomStringConvertible {
     var description: String
@@ -116,6 +129,47 @@ func expandDirectives(_ line: String) -> [String] {
             "np:0f\(fields[1]) \(fields[2]) P,\(narrow)", "66:0f\(fields[1]) \(fields[2]) V,W",
         ]
     default:
+        return expandVectorDirectives(line, fields)
+    }
+}
+
+/// Groups of forms encoded by VEX.
+private func expandVectorDirectives(_ line: String, _ fields: [String]) -> [String] {
+    switch fields[0] {
+    case "@v":
+        return ["vex:66:0f\(fields[1]) \(fields[2]) V,H,W feature=avx"]
+    case "@vps", "@vpu":
+        let packed = fields[0] == "@vps" ? "V,H,W" : "V,W"
+        let tail = "fp feature=avx"
+        return [
+            "vex:np:0f\(fields[1]) \(fields[2])ps \(packed) \(tail)",
+            "vex:66:0f\(fields[1]) \(fields[2])pd \(packed) \(tail)",
+            "vex:f3:0f\(fields[1]) \(fields[2])ss Vx,Hx,Wd lig \(tail)",
+            "vex:f2:0f\(fields[1]) \(fields[2])sd Vx,Hx,Wq lig \(tail)",
+        ]
+    case "@fma":
+        // Six pairs of packed and scalar forms behind two that are only packed, in three orders.
+        let operations = ["madd", "msub", "nmadd", "nmsub"]
+        return [(0x90, "132"), (0xa0, "213"), (0xb0, "231")].flatMap { base, order in
+            func line(_ opcode: Int, _ name: String, _ operands: String, _ wide: Bool) -> String {
+                "vex:66:0f38\(String(base + opcode, radix: 16)) vf\(name) \(operands) "
+                    + "\(wide ? "w1" : "w0") fp feature=fma"
+            }
+            var lines: [String] = []
+            for (opcode, name) in [(6, "maddsub"), (7, "msubadd")] {
+                lines.append(line(opcode, name + order + "ps", "V,H,W", false))
+                lines.append(line(opcode, name + order + "pd", "V,H,W", true))
+            }
+            for (index, name) in operations.enumerated() {
+                let opcode = 8 + 2 * index
+                lines.append(line(opcode, name + order + "ps", "V,H,W", false))
+                lines.append(line(opcode, name + order + "pd", "V,H,W", true))
+                lines.append(line(opcode + 1, name + order + "ss", "Vx,Hx,Wd lig", false))
+                lines.append(line(opcode + 1, name + order + "sd", "Vx,Hx,Wq lig", true))
+            }
+            return lines
+        }
+    default:
         return [line]
     }
 }
@@ -125,6 +179,10 @@ func parse(_ line: String) throws -> [Form] {
     guard fields.count >= 2 else { throw TableError(description: "too few columns: \(line)") }
     var form = Form()
     var key = Substring(fields[0])
+    if key.hasPrefix("vex:") {
+        form.isVEX = true
+        key = key.dropFirst(4)
+    }
     for (number, name) in ["np", "66", "f3", "f2"].enumerated() where key.hasPrefix(name + ":") {
         form.prefix = number + 1
         key = key.dropFirst(3)
@@ -185,7 +243,7 @@ func parse(_ line: String) throws -> [Form] {
                 throw TableError(description: "unknown feature in: \(line)")
             }
             form.feature = index
-        } else if ["lock", "i64", "o64", "d64", "f64", "priv", "system", "w1"].contains(attribute) {
+        } else if (attributes + vectorAttributes).contains(attribute) {
             form.attributes.insert(attribute)
         } else {
             throw TableError(description: "unknown attribute \(attribute) in: \(line)")

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Reads `x86.table`, writes the generated sources of the X86 room. Usage:
-/// `InstructionTableGenerator TABLE OUTPUT-DIRECTORY [--check]`. With `--check` nothing is written,
+/// Reads `x86.table`, writes the generated sources of the X86 room and, beside it, the cores of
+/// CEngine and SoftwareCPU. Usage: `InstructionTableGenerator TABLE OUTPUT-DIRECTORY [--check]`. With `--check` nothing is written,
 /// and it fails if a file would change.
 @main
 struct Generator {
@@ -21,8 +21,8 @@ struct Generator {
             for expanded in expandDirectives(content) { forms += try parse(expanded) }
         }
         let sorted = forms.enumerated().sorted { a, b in
-            let left = (a.element.map, a.element.opcode, -a.element.specificity, a.offset)
-            let right = (b.element.map, b.element.opcode, -b.element.specificity, b.offset)
+            let left = (a.element.slot, -a.element.specificity, a.offset)
+            let right = (b.element.slot, -b.element.specificity, b.offset)
             return left < right
         }.map(\.element)
         let mnemonics = Array(Set(sorted.map(\.mnemonic))).sorted()
@@ -30,6 +30,8 @@ struct Generator {
         let sources = [
             ("Mnemonic.generated.swift", mnemonicSource(mnemonics)),
             ("FormTable.generated.swift", tableSource(sorted, mnemonics, checksum(text))),
+            ("../CEngine/Cores.generated.S", coreSource(sorted)),
+            ("../SoftwareCPU/CoreTable.generated.swift", coreTableSource(sorted)),
         ]
         for (name, source) in sources {
             if isCheck {
@@ -84,12 +86,9 @@ struct Generator {
             "    /// First form of each opcode of each map; the last entry ends the last opcode.")
         var starts: [Int] = []
         var position = 0
-        for slot in 0..<1024 {
+        for slot in 0..<2048 {
             starts.append(position)
-            while position < forms.count, forms[position].map * 256 + forms[position].opcode == slot
-            {
-                position += 1
-            }
+            while position < forms.count, forms[position].slot == slot { position += 1 }
         }
         starts.append(position)
         lines.append("    static let starts: [UInt16] = [")
@@ -112,22 +111,28 @@ struct Generator {
 
     static func pack(_ form: Form, _ mnemonics: [String]) -> (UInt64, UInt64) {
         var first = UInt64(mnemonics.firstIndex(of: form.mnemonic) ?? 0)
-        for (index, operand) in form.operands.enumerated() {
-            let code = UInt64(OperandSpecification.all.firstIndex(of: operand) ?? 0)
+        let operands = form.operands.map {
+            UInt64(OperandSpecification.all.firstIndex(of: $0) ?? 0)
+        }
+        for (index, code) in operands.prefix(3).enumerated() {
             first |= code << (10 + 7 * UInt64(index))
         }
         first |= UInt64(form.prefix) << 31
         first |= UInt64(form.digit) << 34
         first |= UInt64(form.mod) << 38
         first |= UInt64(form.rm) << 40
-        let bits = ["i64", "o64", "d64", "f64", "lock", "priv", "system", "w1"]
-        for (index, name) in bits.enumerated() where form.attributes.contains(name) {
+        for (index, name) in attributes.enumerated() where form.attributes.contains(name) {
             first |= 1 << (44 + UInt64(index))
         }
         if form.hasModRM { first |= 1 << 52 }
         if form.addsRegister { first |= 1 << 53 }
         var second = UInt64(form.written) | UInt64(form.undefined) << 6 | UInt64(form.tested) << 12
         second |= UInt64(form.feature) << 18 | UInt64(form.opcode) << 24 | UInt64(form.map) << 32
+        if form.isVEX { second |= 1 << 34 }
+        if operands.count > 3 { second |= operands[3] << 35 }
+        for (index, name) in vectorAttributes.enumerated() where form.attributes.contains(name) {
+            second |= 1 << (42 + UInt64(index))
+        }
         return (first, second)
     }
 }
