@@ -76,6 +76,22 @@ struct TranslationTests {
         #expect(states[0] == states[1])
     }
 
+    /// Whatever is brought into the host's registers and back meanwhile, each instruction counts once.
+    @Test func instructionsAreCountedOnce() throws {
+        // mov ecx, 50; top: movaps xmm0, xmm1; fld1; fstp st0; sgdt [rsp]; dec ecx; jnz top; hlt
+        let code: [UInt8] = [
+            0xb9, 50, 0, 0, 0, 0x0f, 0x28, 0xc1, 0xd9, 0xe8, 0xdd, 0xd8, 0x0f, 0x01, 0x04, 0x24,
+            0xff, 0xc9, 0x75, 0xf1, 0xf4,
+        ]
+        for policy in Self.engines {
+            let (engine, _) = try engine(code, at: 0x1000, policy)
+            var rounds = 0
+            while engine.run(budget: 7) == .budgetSpent, rounds < 1000 { rounds += 1 }
+            #expect(engine.state.generalPurposeRegisters[1] == 0)
+            #expect(engine.statistics.instructionsRetired == 50 * 6 + 2)
+        }
+    }
+
     /// An exception that is not masked is raised by the next waiting instruction.
     @Test func x87ExceptionsThatAreNotMasked() throws {
         // fldcw [rsi] with ZM clear; fld1; fldz; fdivp; nop; fld1; hlt

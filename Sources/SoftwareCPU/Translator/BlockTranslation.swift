@@ -231,6 +231,7 @@ struct BlockTranslation {
     /// After the instructions: slow paths and exits.
     mutating func finish() {
         segment = 0
+        isPaid = false
         assembler.bind(spent)
         assembler.bind(pending)
         unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
