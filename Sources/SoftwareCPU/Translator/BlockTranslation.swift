@@ -25,7 +25,7 @@ struct BlockTranslation {
     }
 
     /// A jump to the slow path of an instruction.
-    private struct SlowPath {
+    struct SlowPath {
         enum Way {
             /// The handler runs; it goes on at an offset of code memory.
             case resume(Int)
@@ -53,7 +53,7 @@ struct BlockTranslation {
     }
 
     /// A way out of translated code.
-    private enum Exit {
+    enum Exit {
         /// The interpreter runs this instruction.
         case instruction(Place)
         /// The block at this offset of the page is looked up.
@@ -61,7 +61,7 @@ struct BlockTranslation {
     }
 
     /// A jump out of the middle, which leaves what is pending to be done on its way.
-    private struct SideExit {
+    struct SideExit {
         var patch: Assembler.Patch
         var index: Int
         var segment: Int
@@ -83,11 +83,11 @@ struct BlockTranslation {
     let isWide: Bool
 
     private(set) var links: [Link] = []
-    private var slowPaths: [SlowPath] = []
-    private var sideExits: [SideExit] = []
-    private var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
+    var slowPaths: [SlowPath] = []
+    var sideExits: [SideExit] = []
+    var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
     /// The budget has paid for everything up to the end of the current block.
-    private var isPaid = false
+    var isPaid = false
     /// The host's flags are the guest's.
     var flagsAreInHost = false
     var flagPlace = FlagPlace.state
@@ -196,7 +196,7 @@ struct BlockTranslation {
 
     /// Instructions of the blocks up to the current one: what is paid for when the translation is
     /// left from it.
-    private var due: Int { segments[...segment].reduce(0) { $0 &+ $1.instructions.count } }
+    var due: Int { segments[...segment].reduce(0) { $0 &+ $1.instructions.count } }
 
     /// The budget pays for the blocks that have been run, and for the current one.
     mutating func pay() {
@@ -214,148 +214,28 @@ struct BlockTranslation {
     }
 
     /// Clobbers R10 and no flags.
-    private mutating func addToBudget(_ count: Int) {
+    mutating func addToBudget(_ count: Int) {
         assembler.load(.r10, HostLayout.budget)
         assembler.loadAddress(
             .r10, HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: count)))
         assembler.store(HostLayout.budget, .r10)
     }
 
-    private var pending: Assembler.Patch = 0
-    private var spent: Assembler.Patch = 0
-    private var vectorLoad: (patch: Assembler.Patch, resume: Int)?
-    private var x87Load: (patch: Assembler.Patch, resume: Int)?
-    private var residency = VectorResidency.none
-    private var usesX87 = false
+    var pending: Assembler.Patch = 0
+    var spent: Assembler.Patch = 0
+    var vectorLoad: (patch: Assembler.Patch, resume: Int)?
+    var x87Load: (patch: Assembler.Patch, resume: Int)?
+    var residency = VectorResidency.none
+    var usesX87 = false
 
-    /// After the instructions: slow paths and exits.
-    mutating func finish() {
-        segment = 0
-        isPaid = false
-        assembler.bind(spent)
-        assembler.bind(pending)
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
-        assembler.jump(to: routines.poll)
-        if let x87Load { emitLoad(x87Load.patch, x87Load.resume, routines.loadX87) }
-        if let vectorLoad {
-            emitLoad(
-                vectorLoad.patch, vectorLoad.resume,
-                residency == .wide ? routines.loadWideVectors : routines.loadVectors)
-        }
-        for exit in sideExits { emit(exit) }
-        isPaid = false
-        for path in slowPaths {
-            for patch in path.patches { assembler.bind(patch) }
-            if let source = path.flags {
-                source.emit(&assembler)
-                SharedRoutines.saveFlags(&assembler)
-            }
-            segment = path.place.segment
-            if let note = path.x87Note { emit(note) }
-            setInstruction(path.place)
-            switch path.way {
-            case .resume(let position):
-                emitWay(
-                    to: routines.call(residency, x87: usesX87), resumingAt: position)
-            case .interpret: assembler.jump(to: way(to: routines.callAndLeave))
-            case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
-            }
-        }
-        for (patches, exit, isPaid) in exits {
-            for patch in patches { assembler.bind(patch) }
-            self.isPaid = isPaid
-            switch exit {
-            case .instruction(let place):
-                segment = place.segment
-                setInstruction(place)
-                assembler.jump(to: way(to: routines.leave))
-            case .lookUp(let offset, let from):
-                segment = from
-                assembler.load(.r10, HostLayout.codePage)
-                assembler.loadAddress(
-                    .r10,
-                    HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset)))
-                assembler.jump(to: way(to: routines.lookUp))
-            }
-        }
-    }
-
-    /// At the block's entry: brings state into the host's registers.
-    private mutating func emitLoad(_ patch: Assembler.Patch, _ resume: Int, _ routine: Int) {
-        assembler.bind(patch)
-        setInstruction(place(0))
-        emitWay(to: routine, resumingAt: resume)
-    }
-
-    /// To a routine that goes on in the translation, which pays at its end.
-    private mutating func emitWay(to routine: Int, resumingAt position: Int) {
-        var patch: Assembler.Patch = 0
-        assembler.loadAddress(.r11, ofCode: &patch)
-        assembler.jump(to: way(to: routine))
-        assembler.bind(patch)
-        addToBudget(due)
-        assembler.jump(to: position)
-    }
-
-    private mutating func emit(_ exit: SideExit) {
-        assembler.bind(exit.patch)
-        if exit.savesFlags { SharedRoutines.saveFlags(&assembler) }
-        segment = exit.segment
-        if let note = exit.x87Note { emit(note) }
-        isPaid = false
-        pay()
-        index = exit.index
-        leaveBlock(to: exit.target)
-    }
-
-    /// Where the blocks are paid for and the header of the current one goes to `CPUState.block`, on the
-    /// way to a routine: emitted once for each, behind a jump over it. R10 and R11 stay.
-    private mutating func way(to routine: Int, countsMiss: Bool = false) -> Int {
-        let key = WayKey(
-            segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid)
-        if let known = ways[key] { return known }
-        let over = assembler.jump()
-        let start = assembler.position
-        assembler.store(SharedRoutines.scratchSlot, .r11)
-        unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[segment].header)))
-        assembler.store(HostLayout.block, .r11)
-        let wasPaid = isPaid
-        pay()
-        isPaid = wasPaid
-        if countsMiss { emitCountingMiss() }
-        assembler.load(.r11, SharedRoutines.scratchSlot)
-        assembler.jump(to: routine)
-        assembler.bind(over)
-        ways[key] = start
-        return start
-    }
-
-    private struct WayKey: Hashable {
+    struct WayKey: Hashable {
         var segment: Int
         var routine: Int
         var countsMiss: Bool
         var isPaid: Bool
     }
 
-    /// Groups whose probe misses too often are given up: the translation's header counts.
-    private mutating func emitCountingMiss() {
-        if segment > 0 {
-            unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[0].header)))
-        }
-        // SUB BYTE, 1.
-        let count = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.length) ?? 0
-        assembler.instruction(
-            HostOpcode(0x80), register: 5,
-            .memory(HostAddress(base: .r11, displacement: Int32(truncatingIfNeeded: count))))
-        assembler.byte(1)
-        assembler.bind(assembler.jump(.equal), to: routines.giveUpGroups)
-    }
-
-    private var ways: [WayKey: Int] = [:]
-
-    private mutating func setInstruction(_ place: Place) {
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: place.op)))
-    }
+    var ways: [WayKey: Int] = [:]
 
     // MARK: Slow paths and exits
 

@@ -1,0 +1,125 @@
+internal import CEngine
+
+// What stands behind the instructions of a translation: slow paths and ways out.
+
+extension BlockTranslation {
+    /// After the instructions: slow paths and exits.
+    mutating func finish() {
+        segment = 0
+        isPaid = false
+        assembler.bind(spent)
+        assembler.bind(pending)
+        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
+        assembler.jump(to: routines.poll)
+        if let x87Load { emitLoad(x87Load.patch, x87Load.resume, routines.loadX87) }
+        if let vectorLoad {
+            emitLoad(
+                vectorLoad.patch, vectorLoad.resume,
+                residency == .wide ? routines.loadWideVectors : routines.loadVectors)
+        }
+        for exit in sideExits { emit(exit) }
+        isPaid = false
+        for path in slowPaths {
+            for patch in path.patches { assembler.bind(patch) }
+            if let source = path.flags {
+                source.emit(&assembler)
+                SharedRoutines.saveFlags(&assembler)
+            }
+            segment = path.place.segment
+            if let note = path.x87Note { emit(note) }
+            setInstruction(path.place)
+            switch path.way {
+            case .resume(let position):
+                emitWay(
+                    to: routines.call(residency, x87: usesX87), resumingAt: position)
+            case .interpret: assembler.jump(to: way(to: routines.callAndLeave))
+            case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
+            }
+        }
+        for (patches, exit, isPaid) in exits {
+            for patch in patches { assembler.bind(patch) }
+            self.isPaid = isPaid
+            switch exit {
+            case .instruction(let place):
+                segment = place.segment
+                setInstruction(place)
+                assembler.jump(to: way(to: routines.leave))
+            case .lookUp(let offset, let from):
+                segment = from
+                assembler.load(.r10, HostLayout.codePage)
+                assembler.loadAddress(
+                    .r10,
+                    HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset)))
+                assembler.jump(to: way(to: routines.lookUp))
+            }
+        }
+    }
+
+    /// At the block's entry: brings state into the host's registers.
+    private mutating func emitLoad(_ patch: Assembler.Patch, _ resume: Int, _ routine: Int) {
+        assembler.bind(patch)
+        setInstruction(place(0))
+        emitWay(to: routine, resumingAt: resume)
+    }
+
+    /// To a routine that goes on in the translation, which pays at its end.
+    private mutating func emitWay(to routine: Int, resumingAt position: Int) {
+        var patch: Assembler.Patch = 0
+        assembler.loadAddress(.r11, ofCode: &patch)
+        assembler.jump(to: way(to: routine))
+        assembler.bind(patch)
+        addToBudget(due)
+        assembler.jump(to: position)
+    }
+
+    private mutating func emit(_ exit: SideExit) {
+        assembler.bind(exit.patch)
+        if exit.savesFlags { SharedRoutines.saveFlags(&assembler) }
+        segment = exit.segment
+        if let note = exit.x87Note { emit(note) }
+        isPaid = false
+        pay()
+        index = exit.index
+        leaveBlock(to: exit.target)
+    }
+
+    /// Where the blocks are paid for and the header of the current one goes to `CPUState.block`, on the
+    /// way to a routine: emitted once for each, behind a jump over it. R10 and R11 stay.
+    private mutating func way(to routine: Int, countsMiss: Bool = false) -> Int {
+        let key = WayKey(
+            segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid)
+        if let known = ways[key] { return known }
+        let over = assembler.jump()
+        let start = assembler.position
+        assembler.store(SharedRoutines.scratchSlot, .r11)
+        unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[segment].header)))
+        assembler.store(HostLayout.block, .r11)
+        let wasPaid = isPaid
+        pay()
+        isPaid = wasPaid
+        if countsMiss { emitCountingMiss() }
+        assembler.load(.r11, SharedRoutines.scratchSlot)
+        assembler.jump(to: routine)
+        assembler.bind(over)
+        ways[key] = start
+        return start
+    }
+
+    /// Groups whose probe misses too often are given up: the translation's header counts.
+    private mutating func emitCountingMiss() {
+        if segment > 0 {
+            unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[0].header)))
+        }
+        // SUB BYTE, 1.
+        let count = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.length) ?? 0
+        assembler.instruction(
+            HostOpcode(0x80), register: 5,
+            .memory(HostAddress(base: .r11, displacement: Int32(truncatingIfNeeded: count))))
+        assembler.byte(1)
+        assembler.bind(assembler.jump(.equal), to: routines.giveUpGroups)
+    }
+
+    private mutating func setInstruction(_ place: Place) {
+        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: place.op)))
+    }
+}
