@@ -75,6 +75,8 @@ private func iterate(
             {
                 unsafe cpu.pointee.systemFlags |= Flags.resume
             }
+            // What an iteration costs even if it changes its own block, which then is paid back.
+            unsafe cpu.pointee.budget &-= 1
             return unsafe jump(cpu, to: cpu.instructionPointer(of: op))
         }
         left &-= 1
