@@ -22,6 +22,7 @@ struct AccessEstimate {
     func hits(retired: UInt64, misses: UInt64) -> UInt64 {
         if instructions == 0 { return 0 }
         let made = Double(retired) * Double(accesses) / Double(instructions)
-        return UInt64(max(0, made - Double(misses)))
+        // A count may stand one below 0 until its run ends: no number of accesses is that large.
+        return UInt64(min(max(0, made - Double(misses)), 0x1p62))
     }
 }

@@ -3,7 +3,7 @@ import Testing
 @testable import Comparison
 
 struct ComparisonTests {
-    private static let materials = Materials(martlet: "martlet", folder: "/work")
+    private static let materials = Materials(martlet: "martlet", folder: "/made")
 
     private func observation(_ lines: [(String, Double)]) -> Observation {
         var result = Observation()
@@ -93,8 +93,8 @@ struct ComparisonTests {
         for work in [Work.boot, .rows(["integer", "floating"])] {
             for side in [martlet, .reference] {
                 let words = side.command(processorCount: 2, work, Self.materials)
-                #expect(words.contains("/work/vmlinuz"))
-                #expect(words.contains(work == .boot ? "/work/initramfs-boot" : "/work/initramfs"))
+                #expect(words.contains("/made/vmlinuz"))
+                #expect(words.contains(work == .boot ? "/made/initramfs-boot" : "/made/initramfs"))
                 #expect(words.contains("2"))
                 #expect(words.contains { $0.hasPrefix("512") })
                 #expect(
@@ -103,14 +103,14 @@ struct ComparisonTests {
             }
         }
         let small = Side(.qemu(.microvm)).command(processorCount: 1, .boot, Self.materials)
-        #expect(small.contains("/work/vmlinux"))
+        #expect(small.contains("/made/vmlinux"))
         #expect(small.contains("microvm"))
         let off = Side(.martlet(engine: "interpreter", yields: false))
             .command(processorCount: 4, .boot, Self.materials)
         #expect(off.suffix(2) == ["--directed-yield", "off"])
         let native = Side.native.command(
             processorCount: 1, .rows(["integer"]), Self.materials)
-        #expect(native.suffix(2) == ["/work/programs/rows.sh", "integer"])
+        #expect(native.suffix(2) == ["/made/programs/rows.sh", "integer"])
         #expect(native.contains("processors"), "as many as the guests have")
     }
 

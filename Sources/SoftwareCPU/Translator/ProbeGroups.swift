@@ -37,23 +37,18 @@ struct ProbeGroups {
     static let slotCount = 6
 
     private struct Open {
-        var key: Key
+        var base: GuestAccess.Base
         var group: Group
         /// What has been added to the register since the first.
         var added: Int64 = 0
-    }
-
-    private struct Key: Equatable {
-        var base: GuestAccess.Base
-        var segment: UInt8?
     }
 
     private var open: [Open] = []
     private var finished: [Group] = []
     private var roles: [Role]
 
-    /// - Parameter accesses: of each instruction of the translation, its memory access, if it may be
-    ///   part of a group; `isBarrier` if a handler runs there.
+    /// - Parameter instructions: those of the translation, each with its memory access if that may be
+    ///   part of a group (it has no index and no segment); `isBarrier` if a handler runs there.
     init(_ instructions: [(instruction: Instruction?, access: Access?, isBarrier: Bool)]) {
         roles = Array(repeating: .alone, count: instructions.count)
         var membership: [(index: Int, first: Int)] = []
@@ -90,8 +85,8 @@ struct ProbeGroups {
 
     /// The first instruction of the group that the access belongs to now.
     private mutating func join(_ access: Access, _ index: Int) -> Int {
-        let key = Key(base: access.operand.base, segment: access.operand.segment)
-        let place = open.firstIndex { $0.key == key }
+        let base = access.operand.base
+        let place = open.firstIndex { $0.base == base }
         let low = access.operand.displacement &+ (place.map { open[$0].added } ?? 0)
         let high = low &+ Int64(access.operand.byteCount)
         if let place {
@@ -110,7 +105,7 @@ struct ProbeGroups {
         let start = access.operand.displacement
         open.append(
             Open(
-                key: key,
+                base: base,
                 group: Group(
                     first: index, last: index, low: start,
                     high: start &+ Int64(access.operand.byteCount), isWrite: access.isWrite)))
@@ -120,7 +115,7 @@ struct ProbeGroups {
     /// Registers change.
     private mutating func follow(_ instruction: Instruction) {
         for place in open.indices.reversed() {
-            guard case .register(let number) = open[place].key.base else { continue }
+            guard case .register(let number) = open[place].base else { continue }
             if let added = instruction.addition(to: number), abs(added) < 1 &<< 20,
                 abs(open[place].added) < 1 &<< 20
             {
