@@ -10,7 +10,7 @@ internal import Vocabulary
 @safe
 final class CodeMemory {
     /// Bytes of one engine's code. Takes host memory as it is written.
-    static let byteCount = 16 << 20
+    static let byteCount = 20 << 20
 
     private let writing: MemoryMapping
     private let executing: MemoryMapping
