@@ -87,7 +87,8 @@ private func doubt(_ engine: EngineContext, _ page: UInt64) {
 /// Every page that the vCPU could have written to unseen.
 private func giveUpWriting(_ cpu: CPU, _ engine: EngineContext) {
     let entries = unsafe (cpu.bytes + CPUOffsets.tlb).assumingMemoryBound(to: TLBEntry.self)
-    for index in 0..<Int(TLB_ENTRY_COUNT) where unsafe entries[index].writeTag != .max {
+    for index in 0..<Int(TLB_ENTRY_COUNT &+ TLB_VICTIM_COUNT)
+    where unsafe entries[index].writeTag != .max {
         unsafe entries[index].writeTag = .max
         let page = unsafe entries[index].physical & ~0xfff
         if engine.memory.pageHoldsCode(page) { doubt(engine, page) }

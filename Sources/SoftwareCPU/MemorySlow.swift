@@ -61,6 +61,11 @@ private func translate(
     if let pointer = unsafe resident(cpu, address, access, mode: mode) {
         return unsafe .memory(pointer)
     }
+    if unsafe recallVictim(cpu, address, access, mode: mode),
+        let pointer = unsafe resident(cpu, address, access, mode: mode)
+    {
+        return unsafe .memory(pointer)
+    }
     unsafe cpu.pointee.tlbMisses &+= 1
     let engine = unsafe context(cpu)
     switch unsafe walk(cpu, engine, address, access, mode: mode) {
@@ -106,7 +111,7 @@ private func fillEntry(
     let page = address & ~0xfff
     let tag = page | (slot &<< 2) | mode
     let entry = unsafe tlbEntry(cpu, address)
-    unsafe beforeWriteEntryGoes(engine, entry)
+    unsafe makeWay(cpu, engine, entry, for: tag)
     unsafe entry.pointee.readTag = tag
     let hasCode = engine.memory.pageHoldsCode(translation.physical)
     unsafe entry.pointee.writeTag =

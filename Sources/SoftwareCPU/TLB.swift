@@ -104,7 +104,7 @@ func flushEverything(_ cpu: CPU) {
     engine.contexts.upperHasPrivate = false
     engine.contexts.largePageRegions = 0
     let entries = unsafe (cpu.bytes + CPUOffsets.tlb).assumingMemoryBound(to: TLBEntry.self)
-    for index in 0..<Int(TLB_ENTRY_COUNT) {
+    for index in 0..<Int(TLB_ENTRY_COUNT &+ TLB_VICTIM_COUNT) {
         unsafe entries[index].readTag = .max
         unsafe entries[index].writeTag = .max
     }
@@ -123,12 +123,8 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
         unsafe flushEverything(cpu)
         return
     }
-    let entry = unsafe tlbEntry(cpu, address)
-    if unsafe (entry.pointee.readTag ^ address) &>> 12 == 0 { unsafe entry.pointee.readTag = .max }
-    if unsafe (entry.pointee.writeTag ^ address) &>> 12 == 0 {
-        unsafe beforeWriteEntryGoes(engine, entry)
-        unsafe entry.pointee.writeTag = .max
-    }
+    unsafe flush(tlbEntry(cpu, address), engine, address)
+    unsafe flushVictims(cpu, engine, address)
     engine.fetchEntries[
         Int(truncatingIfNeeded: (address &>> 12) & (EngineContext.fetchEntryCount &- 1))
     ]
@@ -141,13 +137,22 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     }
 }
 
+/// Drops the entry if it is of the page of `address`.
+func flush(_ entry: UnsafeMutablePointer<TLBEntry>, _ engine: EngineContext, _ address: UInt64) {
+    if unsafe (entry.pointee.readTag ^ address) &>> 12 == 0 { unsafe entry.pointee.readTag = .max }
+    if unsafe (entry.pointee.writeTag ^ address) &>> 12 == 0 {
+        unsafe beforeWriteEntryGoes(engine, entry)
+        unsafe entry.pointee.writeTag = .max
+    }
+}
+
 /// Drops write permission of every entry for the physical page, so that the next store to it takes
 /// the slow path and sees that it holds code. True if there was one.
 @discardableResult
 func dropWriteEntries(_ cpu: CPU, physicalPage: UInt64) -> Bool {
     var held = false
     let entries = unsafe (cpu.bytes + CPUOffsets.tlb).assumingMemoryBound(to: TLBEntry.self)
-    for index in 0..<Int(TLB_ENTRY_COUNT)
+    for index in 0..<Int(TLB_ENTRY_COUNT &+ TLB_VICTIM_COUNT)
     where unsafe entries[index].physical & ~0xfff == physicalPage {
         if unsafe entries[index].writeTag != .max { held = true }
         unsafe entries[index].writeTag = .max

@@ -10,7 +10,7 @@ struct TranslationTests {
     private static let engines: [TranslationPolicy] = [.off, .afterRuns(1)]
 
     /// 2 MiB pages at their own addresses up to 4 MiB, the code at 0x1ff0 of the first.
-    private func engine(
+    func engine(
         _ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy
     ) throws -> (SoftwareEngine, GuestMemory) {
         let memory = try GuestMemory(regions: [

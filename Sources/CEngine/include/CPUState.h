@@ -115,6 +115,8 @@ typedef struct CoreFrame {
 
 enum {
     TLB_ENTRY_COUNT = 2048,
+    /// Entries that another page took the place of.
+    TLB_VICTIM_COUNT = 16,
     JUMP_CACHE_ENTRY_COUNT = 4096,
     MMIO_REPLAY_COUNT = 16,
 };
@@ -259,6 +261,8 @@ typedef struct CPUState {
     /// Counts flushes of the code arena: an instruction seen before one must not be touched after it.
     uint64_t codeGeneration;
     uint64_t tlbMisses;
+    /// The place of the next victim.
+    uint64_t nextVictim;
     uint64_t blockLookups;
     /// `budget` at the last PAUSE.
     int64_t pauseMark;
@@ -275,7 +279,8 @@ typedef struct CPUState {
     /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.
     void *_Nullable context;
 
-    TLBEntry tlb[TLB_ENTRY_COUNT];
+    /// Direct mapped, and behind that the victims.
+    TLBEntry tlb[TLB_ENTRY_COUNT + TLB_VICTIM_COUNT];
     JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
 } CPUState;
 
