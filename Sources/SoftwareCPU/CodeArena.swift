@@ -17,7 +17,7 @@ internal import HostIO
 final class CodeArena: @unchecked Sendable {
     /// Longest block, without header and end.
     static let longestBlock = 48
-    private static let bucketCount = 1 << 16
+    private static let bucketCount = 1 << 17
 
     /// Counts from 1.
     let number: UInt64

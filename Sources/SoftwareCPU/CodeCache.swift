@@ -15,11 +15,11 @@ public import VirtualCPU
 /// Owner: the machine, and its engines. Any thread.
 @safe
 public final class CodeCache: Sendable {
-    /// Bytes of one generation. The next begins when either is used up.
+    /// Room of one generation; the next begins when either is used up. Takes host memory as it is used.
     struct Size: Sendable {
-        /// Instructions with room: 48 bytes each.
-        var instructionCount = 448 * 1024
-        var codeByteCount = 10 << 20
+        /// Of 48 bytes each: 27 MiB.
+        var instructionCount = 576 * 1024
+        var codeByteCount = 8 << 20
     }
 
     /// An engine's place in the cache. Owner: the engine.

@@ -11,7 +11,7 @@ public enum TranslationPolicy: Sendable, Equatable {
 
     /// What pays on the whole: most blocks run a few times, and translating one costs as much as
     /// interpreting it some hundred times.
-    public static let standard = TranslationPolicy.afterRuns(24)
+    public static let standard = TranslationPolicy.afterRuns(200)
 }
 
 /// Translates the block of `header` and goes on with it.
