@@ -14,12 +14,12 @@ struct GuestRun {
     /// Runs the guest to its end. Returns the status to exit with.
     func run() throws -> Int32 {
         let progress = Progress(quiet: options.quiet)
-        let configuration = try configure(progress)
+        var configuration = try configure(progress)
         let trace = configuration.trace
         let status =
             options.initrd == nil
-            ? try runWithAgent(configuration, progress)
-            : try runWithOwnInitramfs(configuration, progress)
+            ? try runWithAgent(&configuration, progress)
+            : try runWithOwnInitramfs(&configuration, progress)
         // The guest's status is the command's: what the trace lacks is said, no more.
         do { try trace?.close() } catch { StandardError.write("martlet: \(error.message)\n") }
         return status
@@ -115,7 +115,7 @@ struct GuestRun {
     // MARK: With the agent
 
     private func runWithAgent(
-        _ configuration: MachineConfiguration, _ progress: Progress
+        _ configuration: inout MachineConfiguration, _ progress: Progress
     ) throws -> Int32 {
         let isShell = options.command.isEmpty
         var start = AgentProtocol.Start(
@@ -142,6 +142,7 @@ struct GuestRun {
                 }
             },
             room: { port in if port == AgentSession.port { session.flush() } })
+        configuration.releaseFiles()
         session.attach(machine)
         // The kernel's log on the terminal is progress enough.
         if options.console != .stdio { progress.step("booting") }
@@ -241,7 +242,7 @@ struct GuestRun {
     // MARK: With an initramfs of the user's
 
     private func runWithOwnInitramfs(
-        _ configuration: MachineConfiguration, _ progress: Progress
+        _ configuration: inout MachineConfiguration, _ progress: Progress
     ) throws -> Int32 {
         // The console is all there is of such a guest, and so has standard output.
         let log = try ConsoleLog(options.console ?? .stdio, stream: STDOUT_FILENO)
@@ -250,6 +251,7 @@ struct GuestRun {
             configuration,
             output: { port, bytes in if port == ConsoleInput.port { log.append(bytes) } },
             room: { port in if port == ConsoleInput.port { input.flush() } })
+        configuration.releaseFiles()
         input.attach(machine)
         defer { input.close() }
         let terminal = Terminal.isInteractive

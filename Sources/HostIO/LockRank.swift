@@ -4,6 +4,8 @@
 public enum LockRank: UInt8, CaseIterable, Comparable, Sendable {
     /// Held around nothing that locks.
     case leaf = 0
+    /// Decoded and translated blocks of a machine: dropped by whoever writes to memory with code.
+    case codeCache = 5
     case timerQueue = 10
     /// Run queues of vCPUs: taken to wake one, from wherever an interrupt comes.
     case scheduler = 20

@@ -21,9 +21,11 @@ public final class Machine: Sendable {
     /// The four serial ports; bytes leave through `MachineOutput` and enter by `send`.
     public static let serialPortCount = 4
 
+    /// Without kernel and initramfs, which are in the guest's memory.
     public let configuration: MachineConfiguration
     private let memory: GuestMemory
     private let ensemble: VCPUEnsemble
+    private let code: CodeCache
     private let runners: [VCPURunner]
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
@@ -44,7 +46,9 @@ public final class Machine: Sendable {
         room: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws {
         try configuration.validate()
-        self.configuration = configuration
+        var kept = configuration
+        (kept.kernel, kept.initialRAMDisk) = ([], [])
+        self.configuration = kept
         let layout = MachineMemoryMap(memoryByteCount: configuration.memoryByteCount)
         let memory = try GuestMemory(regions: layout.regions)
         self.memory = memory
@@ -90,11 +94,15 @@ public final class Machine: Sendable {
         parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
         let isKVM = configuration.platform == .kvm
         let model = try configuration.processor.model()
+        let code = CodeCache(
+            memory: memory,
+            translation: configuration.engine == .translator ? .standard : .off)
+        self.code = code
         runners = (0..<count).map { index in
             let vcpu = VCPUIndex(UInt32(index))
             let engine = SoftwareEngine(
                 memory: memory, events: pending[index], tscOffset: counter.offset,
-                translation: configuration.engine == .translator ? .standard : .off,
+                code: code,
                 cpuid: ProcessorModel(
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
                     isKVM: isKVM, model: model
@@ -184,6 +192,7 @@ public final class Machine: Sendable {
     public var statistics: MachineStatistics {
         var result = MachineStatistics()
         for runner in runners { result.add(runner.report) }
+        result.code = code.statistics
         result.seconds = ensemble.seconds
         result.scheduling = ensemble.scheduling
         let spent = result.scheduling.reduce(0) { $0 &+ $1.runNanoseconds }

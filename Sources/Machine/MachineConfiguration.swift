@@ -1,3 +1,4 @@
+internal import CHost
 public import Trace
 import Vocabulary
 
@@ -39,6 +40,14 @@ public struct MachineConfiguration: Sendable {
         "console=ttyS0 8250.nr_uarts=4 reboot=k panic=-1 random.trust_cpu=on"
 
     public init() {}
+
+    /// Gives the memory of kernel and initramfs back to the host: a machine that has been made has them in
+    /// its own.
+    public mutating func releaseFiles() {
+        kernel = []
+        initialRAMDisk = []
+        chost_return_free_memory()
+    }
 
     /// The smallest and largest memory of a guest, in bytes.
     public static let memoryByteCountRange: ClosedRange<UInt64> = 32 << 20...2 << 40

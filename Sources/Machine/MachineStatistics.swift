@@ -24,6 +24,8 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     /// Peak resident memory of this process, in bytes.
     public var peakMemoryByteCount: UInt64 = 0
     public var engine = EngineStatistics()
+    /// Of all vCPUs together.
+    public var code = CodeCacheStatistics()
     /// What each device, controller and clock counted, by its name.
     public var parts: [String: [String: UInt64]] = [:]
     /// What the scheduler counted for each vCPU, in their order.

@@ -1,5 +1,6 @@
 internal import CEngine
 internal import GuestMemory
+internal import HostIO
 internal import VirtualCPU
 internal import Vocabulary
 internal import X86
@@ -13,16 +14,46 @@ func buildBlock(
 ) -> UnsafeMutablePointer<DecodedInstruction>? {
     let page = physical & ~0xfff
     if !engine.memory.contains(page, 4096) { return nil }
-    if unsafe engine.code.reserve() == nil {
-        engine.code.flush()
-        unsafe cpu.pointee.codeGeneration &+= 1
-        unsafe flushJumpCache(cpu)
-    }
-    guard let header = unsafe engine.code.reserve() else { return nil }
     if unsafe crossesPage(engine, physical, mode: cpu.pointee.blockMode) { return nil }
-    // Mark first: a store by another vCPU after this line finds the mark and drops the block.
-    unsafe beginDecoding(cpu, engine, page: page)
+    while true {
+        let attempt = engine.cache.contents.withLock { contents in
+            unsafe buildBlock(cpu, engine, physical, &contents)
+        }
+        switch attempt {
+        case .block(let header): return unsafe header
+        case .doubtful(let header):
+            engine.cache.tellOthers(of: page, engine.memory)
+            return unsafe header
+        case .needsNextPage: return nil
+        case .needsRoom: unsafe nextGeneration(cpu, engine)
+        case .mailFirst: unsafe readLetters(cpu, engine)
+        }
+    }
+}
+
+/// What became of a block.
+@safe
+private enum BuildAttempt {
+    case block(UnsafeMutablePointer<DecodedInstruction>)
+    /// The same; another cache may have blocks of the page that are out of date.
+    case doubtful(UnsafeMutablePointer<DecodedInstruction>)
+    case needsNextPage
+    case needsRoom
+    case mailFirst
+}
+
+/// The same while the cache's lock is held: no page with code changes unseen.
+private func buildBlock(
+    _ cpu: CPU, _ engine: EngineContext, _ physical: UInt64, _ contents: inout CodeCache.Contents
+) -> BuildAttempt {
+    let page = physical & ~0xfff
     let mode = unsafe cpu.pointee.blockMode
+    // Another vCPU may have been first.
+    if let known = unsafe engine.code.find(physical, mode: mode) { return unsafe .block(known) }
+    guard let header = unsafe engine.code.reserve() else { return .needsRoom }
+    // Mark first: a store by another vCPU after this line finds the mark and drops the block.
+    let start = unsafe beginDecoding(cpu, engine, page: page, &contents)
+    if case .mailFirst = start { return .mailFirst }
     let features = engine.features
     let bytes = unsafe UnsafeRawPointer(engine.hostBase + Int(truncatingIfNeeded: page))
     var offset = Int(truncatingIfNeeded: physical & 0xfff)
@@ -38,7 +69,7 @@ func buildBlock(
         let outcome = unsafe Lowering.lower(
             window, mode: mode, features: features, into: slot)
         if case .needsMoreBytes = outcome {
-            if count == 0 { return nil }
+            if count == 0 { return .needsNextPage }
             break
         }
         count &+= 1
@@ -56,18 +87,20 @@ func buildBlock(
     unsafe last.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
     unsafe header.initialize(to: .empty)
     unsafe header.pointee.handler = blockHeader
-    unsafe header.pointee.translation = 0
+    unsafe header.translation = 0
     if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
         unsafe header.pointee.handler = countingHeader
-        unsafe header.pointee.runsToTranslation = translator.threshold
-        unsafe header.pointee.usesGroups = true
+        unsafe header.runsToTranslation = translator.threshold
+        unsafe header.missesOfGroups = Translator.missesOfGroups
     }
     unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
     unsafe header.pointee.displacement = Int64(bitPattern: physical)
     unsafe header.pointee.mode = mode
     unsafe header.pointee.pageOffset = UInt16(truncatingIfNeeded: physical & 0xfff)
     unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
-    return unsafe header
+    engine.statistics.blocksDecoded &+= 1
+    if case .begunInDoubt = start { return unsafe .doubtful(header) }
+    return unsafe .block(header)
 }
 
 /// The instruction at `physical` reaches into the next page.
@@ -86,7 +119,7 @@ private func crossesPage(_ engine: EngineContext, _ physical: UInt64, mode: UInt
 func transientBlock(
     _ cpu: CPU, _ engine: EngineContext, linear: UInt64, physical: UInt64
 ) -> Next {
-    let code = unsafe engine.code.transient
+    let code = unsafe engine.transient
     var bytes = (UInt64(0), UInt64(0))
     let room = 0x1000 &- Int(truncatingIfNeeded: linear & 0xfff)
     var available = min(15, room)

@@ -1,55 +1,60 @@
 internal import CEngine
-import Glibc
+internal import Glibc
+internal import HostIO
 
-/// The decoded blocks of one engine.
+/// One generation of the decoded blocks of a machine, and their translations.
 ///
 /// A block is a header instruction, the instructions, and an end instruction, contiguous. Blocks are
 /// keyed by the physical address of their first byte and by block mode, and never leave their page.
 /// A page whose bytes change has its blocks dropped: every instruction of theirs is overwritten
-/// with `refetch`, so that links, the jump cache and a block that is running all find out by
-/// themselves. Memory is only given back when the arena is full and everything is dropped at once.
+/// with `refetch`, so that links, the jump caches and blocks that are running all find out by
+/// themselves. Memory is only given back with the whole generation.
 ///
-/// Owner: `EngineContext`; the vCPU's worker only.
+/// Owner: `CodeCache`. Changed while its lock is held; `find`, and what a vCPU does with a block, wait
+/// for nobody: a block is published when it is finished, and what changes in it afterwards is one
+/// aligned word. A vCPU inside (`CodeCache.Resident`) keeps the memory.
 @safe
-final class CodeArena {
-    /// Room for this many instructions of 48 bytes, 36 MiB; untouched room costs nothing.
-    static let capacity = 768 * 1024
+final class CodeArena: @unchecked Sendable {
     /// Longest block, without header and end.
     static let longestBlock = 48
     private static let bucketCount = 1 << 17
 
+    /// Counts from 1.
+    let number: UInt64
+    /// Room for this many instructions; untouched room costs nothing.
+    private let capacity: Int
+    /// Makes host code of blocks; nil: they are interpreted.
+    private(set) var translator: Translator?
+    // Zeros from the host, which cost nothing before they are written. Nil: given back.
+    private var instructionPages: MemoryMapping?
+    private var bucketPages: MemoryMapping?
     private let instructions: UnsafeMutablePointer<DecodedInstruction>
-    private var used = 0
     /// Chains of headers through `target`. A page's blocks are in 64 neighbouring buckets.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
-    /// Where instructions go that are run once: page-crossing ones and single steps.
-    let transient: UnsafeMutablePointer<DecodedInstruction>
-    /// Pages with blocks, at the place their number says; not all of them have one.
-    private var pagesWithBlocks = [UInt64](repeating: .max, count: 256)
-    private(set) var blockCount: UInt64 = 0
-    private(set) var invalidationCount: UInt64 = 0
-    private(set) var flushCount: UInt64 = 0
-    /// Makes host code of blocks; nil: they are interpreted.
-    var translator: Translator?
+    private var used = 0
 
-    init() {
-        unsafe instructions = .allocate(capacity: Self.capacity)
-        // Zeros from the host, which cost nothing before they are written: with 255 vCPUs most of them
-        // are never used.
-        let stride = unsafe MemoryLayout<UnsafeMutablePointer<DecodedInstruction>?>.stride
-        guard let zeros = unsafe calloc(Self.bucketCount, stride) else {
-            preconditionFailure("the host has no memory for the blocks of a vCPU")
-        }
-        unsafe buckets = unsafe zeros.bindMemory(
+    init(number: UInt64, capacity: Int, translator: Translator?) {
+        self.number = number
+        self.capacity = capacity
+        self.translator = translator
+        let pointer = unsafe MemoryLayout<UnsafeMutablePointer<DecodedInstruction>?>.stride
+        let instruction = unsafe MemoryLayout<DecodedInstruction>.stride
+        guard let blocks = try? MemoryMapping(anonymous: capacity &* instruction),
+            let chains = try? MemoryMapping(anonymous: Self.bucketCount &* pointer)
+        else { preconditionFailure("the host has no memory for the blocks of a machine") }
+        unsafe instructions = blocks.base.bindMemory(
+            to: DecodedInstruction.self, capacity: capacity)
+        unsafe buckets = chains.base.bindMemory(
             to: UnsafeMutablePointer<DecodedInstruction>?.self, capacity: Self.bucketCount)
-        unsafe transient = .allocate(capacity: 4)
-        unsafe transient.initialize(repeating: .empty, count: 4)
+        instructionPages = consume blocks
+        bucketPages = consume chains
     }
 
-    deinit {
-        unsafe instructions.deallocate()
-        unsafe free(buckets)
-        unsafe transient.deallocate()
+    /// Gives the memory back. No vCPU is inside.
+    func giveBack() {
+        instructionPages = nil
+        bucketPages = nil
+        translator = nil
     }
 
     private func bucket(page: UInt64, offset: UInt64) -> Int {
@@ -58,80 +63,60 @@ final class CodeArena {
             & (Self.bucketCount &- 1)
     }
 
-    /// True: the page has blocks. False: perhaps not.
-    func hasBlocks(page: UInt64) -> Bool { pagesWithBlocks[Self.place(page)] == page }
-
-    private static func place(_ page: UInt64) -> Int {
-        Int(truncatingIfNeeded: (page &>> 12) & 255)
-    }
-
-    /// The block that starts at `physical` in `mode`.
+    /// The block that starts at `physical` in `mode`. Any vCPU inside, without the lock: a block that
+    /// is dropped meanwhile says so itself.
     func find(_ physical: UInt64, mode: UInt32) -> UnsafeMutablePointer<DecodedInstruction>? {
-        var header = unsafe buckets[bucket(page: physical & ~0xfff, offset: physical & 0xfff)]
+        let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
+        var header = unsafe cengine_follow(buckets + slot)
         while let block = unsafe header {
             if unsafe block.pointee.displacement == Int64(bitPattern: physical),
                 unsafe block.pointee.mode == mode
             {
                 return unsafe block
             }
-            unsafe header = unsafe UnsafeMutablePointer(mutating: block.pointee.target)
+            unsafe header = unsafe cengine_follow(cengine_link(block))
         }
         return nil
     }
 
-    /// Room for the longest block, or nil when the arena is full and has to be flushed.
+    /// Room for the longest block, or nil when the arena is full.
     func reserve() -> UnsafeMutablePointer<DecodedInstruction>? {
-        unsafe used &+ Self.longestBlock &+ 2 <= Self.capacity ? instructions + used : nil
+        unsafe used &+ Self.longestBlock &+ 2 <= capacity ? instructions + used : nil
     }
 
     /// Takes a finished block of `count` instructions (header and end included) in.
     func commit(_ header: UnsafeMutablePointer<DecodedInstruction>, count: Int, physical: UInt64) {
         used &+= count
-        blockCount &+= 1
         let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
-        unsafe header.pointee.target = unsafe UnsafePointer(buckets[slot])
-        unsafe buckets[slot] = unsafe header
-        pagesWithBlocks[Self.place(physical)] = physical & ~0xfff
+        unsafe cengine_link(header).pointee = unsafe buckets[slot]
+        unsafe cengine_set_link(buckets + slot, header)
     }
 
-    /// Drops every block of the physical page.
-    func invalidate(page: UInt64) {
-        invalidationCount &+= 1
-        if hasBlocks(page: page) { pagesWithBlocks[Self.place(page)] = .max }
+    /// Drops every block of the physical page. True: some were translated, and other processors of the
+    /// host may be about to execute what they were translated to.
+    func invalidate(page: UInt64) -> Bool {
+        var retired = false
         for part in 0..<UInt64(64) {
-            let slot = bucket(page: page, offset: part &<< 6)
-            var header = unsafe buckets[slot]
-            var kept: UnsafeMutablePointer<DecodedInstruction>?
-            while let block = unsafe header {
-                unsafe header = unsafe UnsafeMutablePointer(mutating: block.pointee.target)
-                if unsafe UInt64(bitPattern: block.pointee.displacement) & ~0xfff == page {
-                    let count = unsafe Int(truncatingIfNeeded: block.pointee.immediate) &+ 2
-                    for index in 0..<count { unsafe block[index].handler = unsafe refetch }
-                    unsafe translator?.retire(block)
-                } else {
-                    unsafe block.pointee.target = unsafe UnsafePointer(kept)
-                    unsafe kept = unsafe block
+            var link = unsafe buckets + bucket(page: page, offset: part &<< 6)
+            while let block = unsafe link.pointee {
+                let next = unsafe cengine_link(block)
+                guard unsafe UInt64(bitPattern: block.pointee.displacement) & ~0xfff == page else {
+                    unsafe link = unsafe next
+                    continue
                 }
+                let count = unsafe Int(truncatingIfNeeded: block.pointee.immediate) &+ 2
+                for index in 0..<count { unsafe cengine_set_handler(block + index, refetch) }
+                if let translator, unsafe translator.retire(block) { retired = true }
+                // Its own link stays: who looks at it just now goes on from there.
+                unsafe cengine_set_link(link, next.pointee)
             }
-            unsafe buckets[slot] = unsafe kept
         }
         translator?.forgetLinks(page: page)
+        return retired
     }
 
-    /// Drops everything. The caller flushes the jump cache and holds no instruction pointer.
-    func flush() {
-        if used == 0 { return }
-        flushCount &+= 1
-        used = 0
-        for place in pagesWithBlocks.indices { pagesWithBlocks[place] = .max }
-        translator?.reset()
-        unsafe buckets.update(repeating: nil, count: Self.bucketCount)
-    }
-
-    /// True for the instructions that are run once and must not be linked to.
-    func isTransient(_ op: Op) -> Bool {
-        unsafe op >= UnsafePointer(transient) && op < UnsafePointer(transient + 4)
-    }
+    /// Bytes of decoded instructions.
+    var byteCount: Int { unsafe used &* MemoryLayout<DecodedInstruction>.stride }
 }
 
 extension DecodedInstruction {
@@ -152,37 +137,51 @@ extension DecodedInstruction {
             unsafe source = UInt16(truncatingIfNeeded: newValue &>> 16)
         }
     }
-}
 
-extension DecodedInstruction {
-    /// Of a header: offset of its translation in code memory, 0 without one.
-    var translation: UInt32 {
-        get { unsafe UInt32(base) | UInt32(index) &<< 16 }
-        set {
-            unsafe base = UInt16(truncatingIfNeeded: newValue)
-            unsafe index = UInt16(truncatingIfNeeded: newValue &>> 16)
-        }
-    }
-
-    /// Of a header without a translation: how often it is still interpreted.
-    var runsToTranslation: UInt8 {
-        get { unsafe auxiliary }
-        set { unsafe auxiliary = newValue }
-    }
-
-    /// Of a header with a translation: from there to the entry that looks at no events.
+    /// Of a header with a translation: from there to the entry that looks at no events. Read and
+    /// written while the lock of `CodeCache` is held.
     var unpolledEntry: UInt16 {
         get { unsafe segmentBase }
         set { unsafe segmentBase = newValue }
     }
 }
 
-extension DecodedInstruction {
-    /// Of a header: its translation may use one probe for several accesses. The byte counts down how
-    /// often that may still miss before somebody looks.
-    var usesGroups: Bool {
-        get { unsafe length != 0 }
-        set { unsafe length = newValue ? 64 : 0 }
+// What else a header says changes while others run its block: see `EngineAtomics.h`.
+extension UnsafeMutablePointer where Pointee == DecodedInstruction {
+    /// Offset of the block's translation in code memory, 0 without one.
+    var translation: UInt32 {
+        get { unsafe cengine_translation(self) }
+        nonmutating set { unsafe cengine_set_translation(self, newValue) }
+    }
+
+    /// Without a translation: how often the block is still interpreted.
+    var runsToTranslation: UInt8 {
+        get { unsafe cengine_load8(byte(unsafe MemoryLayout<Pointee>.offset(of: \.auxiliary))) }
+        nonmutating set {
+            unsafe cengine_store8(
+                byte(unsafe MemoryLayout<Pointee>.offset(of: \.auxiliary)), newValue)
+        }
+    }
+
+    /// Counts down how often the probe of the translation's groups may still miss before somebody
+    /// looks. Always 0: it has none.
+    var missesOfGroups: UInt8 {
+        get { unsafe cengine_load8(byte(unsafe MemoryLayout<Pointee>.offset(of: \.length))) }
+        nonmutating set {
+            unsafe cengine_store8(
+                byte(unsafe MemoryLayout<Pointee>.offset(of: \.length)), newValue)
+        }
+    }
+
+    @inline(__always)
+    private func byte(_ offset: Int?) -> UnsafeMutablePointer<UInt8> {
+        unsafe (UnsafeMutableRawPointer(self) + (offset ?? 0)).assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// The handler is `other`.
+    func isHandled(by other: InstructionHandler) -> Bool {
+        unsafe unsafeBitCast(cengine_handler(self), to: UInt.self)
+            == unsafeBitCast(other, to: UInt.self)
     }
 }
 
@@ -209,11 +208,12 @@ let blockHeader: InstructionHandler = { cpu, op in
     return unsafe following(cpu, op)
 }
 
-/// The header of a block that is translated once it has been run often enough.
+/// The header of a block that is translated once it has been run often enough. Several vCPUs may count
+/// at once and miss a run, or count on from 0: the block is translated later then.
 let countingHeader: InstructionHandler = { cpu, op in
     let header = unsafe UnsafeMutablePointer(mutating: op)
-    let left = unsafe header.pointee.runsToTranslation &- 1
-    unsafe header.pointee.runsToTranslation = left
+    let left = unsafe header.runsToTranslation &- 1
+    unsafe header.runsToTranslation = left
     if _slowPath(left == 0) { return unsafe translateBlock(cpu, header) }
     return unsafe blockHeader(cpu, op)
 }

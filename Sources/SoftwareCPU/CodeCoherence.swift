@@ -1,35 +1,56 @@
 internal import CEngine
 internal import GuestMemory
+internal import HostIO
+internal import Synchronization
 internal import VirtualCPU
 
 // Instructions decoded by one vCPU from bytes that another one writes.
 //
 // A page that an engine decodes from is marked in its flags, and every engine gives up its write
-// entries for it, so that stores to it take the slow path. There, after the store, every engine is
-// told to drop its blocks, and then the mark is removed. Messages are read before the next block is
-// looked up. So between a mark and its being read a store may go unseen; whoever finds on reading, or
-// on giving up the write entry for any other reason, that it could have made one tells everyone that
-// it did. A writer's next exit reads its messages too, so that an interrupt sent after a store
-// arrives after the word of it; and CPUID drops what was decoded while others had yet to read.
+// entries for it, so that stores to it take the slow path. There, after the store, the page's blocks
+// are dropped, which are everyone's, and then the mark is removed. The word of a mark is left for
+// every engine before the first block of the page is published, and a block is entered from another
+// page, or for the first time, by an entry that looks whether there is word: so nobody runs blocks of
+// a page that it can still write to unseen. An engine that runs other pages may do so between a mark
+// and its reading of that; whoever finds on reading, or on giving up the write entry for any other
+// reason, that it could have made a store drops the page. A writer's next exit reads its messages too,
+// so that an interrupt sent after a store arrives after that; and CPUID drops what was decoded while
+// others had yet to read.
 
-/// Before instructions are decoded from the page.
-func beginDecoding(_ cpu: CPU, _ engine: EngineContext, page: UInt64) {
+/// How an engine stands to a page that it is about to decode instructions from.
+enum DecodingStart {
+    case begun
+    /// The same; another cache may have blocks of the page that are out of date.
+    case begunInDoubt
+    /// Others have decoded from the page, or from one that it can still write to: it reads its mail.
+    case mailFirst
+}
+
+/// Before instructions are decoded from the page. The cache's lock is held, so the mark and the word of
+/// it are one to all who decode.
+func beginDecoding(
+    _ cpu: CPU, _ engine: EngineContext, page: UInt64, _ contents: inout CodeCache.Contents
+) -> DecodingStart {
     let wasMarked = engine.memory.markCode(page)
-    // With blocks of the page from before, and no word of a store to it since, it has given its write
-    // entries up already.
-    if wasMarked, engine.code.hasBlocks(page: page), engine.mailbox.isEmpty { return }
+    if wasMarked, contents.knows(page) { return engine.mailbox.isEmpty ? .begun : .mailFirst }
+    contents.know(page)
     // Of the vCPU's own write entries it is the first to know.
     let held = unsafe dropWriteEntries(cpu, physicalPage: page)
-    if !wasMarked {
-        engine.memory.announce(.decoded, page, by: engine.observer)
-    } else if held {
-        // Another one has decoded from the page, and its word of that is still on its way.
-        doubt(engine, page)
+    if !wasMarked { engine.memory.announce(.decoded, page, by: engine.observer) }
+    if engine.memory.codeAttention(but: engine.observer).contains(.running) {
+        noteUnheard(engine, page, &contents)
     }
-    if engine.unheardPages.last != page,
-        engine.memory.codeAttention(but: engine.observer).contains(.running)
-    {
-        noteUnheard(engine, page)
+    return wasMarked && held ? .begunInDoubt : .begun
+}
+
+extension CodeCache.Contents {
+    /// True: this cache has marked the page. False: perhaps not.
+    func knows(_ page: UInt64) -> Bool { knownPages[Self.place(page)] == page }
+
+    mutating func know(_ page: UInt64) { knownPages[Self.place(page)] = page }
+
+    private static func place(_ page: UInt64) -> Int {
+        Int(truncatingIfNeeded: (page &>> 12) & 255)
     }
 }
 
@@ -41,7 +62,7 @@ func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
     let page =
         unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
     if !engine.memory.pageHoldsCode(page) { return }
-    engine.code.invalidate(page: page)
+    engine.statistics.blocksInvalidated &+= 1
     engine.memory.tellWritten(page, by: engine.observer)
 }
 
@@ -56,23 +77,19 @@ func holdsCode(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) -> Bool {
 func readCodeMail(_ cpu: CPU, _ engine: EngineContext) {
     engine.events.clear(.codeChanged)
     engine.memory.busLock.pauseIfAsked(engine.seat)
+    unsafe changeGeneration(cpu, engine)
+    unsafe readLetters(cpu, engine)
+}
+
+/// What `readCodeMail` does where instruction pointers are held.
+func readLetters(_ cpu: CPU, _ engine: EngineContext) {
     if engine.mailbox.isEmpty { return }
     let post = engine.mailbox.take()
     if post.overflowed {
-        engine.code.flush()
-        unsafe cpu.pointee.codeGeneration &+= 1
-        unsafe flushJumpCache(cpu)
         unsafe giveUpWriting(cpu, engine)
     } else {
-        for letter in post.letters {
-            switch letter.change {
-            case .written:
-                engine.code.invalidate(page: letter.page)
-            case .decoded:
-                if unsafe dropWriteEntries(cpu, physicalPage: letter.page) {
-                    doubt(engine, letter.page)
-                }
-            }
+        for page in post.pages where unsafe dropWriteEntries(cpu, physicalPage: page) {
+            doubt(engine, page)
         }
     }
     engine.mailbox.done()
@@ -80,7 +97,6 @@ func readCodeMail(_ cpu: CPU, _ engine: EngineContext) {
 
 /// The vCPU may have written to the page after somebody decoded it.
 private func doubt(_ engine: EngineContext, _ page: UInt64) {
-    engine.code.invalidate(page: page)
     engine.memory.announce(.written, page, by: engine.observer)
 }
 
@@ -113,25 +129,34 @@ func beforeWriteEntryGoes(_ engine: EngineContext, _ entry: UnsafePointer<TLBEnt
 
 /// Keeps in mind that others may not know yet. Who has not read after thousands of pages is thought
 /// not to write any of the oldest just now.
-private func noteUnheard(_ engine: EngineContext, _ page: UInt64) {
-    if engine.unheardPages.count & 63 == 63,
-        engine.memory.codeAttention(but: engine.observer).isDisjoint(with: [.away, .behind])
+private func noteUnheard(
+    _ engine: EngineContext, _ page: UInt64, _ contents: inout CodeCache.Contents
+) {
+    if contents.unheardPages.count & 63 == 63,
+        engine.memory.codeAttention(but: 0).isDisjoint(with: [.away, .behind])
     {
-        engine.unheardPages.removeAll(keepingCapacity: true)
+        contents.unheardPages.removeAll(keepingCapacity: true)
     }
-    if engine.unheardPages.count == 4095 { engine.unheardPages.removeFirst(2048) }
-    engine.unheardPages.append(page)
+    if contents.unheardPages.count == 4095 { contents.unheardPages.removeFirst(2048) }
+    contents.unheardPages.append(page)
+    // Before the bytes are read: who executes CPUID after a store that they do not have finds it.
+    engine.cache.hasUnheard.store(true, ordering: .sequentiallyConsistent)
 }
 
 /// CPUID: what others stored before the vCPU saw that they had is what it runs next, although a
 /// writer may not have read yet that its page is decoded from.
 func dropUnheardCode(_ cpu: CPU) {
     let engine = unsafe context(cpu)
-    if engine.unheardPages.isEmpty { return }
-    let attention = engine.memory.codeAttention(but: engine.observer)
-    if !attention.isDisjoint(with: [.away, .behind]) {
-        for page in engine.unheardPages { engine.code.invalidate(page: page) }
+    if !engine.cache.hasUnheard.load(ordering: .sequentiallyConsistent) { return }
+    engine.cache.contents.withLock { contents in
+        // Of this one too: it may go on to write.
+        let attention = engine.memory.codeAttention(but: 0)
+        if !attention.isDisjoint(with: [.away, .behind]) {
+            for page in contents.unheardPages { engine.cache.drop(page: page, contents) }
+        }
+        // Who is away has made its stores, and hears before it makes more.
+        if attention.contains(.behind) { return }
+        contents.unheardPages.removeAll(keepingCapacity: true)
+        engine.cache.hasUnheard.store(false, ordering: .sequentiallyConsistent)
     }
-    // Who is away has made its stores, and hears before it makes more.
-    if !attention.contains(.behind) { engine.unheardPages.removeAll(keepingCapacity: true) }
 }

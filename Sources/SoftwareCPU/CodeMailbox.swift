@@ -2,24 +2,14 @@ internal import GuestMemory
 internal import Synchronization
 internal import VirtualCPU
 
-/// What other engines and devices have to say to one engine about pages with code.
+/// The pages that other engines have begun to decode from: one engine's letters.
 ///
 /// Owner: `EngineContext`. Anyone posts; the vCPU's worker takes, before it looks a block up.
 @safe
 final class CodeMailbox: Sendable {
-    /// A page's address, and in bit 0 what happened to it.
-    struct Letter {
-        let rawValue: UInt64
-        init(_ change: CodeChange, _ page: UInt64) {
-            rawValue = page & ~0xfff | (change == .decoded ? 1 : 0)
-        }
-        var page: UInt64 { rawValue & ~0xfff }
-        var change: CodeChange { rawValue & 1 != 0 ? .decoded : .written }
-    }
-
     struct Post {
-        var letters: [Letter] = []
-        /// Letters were lost: any page may have changed in either way.
+        var pages: [UInt64] = []
+        /// Letters were lost: any page may have been decoded from.
         var overflowed = false
     }
 
@@ -32,15 +22,15 @@ final class CodeMailbox: Sendable {
 
     init(_ events: PendingEvents) {
         self.events = events
-        post.withLock { $0.letters.reserveCapacity(Self.capacity) }
+        post.withLock { $0.pages.reserveCapacity(Self.capacity) }
     }
 
     /// Leaves a letter. The vCPU is not woken: one that halts reads its post before it runs on.
-    func leave(_ letter: Letter) {
+    func leave(_ page: UInt64) {
         post.withLock { post in
-            if post.letters.last?.rawValue == letter.rawValue { return }
-            if post.letters.count < Self.capacity {
-                post.letters.append(letter)
+            if post.pages.last == page { return }
+            if post.pages.count < Self.capacity {
+                post.pages.append(page)
             } else {
                 post.overflowed = true
             }
@@ -67,7 +57,7 @@ final class CodeMailbox: Sendable {
             dealing.store(true, ordering: .sequentiallyConsistent)
             waiting.store(false, ordering: .sequentiallyConsistent)
             let taken = post
-            post.letters.removeAll(keepingCapacity: true)
+            post.pages.removeAll(keepingCapacity: true)
             post.overflowed = false
             return taken
         }

@@ -16,12 +16,15 @@ final class EngineContext {
     let cpuid: @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
     /// What those leaves offer beyond the base.
     lazy var features = InstructionFeatures.base.union(offeredFeatures)
-    let code: CodeArena
+    /// The blocks of all engines, this one's place among them, and the generation that it runs.
+    let cache: CodeCache
+    let resident: CodeCache.Resident
+    var code: CodeArena
+    /// Where instructions go that are run once: page-crossing ones and single steps.
+    let transient: UnsafeMutablePointer<DecodedInstruction>
     /// What others say about pages with code, and this engine's number among them.
     let mailbox: CodeMailbox
     let observer: Int
-    /// Pages decoded from while others ran, who may not have heard of it yet.
-    var unheardPages: [UInt64] = []
     /// This engine's place at the bus lock.
     let seat: BusLock.Seat
     /// The exit that `run` returns when the leave reason is `exit`.
@@ -58,14 +61,19 @@ final class EngineContext {
     static let fetchEntryCount: UInt64 = 256
 
     init(
-        memory: GuestMemory, events: PendingEvents,
+        memory: GuestMemory, events: PendingEvents, cache: CodeCache,
         cpuid: @escaping @Sendable (UInt32, UInt32) -> CPUIDResult
     ) {
         self.memory = memory
         unsafe self.hostBase = unsafe memory.hostBase
         self.events = events
         self.cpuid = cpuid
-        self.code = CodeArena()
+        self.cache = cache
+        let resident = CodeCache.Resident(events)
+        self.resident = resident
+        self.code = cache.admit(resident)
+        unsafe transient = .allocate(capacity: 4)
+        unsafe transient.initialize(repeating: .empty, count: 4)
         let seat = memory.busLock.makeSeat { events.raise(.codeChanged) }
         self.seat = seat
         let mailbox = CodeMailbox(events)
@@ -77,7 +85,20 @@ final class EngineContext {
                 if mailbox.isDone { return isRunning ? .running : .heard }
                 return isRunning ? [.running, .behind] : .away
             },
-            { mailbox.leave(.init($0, $1)) })
+            { change, page in
+                // What was written, the cache drops.
+                if change == .decoded { mailbox.leave(page) }
+            })
+    }
+
+    deinit {
+        cache.dismiss(resident)
+        unsafe transient.deallocate()
+    }
+
+    /// True for the instructions that are run once and must not be linked to.
+    func isTransient(_ op: Op) -> Bool {
+        unsafe op >= UnsafePointer(transient) && op < UnsafePointer(transient + 4)
     }
 }
 

@@ -185,6 +185,4 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     unsafe refreshBreakpoints(cpu)
     unsafe reloadPageDirectoryPointers(cpu)
     unsafe flushEverything(cpu)
-    engine.code.flush()
-    unsafe cpu.pointee.codeGeneration &+= 1
 }

@@ -22,7 +22,7 @@ struct Event {
 /// Delivers what `recordFault` recorded, going on to double fault and shutdown as the table in
 /// SDM 6.15 says. False: triple fault.
 func deliverRecordedFault(_ cpu: CPU) -> Bool {
-    let op = unsafe UnsafePointer(context(cpu).code.transient)
+    let op = unsafe UnsafePointer(context(cpu).transient)
     var event = unsafe takeRecordedFault(cpu)
     // A task switch may end in a fault of the new task, which is a first fault again.
     for _ in 0..<16 {
@@ -41,7 +41,7 @@ func deliverRecordedFault(_ cpu: CPU) -> Bool {
 
 /// Delivers an interrupt; faults on the way are delivered in its place. False: triple fault.
 func deliverInterrupt(_ cpu: CPU, _ event: Event) -> Bool {
-    let op = unsafe UnsafePointer(context(cpu).code.transient)
+    let op = unsafe UnsafePointer(context(cpu).transient)
     unsafe cpu.pointee.leaveReason = LeaveReason.none
     if unsafe deliver(cpu, op, event), unsafe cpu.pointee.leaveReason != LeaveReason.fault {
         return true

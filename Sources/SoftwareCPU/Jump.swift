@@ -76,9 +76,9 @@ private func reachable(_ cpu: CPU, _ rip: UInt64) -> Bool {
 /// whenever this instruction runs.
 @inline(never)
 private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
-    let code = unsafe context(cpu).code
-    if unsafe code.isTransient(op) || code.isTransient(target) { return }
-    unsafe UnsafeMutablePointer(mutating: op).pointee.target = unsafe target
+    let engine = unsafe context(cpu)
+    if unsafe engine.isTransient(op) || engine.isTransient(target) { return }
+    unsafe cengine_set_target(UnsafeMutablePointer(mutating: op), target)
 }
 
 /// Finds or makes the block at `rip`. Nil: the fetch faulted.

@@ -21,21 +21,18 @@ public final class SoftwareEngine: CPUEngine {
     ///   - memory: the guest's RAM, shared by all its engines.
     ///   - events: what others ask of this vCPU.
     ///   - tscOffset: added to the host's time-stamp counter.
-    ///   - translation: whether blocks become host code.
-    ///   - cpuid: the machine's CPUID leaves; bits that mirror processor state are filled in here.
+    ///   - code: the blocks of all engines that share the memory.
+    ///   - cpuid: the machine's CPUID leaves, as far as instructions go the same for all these engines;
+    ///     bits that mirror processor state are filled in here.
     public init(
-        memory: GuestMemory, events: PendingEvents, tscOffset: UInt64 = 0,
-        translation: TranslationPolicy = .off,
+        memory: GuestMemory, events: PendingEvents, tscOffset: UInt64 = 0, code: CodeCache,
         cpuid: @escaping @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
     ) {
         unsafe cpu = CPU.allocate(capacity: 1)
         unsafe cpu.withMemoryRebound(to: UInt8.self, capacity: MemoryLayout<CPUState>.size) {
             unsafe $0.initialize(repeating: 0, count: MemoryLayout<CPUState>.size)
         }
-        engine = EngineContext(memory: memory, events: events, cpuid: cpuid)
-        if case .afterRuns(let count) = translation {
-            engine.code.translator = try? Translator(threshold: count)
-        }
+        engine = EngineContext(memory: memory, events: events, cache: code, cpuid: cpuid)
         // SAFETY: `engine` lives as long as `self`, and so does the state that points at it.
         unsafe cpu.pointee.context = unsafe Unmanaged.passUnretained(engine).toOpaque()
         unsafe cpu.pointee.pendingWord = unsafe UnsafeRawPointer(events.word).assumingMemoryBound(
@@ -44,6 +41,17 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.x87Exact = x87Register
         unsafe cpu.pointee.extendedStates = ExtendedState.supported(engine.features)
         state = ArchitecturalState()
+    }
+
+    /// An engine with blocks of its own: one that shares the memory with no other.
+    public convenience init(
+        memory: GuestMemory, events: PendingEvents, tscOffset: UInt64 = 0,
+        translation: TranslationPolicy = .off,
+        cpuid: @escaping @Sendable (_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult
+    ) {
+        self.init(
+            memory: memory, events: events, tscOffset: tscOffset,
+            code: CodeCache(memory: memory, translation: translation), cpuid: cpuid)
     }
 
     deinit { unsafe cpu.deallocate() }
@@ -79,7 +87,9 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.budget = wanted
         unsafe vectorStateLoad(cpu)
         engine.memory.busLock.sitDown(engine.seat)
+        unsafe enterCode(cpu, engine)
         let exit = runLoop()
+        engine.cache.leave(engine.resident)
         engine.memory.busLock.getUp(engine.seat)
         unsafe x87_release(cpu)
         unsafe vectorStateSync(cpu)
@@ -260,8 +270,6 @@ public final class SoftwareEngine: CPUEngine {
         result.tlbMisses = unsafe cpu.pointee.tlbMisses
         result.tlbHits = engine.accesses.hits(
             retired: result.instructionsRetired, misses: result.tlbMisses)
-        result.blocksDecoded = engine.code.blockCount
-        result.blocksInvalidated = engine.code.invalidationCount
         result.blockLookups = unsafe cpu.pointee.blockLookups
         return result
     }

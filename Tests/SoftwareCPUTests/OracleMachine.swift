@@ -164,7 +164,7 @@ final class OracleMachine {
         endOfCode = Self.code + Self.codeOffset + UInt64(code.count) + 1
         // As `GuestMemory.wrote` would, without waiting for the engine to look.
         memory.clearCode(Self.codePhysical)
-        for engine in engines { engine.engine.code.invalidate(page: Self.codePhysical) }
+        for engine in engines { engine.engine.cache.drop(page: Self.codePhysical) }
     }
     private var endOfCode: UInt64 = 0
     private var leaves = false

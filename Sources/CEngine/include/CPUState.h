@@ -258,7 +258,8 @@ typedef struct CPUState {
     uint32_t replayCount;
     uint32_t replayCursor;
 
-    /// Counts flushes of the code arena: an instruction seen before one must not be touched after it.
+    /// Counts changes from one generation of decoded blocks to the next: no instruction seen before one
+    /// is used after it.
     uint64_t codeGeneration;
     uint64_t tlbMisses;
     /// The place of the next victim.

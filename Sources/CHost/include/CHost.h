@@ -5,6 +5,7 @@
 // No _GNU_SOURCE here: Swift's module of the C library is built without it, and a type that the two
 // spell differently (fd_set) makes the import fail. What is behind it goes through syscall(2).
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -35,6 +36,9 @@ static inline uint64_t chost_memory_total(void) {
     if (sysinfo(&host) != 0) return 0;
     return ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
 }
+
+/// Gives back to the host what the allocator keeps of freed memory.
+static inline void chost_return_free_memory(void) { malloc_trim(0); }
 
 /// The host's time-stamp counter.
 static inline uint64_t chost_rdtsc(void) { return __builtin_ia32_rdtsc(); }

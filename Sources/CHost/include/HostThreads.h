@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -43,5 +44,17 @@ static inline int chost_thread_realtime(void) {
 /// Lets timed sleeps of the calling thread end when they are due, and not up to 50 microseconds later
 /// (prctl(2), PR_SET_TIMERSLACK).
 static inline void chost_set_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); }
+
+/// Before the first `chost_serialize_threads` of the process. False: the host does not offer it.
+static inline int chost_can_serialize_threads(void) {
+    return syscall(
+               SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
+}
+
+/// Every thread of the process that runs has executed a serializing instruction (SDM volume 3, 9.3)
+/// when this returns: none of them goes on with code that was replaced before.
+static inline void chost_serialize_threads(void) {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+}
 
 #endif

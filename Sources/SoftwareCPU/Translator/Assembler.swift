@@ -26,6 +26,8 @@ struct HostAddress: Equatable, Sendable {
     /// 0 to 3.
     var scaleShift: UInt8 = 0
     var displacement: Int32 = 0
+    /// The displacement takes four bytes.
+    var isLong = false
 }
 
 /// What ModRM.rm says.
@@ -82,10 +84,10 @@ struct Assembler {
     private let limit: Int
     private(set) var isFull = false
 
-    init(_ memory: CodeMemory, at position: Int, limit: Int = CodeMemory.byteCount) {
+    init(_ memory: CodeMemory, at position: Int) {
         self.memory = memory
         self.position = position
-        self.limit = limit
+        limit = memory.byteCount
     }
 
     // MARK: Bytes
@@ -160,11 +162,12 @@ struct Assembler {
         }
         let low = base.number & 7
         let mode: UInt8
-        if address.displacement == 0, low != 5 {
+        if address.displacement == 0, low != 5, !address.isLong {
             mode = 0
         } else {
             mode =
                 Int32(Int8(truncatingIfNeeded: address.displacement)) == address.displacement
+                    && !address.isLong
                 ? 0x40 : 0x80
         }
         if address.index != nil || low == 4 {
@@ -234,6 +237,37 @@ struct Assembler {
     }
 
     mutating func jump(to offset: Int) { bind(jump(), to: offset) }
+
+    /// No-operations, until `byteCount` bytes that begin `distance` bytes from here lie in eight aligned
+    /// ones: see `CodeMemory.replace`.
+    mutating func makeReplaceable(_ byteCount: Int, after distance: Int = 0) {
+        let start = (position &+ distance) & 7
+        if start &+ byteCount <= 8 { return }
+        switch 8 &- start {
+        case 1: byte(0x90)
+        case 2: bytes(0x66, 0x90)
+        case 3: bytes(0x0f, 0x1f, 0x00)
+        default: bytes(0x0f, 0x1f, 0x40, 0x00)
+        }
+    }
+
+    /// A jump that is led elsewhere while others execute it: `rebind`.
+    mutating func replaceableJump() -> Patch {
+        makeReplaceable(4, after: 1)
+        return jump()
+    }
+
+    /// The same on a condition.
+    mutating func replaceableJump(code: UInt8) -> Patch {
+        makeReplaceable(4, after: 2)
+        return jump(code: code)
+    }
+
+    /// Fills the displacement of a jump of those in again, in one store.
+    func rebind(_ patch: Patch, to offset: Int) {
+        let distance = UInt32(truncatingIfNeeded: offset &- (patch &+ 4))
+        memory.replace(at: patch, count: 4, with: UInt64(distance))
+    }
 
     /// Fills a displacement in: it leads to `offset`.
     func bind(_ patch: Patch, to offset: Int) {

@@ -51,7 +51,7 @@ extension BlockTranslation {
     /// To an offset from the page's start, or back to the run loop with the current instruction.
     private mutating func emitDirect(to offset: Int, from source: Int) {
         if isInPage(offset) {
-            goOn(assembler.jump(), at: offset, from: source, or: index)
+            goOn(assembler.replaceableJump(), at: offset, from: source, or: index)
             return
         }
         computeTarget(offset)
@@ -70,7 +70,8 @@ extension BlockTranslation {
         let target = target(instruction)
         if isInPage(target) {
             goOn(
-                assembler.jump(code: instruction.condition), at: target, from: start, or: index)
+                assembler.replaceableJump(code: instruction.condition), at: target, from: start,
+                or: index)
             emitNotTaken()
         } else {
             let taken = assembler.jump(code: instruction.condition)
@@ -85,7 +86,7 @@ extension BlockTranslation {
     private mutating func emitNotTaken() {
         let offset = next
         if isInPage(offset) {
-            goOn(assembler.jump(), at: offset, from: start, or: index &+ 1)
+            goOn(assembler.replaceableJump(), at: offset, from: start, or: index &+ 1)
         } else {
             exit(to: index &+ 1)
         }
@@ -183,7 +184,7 @@ extension BlockTranslation {
         assembler.store(operand.address, operand.free)
         moveStack(by: -8)
         if isLocal {
-            goOn(assembler.jump(), at: target, from: start, or: nil)
+            goOn(assembler.replaceableJump(), at: target, from: start, or: nil)
         } else {
             assembler.load(.r11, SharedRoutines.scratchSlot)
             enterFromCache()

@@ -166,12 +166,17 @@ struct BlockTranslation {
         assembler.align()
         assembler.bind(patch)
         entries.polled = assembler.position
-        assembler.load(.r10, HostLayout.pendingWord)
+        // Long: both entries begin with an instruction that a jump may take the place of.
+        var pendingWord = HostLayout.pendingWord
+        pendingWord.isLong = true
+        assembler.load(.r10, pendingWord)
         assembler.instruction(
             HostOpcode(0x8b), register: 10, .memory(HostAddress(base: .r10)))
         assembler.instruction(HostOpcode(0x85), register: 10, .memory(HostLayout.pendingMask))
         pending = assembler.jump(.notEqual)
+        assembler.makeReplaceable(5)
         entries.unpolled = assembler.position
+        // CMP QWORD, 0: five bytes.
         assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .memory(HostLayout.budget))
         assembler.byte(0)
         spent = assembler.jump(.lessOrEqual)

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import HostIO
 
 /// The routines that all translations share, at the start of code memory.
 ///
@@ -27,7 +28,7 @@ struct SharedRoutines {
     var poll = 0
     /// Looks the block at the linear address R10 up.
     var lookUp = 0
-    /// A jump cache entry's block is not translated. R11: the entry.
+    /// A jump cache entry's block was not translated. R11: the entry.
     var interpret = 0
 
     /// Bytes of the frame below the saved registers.
@@ -76,9 +77,32 @@ struct SharedRoutines {
         unsafe emitAway(&assembler, to: lookUpHandler)
         assembler.align()
         interpret = assembler.position
+        emitInterpret(&assembler)
+        assembler.align()
+    }
+
+    /// The block of the jump cache's entry R11 had no translation when the entry was made. Another vCPU
+    /// may have made one.
+    private func emitInterpret(_ assembler: inout Assembler) {
+        assembler.load(.r10, HostLayout.jumpInstruction(.r11))
+        let offset = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.base) ?? 0
+        assembler.instruction(
+            HostOpcode(0x8b), register: 10,
+            .memory(HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset))))
+        // TEST R10D, R10D.
+        assembler.bytes(0x45, 0x85, 0xd2)
+        let absent = assembler.jump(.equal)
+        assembler.store(Self.scratchSlot, .r11)
+        var start: Assembler.Patch = 0
+        assembler.loadAddress(.r11, ofCode: &start)
+        assembler.bind(start, to: 0)
+        assembler.loadAddress(.r10, HostAddress(base: .r10, index: .r11))
+        assembler.load(.r11, Self.scratchSlot)
+        assembler.store(HostLayout.jumpCode(.r11), .r10)
+        jumpRegister(&assembler, .r10)
+        assembler.bind(absent)
         assembler.load(.r10, HostLayout.jumpInstruction(.r11))
         assembler.jump(to: leave)
-        assembler.align()
     }
 
     /// Runs the handler of the instruction R10 and goes on at R11, or back to the run loop. For blocks
@@ -336,7 +360,10 @@ private let acquireX87: InstructionHandler = { cpu, op in
 private let groupsMissOften: InstructionHandler = { cpu, op in
     // As in `translateBlock`.
     let control = vector_host_mxcsr()
-    unsafe context(cpu).code.translator?.groupsMissOften(UnsafeMutablePointer(mutating: op))
+    let engine = unsafe context(cpu)
+    engine.cache.contents.withLock { _ in
+        unsafe engine.code.translator?.groupsMissOften(UnsafeMutablePointer(mutating: op))
+    }
     vector_set_host_mxcsr(control)
     return unsafe op
 }

@@ -1,5 +1,6 @@
 internal import CEngine
 internal import GuestMemory
+internal import HostIO
 
 /// Whether an engine makes host code of what it runs often.
 public enum TranslationPolicy: Sendable, Equatable {
@@ -13,11 +14,6 @@ public enum TranslationPolicy: Sendable, Equatable {
     public static let standard = TranslationPolicy.afterRuns(200)
 }
 
-extension SoftwareEngine {
-    /// Blocks become host code. False although it was asked for: the host forbids executable memory.
-    public var isTranslating: Bool { engine.code.translator != nil }
-}
-
 /// Translates the block of `header` and goes on with it.
 @inline(never)
 func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstruction>) -> Next {
@@ -25,23 +21,25 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     guard let translator = engine.code.translator else {
         return unsafe blockHeader(cpu, header)
     }
-    // Whatever comes of it, it is not tried again.
-    unsafe header.pointee.handler = blockHeader
     let physical = unsafe UInt64(bitPattern: header.pointee.displacement)
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
-    let hasRoom = unsafe translator.translate(
-        header, of: engine.code, bytes: page, linear: linear, features: engine.features)
+    let hasRoom = engine.cache.contents.withLock { _ in
+        // Dropped meanwhile, or translated: another vCPU has counted to its end too.
+        guard unsafe header.isHandled(by: countingHeader) else { return true }
+        // Whatever comes of it, it is not tried again.
+        unsafe cengine_set_handler(header, blockHeader)
+        return unsafe translator.translate(
+            header, of: engine.code, bytes: page, linear: linear, features: engine.features)
+    }
     vector_set_host_mxcsr(control)
     if !hasRoom {
         // Full: everything starts again.
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: header)
-        engine.code.flush()
-        unsafe cpu.pointee.codeGeneration &+= 1
-        unsafe flushJumpCache(cpu)
+        unsafe nextGeneration(cpu, engine)
         return unsafe lookUpBlock(cpu)
     }
     let entry = unsafe jumpCacheEntry(cpu, linear)

@@ -9,17 +9,19 @@ internal import X86
 /// the run loop, links and the jump cache know no difference. Translations of a page find each other
 /// without the run loop.
 ///
-/// Owner: `EngineContext`; the vCPU's worker only.
+/// Owner: `CodeArena`. Changed while the lock of `CodeCache` is held; others may execute any of the
+/// code at any time. New code is published when it is finished, and what is changed in old code are
+/// jumps and entries that are made to be replaced by one store (`CodeMemory.replace`).
 final class Translator {
     /// How often a block is interpreted first.
     let threshold: UInt8
     private let memory: CodeMemory
-    private var routines: SharedRoutines
+    private let routines: SharedRoutines
     /// The first free byte.
     private var position: Int
     private var entries: [Key: BlockTranslation.Entries] = [:]
-    /// What jumps wait for the translation of a block.
-    private var waiting: [Key: [Wait]] = [:]
+    /// Jumps that wait for the translation of a block, by its page.
+    private var waiting: [UInt64: [Wait]] = [:]
     /// What the engine's instructions may belong to.
     private var features = InstructionFeatures.base
     /// Translations that others take the place of.
@@ -42,33 +44,23 @@ final class Translator {
     }
 
     private struct Wait {
+        var target: Key
         var patch: Assembler.Patch
         var isPolled: Bool
     }
 
     /// - Parameter threshold: 1 translates every block at its second run.
-    init(threshold: UInt8) throws(XError) {
+    init(threshold: UInt8, byteCount: Int) throws(XError) {
         self.threshold = max(1, threshold)
-        memory = try CodeMemory()
+        memory = try CodeMemory(byteCount: byteCount)
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
         position = assembler.position
     }
 
-    /// Forgets all translations. None of their code may be run any more.
-    func reset() {
-        waiting.removeAll(keepingCapacity: true)
-        superseded.removeAll(keepingCapacity: true)
-        misses.removeAll(keepingCapacity: true)
-        entries.removeAll(keepingCapacity: true)
-        var assembler = Assembler(memory, at: 0)
-        routines = SharedRoutines(&assembler)
-        position = assembler.position
-    }
-
-    /// Where translated code goes on with a block that it finds in the jump cache.
-    func continuation(of header: Op) -> UInt64 {
-        let offset = unsafe header.pointee.translation
+    /// Where translated code goes on with a block that it finds in the jump cache. Without the lock.
+    func continuation(of header: UnsafeMutablePointer<DecodedInstruction>) -> UInt64 {
+        let offset = unsafe header.translation
         return memory.address(of: offset == 0 ? routines.interpret : Int(offset))
     }
 
@@ -84,7 +76,7 @@ final class Translator {
         let mode = unsafe header.pointee.mode
         var block = BlockTranslation(
             Assembler(memory, at: position), routines, segments, isUpper: linear &>> 63 != 0,
-            mode: mode, usesGroups: unsafe header.pointee.usesGroups)
+            mode: mode, usesGroups: unsafe header.missesOfGroups != 0)
         let entries = unsafe block.translate(bytes)
         if block.assembler.isFull { return false }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
@@ -94,50 +86,57 @@ final class Translator {
             statistics.translatedInstructions &+= UInt64(segment.instructions.count)
         }
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
-        unsafe header.pointee.translation = UInt32(truncatingIfNeeded: entries.polled)
         unsafe header.pointee.unpolledEntry = UInt16(
             truncatingIfNeeded: entries.unpolled &- entries.polled)
-        unsafe header.pointee.handler = unsafe handler(at: entries.handler)
         unsafe connect(block.links, key(header), entries, using: block.assembler)
+        unsafe header.translation = UInt32(truncatingIfNeeded: entries.polled)
+        unsafe cengine_set_handler(header, handler(at: entries.handler))
         return true
     }
 
-    /// The block was dropped: whoever still jumps to its translation goes back to the run loop.
-    func retire(_ header: UnsafeMutablePointer<DecodedInstruction>) {
-        let polled = unsafe Int(header.pointee.translation)
-        guard polled != 0 else { return }
+    /// The block was dropped: whoever still jumps to its translation goes back to the run loop. False:
+    /// it has none.
+    func retire(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Bool {
+        let polled = unsafe Int(header.translation)
+        guard polled != 0 else { return false }
         let unpolled = unsafe polled &+ Int(header.pointee.unpolledEntry)
-        for entry in [polled, unpolled] {
-            var assembler = Assembler(memory, at: entry)
-            assembler.jump(to: polled &- BlockTranslation.staleDistance)
-        }
-        unsafe header.pointee.translation = 0
+        memory.lead(from: polled, to: polled &- BlockTranslation.staleDistance)
+        memory.lead(from: unpolled, to: polled &- BlockTranslation.staleDistance)
+        unsafe header.translation = 0
         unsafe entries[key(header)] = nil
+        return true
     }
 
-    /// Cycles that 64 misses of a block's groups have to last: each costs some hundred, because the
-    /// interpreter runs the rest of the block.
+    /// How often the groups of a block may miss before somebody looks.
+    static let missesOfGroups: UInt8 = 64
+
+    /// Cycles that so many misses have to last: each costs some hundred, because the interpreter runs
+    /// the rest of the block.
     private static let leastCycles: UInt64 = 64 * 4000
 
     /// Where the accesses lie across two pages or may never be made together, each has to probe.
     func groupsMissOften(_ header: UnsafeMutablePointer<DecodedInstruction>) {
-        unsafe header.pointee.usesGroups = true
+        // Another vCPU has seen it too, or the block was dropped.
+        guard unsafe header.missesOfGroups == 0, unsafe header.translation != 0 else { return }
+        unsafe header.missesOfGroups = Self.missesOfGroups
         let key = unsafe key(header)
         let now = chost_rdtsc()
         let last = misses.updateValue(now, forKey: key)
         guard let last, now &- last < Self.leastCycles, let old = entries[key] else { return }
-        unsafe retire(header)
+        _ = unsafe retire(header)
         superseded[key] = old
         misses[key] = nil
-        unsafe header.pointee.usesGroups = false
-        unsafe header.pointee.runsToTranslation = 1
-        unsafe header.pointee.handler = countingHeader
+        unsafe header.missesOfGroups = 0
+        unsafe header.runsToTranslation = 1
+        unsafe cengine_set_handler(header, countingHeader)
     }
 
     /// Links of a page's blocks that were dropped are not filled in any more.
     func forgetLinks(page: UInt64) {
-        if waiting.isEmpty { return }
-        waiting = waiting.filter { $0.key.physical & ~0xfff != page }
+        if !superseded.isEmpty {
+            superseded = superseded.filter { $0.key.physical & ~0xfff != page }
+        }
+        if !waiting.isEmpty { waiting[page] = nil }
     }
 
     // MARK: -
@@ -184,22 +183,21 @@ final class Translator {
     ) {
         entries[key] = own
         if let old = superseded.removeValue(forKey: key) {
-            for (place, target) in [(old.polled, own.polled), (old.unpolled, own.unpolled)] {
-                var jump = Assembler(memory, at: place)
-                jump.jump(to: target)
-            }
+            memory.lead(from: old.polled, to: own.polled)
+            memory.lead(from: old.unpolled, to: own.unpolled)
         }
-        for wait in waiting.removeValue(forKey: key) ?? [] {
-            assembler.bind(wait.patch, to: wait.isPolled ? own.polled : own.unpolled)
+        let page = key.physical & ~0xfff
+        for wait in waiting[page] ?? [] where wait.target == key {
+            assembler.rebind(wait.patch, to: wait.isPolled ? own.polled : own.unpolled)
         }
+        waiting[page]?.removeAll { $0.target == key }
         for link in links {
-            let target = Key(
-                physical: key.physical & ~0xfff | UInt64(link.target), mode: key.mode)
+            let target = Key(physical: page | UInt64(link.target), mode: key.mode)
             if let entry = entries[target] {
-                assembler.bind(link.patch, to: link.isPolled ? entry.polled : entry.unpolled)
+                assembler.rebind(link.patch, to: link.isPolled ? entry.polled : entry.unpolled)
             } else {
-                waiting[target, default: []].append(
-                    Wait(patch: link.patch, isPolled: link.isPolled))
+                waiting[page, default: []].append(
+                    Wait(target: target, patch: link.patch, isPolled: link.isPolled))
             }
         }
     }
