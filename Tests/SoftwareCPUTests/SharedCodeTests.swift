@@ -211,7 +211,7 @@ struct SharedCodeTests {
         Way(policy: .off, size: .init(instructionCount: 3000, codeByteCount: 1 << 20)),
         Way(policy: .afterRuns(1), size: .init(instructionCount: 3000, codeByteCount: 1 << 20)),
         Way(policy: .afterRuns(1), size: .init(instructionCount: 40000, codeByteCount: 64 << 10)),
-        Way(policy: .afterRuns(2), size: .init(instructionCount: 9000, codeByteCount: 200 << 10)),
+        Way(policy: .afterRuns(2), size: .init(instructionCount: 6000, codeByteCount: 200 << 10)),
     ])
     func generationsChangeUnderLoad(_ way: Way) throws {
         let memory = try memory()
