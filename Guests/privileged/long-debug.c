@@ -11,7 +11,7 @@ enum { BS = 1 << 14, BD = 1 << 13, TF = 0x100, RF = 0x10000 };
 // Every #DB goes on; where and why is noted.
 enum { MOST = 64 };
 u64 hits, hit_rip[MOST], hit_dr6[MOST], hit_flags[MOST], hit_rcx[MOST], hit_dr7[MOST];
-static u64 set_rf, stop_after;
+static u64 set_rf, stop_after, keep_dr6;
 static int note(struct frame *f) {
     if (f->vector != 1) return 0;
     if (hits < MOST) {
@@ -31,7 +31,7 @@ static int note(struct frame *f) {
 static void run(void (*code)(void), void *argument) {
     hits = 0;
     for (int i = 0; i < MOST; i++) hit_rip[i] = hit_dr6[i] = hit_flags[i] = 0;
-    set_dr6(0);
+    set_dr6(keep_dr6);
     user_argument = (word)argument;
     check("the piece ends", (u64)attempt(code), -1ull);
 }
@@ -289,6 +289,12 @@ static void data_breakpoints(void) {
     run(data_ss_int3, cells);
     check("MOV SS, INT3: the trap at the handler", hit_rip[hits - 1], (word)(trap_stubs + 16 * 3));
     trap_hook = note;
+    // B0 to B3 are those of the last debug exception, BS stays.
+    set_dr7(DR7_FOR(0, WRITE, L8));
+    keep_dr6 = BS | 2;
+    run(data_store, cells);
+    check("a debug exception clears B1 of the one before", hit_dr6[0], BS | 1);
+    keep_dr6 = 0;
     // With TF in the same instruction: one trap, both bits.
     set_dr0((word)cells);
     set_dr7(DR7_FOR(0, WRITE, L8));
