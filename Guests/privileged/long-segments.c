@@ -126,7 +126,18 @@ static void loads(void) {
     check("LTR in ring 3", as_user(ltr, (void *)TASK), GP(0));
     check("LTR null", attempted(ltr, 0), GP(0));
     gdt[TASK / 8] &= ~(2ull << 40); // QEMU has loaded it: back to the good one
+    // Bases that are not canonical.
+    u64 upper = gdt[TASK / 8 + 1];
+    gdt[TASK / 8 + 1] = 0x00010000;
+    check("LTR, base not canonical", attempted(ltr, (void *)TASK), GP(TASK));
+    check("LTR, base not canonical: not busy", gdt[TASK / 8] >> 41 & 1, 0);
+    gdt[TASK / 8] &= ~(2ull << 40);
+    gdt[TASK / 8 + 1] = upper;
     load_task();
+    gdt[FREE / 8] = descriptor((u32)(word)ldt, 15, 0x8200);
+    gdt[FREE / 8 + 1] = 0xffff7fff;
+    check("LLDT, base not canonical", attempted(lldt, (void *)FREE), GP(FREE));
+    gdt[FREE / 8 + 1] = 0;
     struct table bad = {0xff, 1ul << 48};
     check("LGDT, base not canonical", attempted(lgdt_bad, &bad), GP(0));
     check("LGDT in ring 3", as_user(lgdt_bad, AS_USER(&bad)), GP(0));
