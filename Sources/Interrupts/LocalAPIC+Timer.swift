@@ -29,12 +29,19 @@ extension LocalAPIC {
     public var deadline: UInt64 {
         get { registers.withLock { $0.timerDeadline } }
         set {
-            registers.withLock { registers in
+            let vector: UInt8? = registers.withLock { registers in
                 // In the other modes the register reads as 0 and ignores writes.
-                guard registers.timerMode == .deadline else { return }
+                guard registers.timerMode == .deadline else { return nil }
                 registers.timerDeadline = newValue
-                setTimer(registers)
+                if newValue == 0 || rest(registers) > 0 {
+                    setTimer(registers)
+                    return nil
+                }
+                // Over already: no alarm need say so, and the next instruction sees the interrupt.
+                setAlarm(nil)
+                return expire(&registers)
             }
+            if let vector { requestTimer(vector, due: timing.now()) }
         }
     }
 
@@ -109,13 +116,13 @@ extension LocalAPIC {
         let due = alarm.load(ordering: .relaxed)
         // The next deadline is set under the lock: the vCPU may be setting another one.
         guard let vector = registers.withLockIfAvailable({ expire(&$0) }) else { return false }
-        if let vector {
-            counters.add(.timer)
-            request(
-                vector: vector, level: false,
-                origin: InterruptOrigin(.timer, at: Instant(nanoseconds: due)))
-        }
+        if let vector { requestTimer(vector, due: Instant(nanoseconds: due)) }
         return true
+    }
+
+    func requestTimer(_ vector: UInt8, due: Instant) {
+        counters.add(.timer)
+        request(vector: vector, level: false, origin: InterruptOrigin(.timer, at: due))
     }
 
     /// The vector to request, if the time has come and the entry is not masked.

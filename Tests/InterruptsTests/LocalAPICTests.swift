@@ -135,6 +135,21 @@ import VirtualCPU
         #expect(apics[0].acknowledge() == 0x32)
     }
 
+    @Test func aDeadlineThatIsOverFiresAtOnce() {
+        let apics = ScriptedAPICs(count: 1)
+        apics.write(0, 0x320, 0x4_0032)
+        apics[0].deadline = 5_000_000
+        apics[0].deadline = 1_000_000
+        #expect(apics[0].acknowledge() == 0x32, "with no alarm in between")
+        #expect(apics[0].deadline == 0)
+        #expect(apics.deadline(0) == nil)
+        apics.write(0, 0x0b0, 0)
+        apics.write(0, 0x320, 0x5_0032)
+        apics[0].deadline = 1_000_000
+        #expect(apics[0].acknowledge() == nil, "masked")
+        #expect(apics[0].deadline == 0)
+    }
+
     @Test func deadlineIsIgnoredInOtherModes() {
         let apics = ScriptedAPICs(count: 1)
         apics.write(0, 0x320, 0x30)
