@@ -90,16 +90,16 @@ extension LocalAPIC {
             return
         }
         let period = registers.timerPeriod
-        if period == 0 || registers.timerMode == .oneShot && registers.timerHasFired {
-            return setAlarm(nil)
-        }
+        if period == 0 || registers.timerHasFired { return setAlarm(nil) }
         setAlarm(Instant(nanoseconds: registers.timerStart).advanced(by: period))
     }
 
     var currentCount: UInt32 {
         let now = timing.now().nanoseconds
         return registers.withLock { registers in
-            guard registers.initialCount != 0, registers.timerMode != .deadline else { return 0 }
+            guard registers.initialCount != 0, !registers.timerHasFired,
+                registers.timerMode != .deadline
+            else { return 0 }
             let elapsed = (now &- registers.timerStart) / UInt64(registers.timerDivisor)
             let count = UInt64(registers.initialCount)
             if registers.timerMode == .periodic {
@@ -118,6 +118,13 @@ extension LocalAPIC {
         guard let vector = registers.withLockIfAvailable({ expire(&$0) }) else { return false }
         if let vector { requestTimer(vector, due: Instant(nanoseconds: due)) }
         return true
+    }
+
+    /// Before a write to the timer's entry that changes the mode: what is due in the old mode, so
+    /// that the count goes on in the new one from where it stands. The vector to request.
+    func settleTimer(_ entry: UInt32, _ registers: inout Registers) -> UInt8? {
+        let change = entry ^ registers.localVectors[Registers.timerEntry]
+        return change & 0x6_0000 != 0 ? expire(&registers) : nil
     }
 
     func requestTimer(_ vector: UInt8, due: Instant) {
@@ -142,9 +149,7 @@ extension LocalAPIC {
             return vector
         }
         let period = registers.timerPeriod
-        guard period != 0, registers.timerMode == .periodic || !registers.timerHasFired else {
-            return nil
-        }
+        guard period != 0, !registers.timerHasFired else { return nil }
         let start = registers.timerStart
         let end = Instant(nanoseconds: start).advanced(by: period)
         if now < end {
