@@ -11,7 +11,7 @@ enum { BS = 1 << 14, BD = 1 << 13, TF = 0x100, RF = 0x10000 };
 // Every #DB goes on; where and why is noted.
 enum { MOST = 64 };
 u64 hits, hit_rip[MOST], hit_dr6[MOST], hit_flags[MOST], hit_rcx[MOST], hit_dr7[MOST];
-static u64 set_rf, stop_after;
+static u64 set_rf, stop_after, keep_dr6;
 static int note(struct frame *f) {
     if (f->vector != 1) return 0;
     if (hits < MOST) {
@@ -31,7 +31,7 @@ static int note(struct frame *f) {
 static void run(void (*code)(void), void *argument) {
     hits = 0;
     for (int i = 0; i < MOST; i++) hit_rip[i] = hit_dr6[i] = hit_flags[i] = 0;
-    set_dr6(0);
+    set_dr6(keep_dr6);
     user_argument = (word)argument;
     check("the piece ends", (u64)attempt(code), -1ull);
 }
@@ -60,6 +60,10 @@ CODE_PIECE(step_cpuid, "xor %eax, %eax\n pushf\n orl $0x100, (%rsp)\n popf\n cpu
 CODE_PIECE(step_iret, "mov %rsp, %rax\n mov %ss, %ecx\n push %rcx\n push %rax\n push $0x102\n push $8\n push $1f\n iretq\n1: nop\nstep_iret_1: nop\n");
 CODE_PIECE(step_jump, "pushf\n orl $0x100, (%rsp)\n popf\n jmp 1f\n nop\n1: .globl step_jump_1\nstep_jump_1: call 2f\n nop\n2:\n.globl step_jump_2\nstep_jump_2: nop\n");
 
+static int int3(struct frame *f) {
+    if (f->vector == 3) return 1;
+    return note(f);
+}
 static int int31(struct frame *f) {
     if (f->vector == 0x31) return 1;
     return note(f);
@@ -215,6 +219,8 @@ CODE_PIECE(data_rep, "mov $4, %ecx\n xor %eax, %eax\n.globl data_rep_0\ndata_rep
 CODE_PIECE(data_block, "mov $20, %ecx\n1: movq %rax, (%rdi)\n.globl data_block_1\ndata_block_1: dec %ecx\n jnz 1b\n");
 CODE_PIECE(data_exchange, "xchg %rax, (%rdi)\n.globl data_exchange_1\ndata_exchange_1: nop\n");
 CODE_PIECE(data_ss, "mov %ss, 8(%rdi)\n mov 8(%rdi), %ss\n nop\n.globl data_ss_1\ndata_ss_1: nop\n");
+CODE_PIECE(data_ss_int, "mov %ss, (%rdi)\n mov (%rdi), %ss\n int $0x31\n");
+CODE_PIECE(data_ss_int3, "mov %ss, (%rdi)\n mov (%rdi), %ss\n int3\n");
 CODE_PIECE(data_fault, "movq (%rdi), %rax\n ud2\n");
 CODE_PIECE(data_both, "mov %rdi, %rsi\n lea 8(%rdi), %rdi\n movsq\n.globl data_both_1\ndata_both_1: nop\n");
 
@@ -273,6 +279,22 @@ static void data_breakpoints(void) {
     // The store before traps too: only the last counts.
     run(data_ss, cells);
     check("MOV SS from a watched word: the trap waits for one instruction", hit_rip[hits - 1], PLACE(data_ss_1));
+    // INT n in its place: the trap comes before the first instruction of the handler.
+    trap_hook = int31;
+    set_dr0((word)cells);
+    run(data_ss_int, cells);
+    check("MOV SS, INT n: the trap at the handler", hit_rip[hits - 1], (word)(trap_stubs + 16 * 0x31));
+    check("MOV SS, INT n: DR6", hit_dr6[hits - 1], 1);
+    trap_hook = int3;
+    run(data_ss_int3, cells);
+    check("MOV SS, INT3: the trap at the handler", hit_rip[hits - 1], (word)(trap_stubs + 16 * 3));
+    trap_hook = note;
+    // B0 to B3 are those of the last debug exception, BS stays.
+    set_dr7(DR7_FOR(0, WRITE, L8));
+    keep_dr6 = BS | 2;
+    run(data_store, cells);
+    check("a debug exception clears B1 of the one before", hit_dr6[0], BS | 1);
+    keep_dr6 = 0;
     // With TF in the same instruction: one trap, both bits.
     set_dr0((word)cells);
     set_dr7(DR7_FOR(0, WRITE, L8));

@@ -264,6 +264,11 @@ static int catch(struct frame *f) {
     return 1;
 }
 static void interrupts(void) {
+    check("CPUID shows the local APIC", cpuid(1, 0).d >> 9 & 1, 1);
+    wrmsr(0x1b, rdmsr(0x1b) & ~0xc00ull);
+    check("CPUID, local APIC disabled", cpuid(1, 0).d >> 9 & 1, 0);
+    wrmsr(0x1b, rdmsr(0x1b) | 0x800);
+    check("CPUID, local APIC enabled again", cpuid(1, 0).d >> 9 & 1, 1);
     wrmsr(0x1b, rdmsr(0x1b) | 0xc00);
     wrmsr(0x80f, 0x1ff);
     trap_hook = catch;

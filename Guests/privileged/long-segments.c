@@ -126,7 +126,18 @@ static void loads(void) {
     check("LTR in ring 3", as_user(ltr, (void *)TASK), GP(0));
     check("LTR null", attempted(ltr, 0), GP(0));
     gdt[TASK / 8] &= ~(2ull << 40); // QEMU has loaded it: back to the good one
+    // Bases that are not canonical.
+    u64 upper = gdt[TASK / 8 + 1];
+    gdt[TASK / 8 + 1] = 0x00010000;
+    check("LTR, base not canonical", attempted(ltr, (void *)TASK), GP(TASK));
+    check("LTR, base not canonical: not busy", gdt[TASK / 8] >> 41 & 1, 0);
+    gdt[TASK / 8] &= ~(2ull << 40);
+    gdt[TASK / 8 + 1] = upper;
     load_task();
+    gdt[FREE / 8] = descriptor((u32)(word)ldt, 15, 0x8200);
+    gdt[FREE / 8 + 1] = 0xffff7fff;
+    check("LLDT, base not canonical", attempted(lldt, (void *)FREE), GP(FREE));
+    gdt[FREE / 8 + 1] = 0;
     struct table bad = {0xff, 1ul << 48};
     check("LGDT, base not canonical", attempted(lgdt_bad, &bad), GP(0));
     check("LGDT in ring 3", as_user(lgdt_bad, AS_USER(&bad)), GP(0));
@@ -302,6 +313,21 @@ static void returns(void) {
     check("far RET to ring 3: DS is null", trap.rax, 0);
     check("far RET to ring 3: ES stays", trap.rcx, USER_DATA | 3);
     check("far RET to ring 3: CS", trap.rdx, USER_CODE | 3);
+    // Null selectors lose their RPL on the way; the base of FS stays.
+    CODE_PIECE(nulls_ring3, "mov %ds, %eax\n mov %es, %ecx\n mov %fs, %edx\n" AT(nulls_ring3) "hlt");
+    asm volatile("mov %0, %%ds; mov %1, %%es; mov %0, %%fs" : : "r"(3), "r"(2));
+    wrmsr(0xc0000100, 0x1000);
+    f[0] = (word)AS_USER(nulls_ring3);
+    check("far RET to ring 3, null segments", attempted(ret_frame, f), GP(0));
+    check("far RET to ring 3: DS null with RPL 3", trap.rax, 0);
+    asm volatile("mov %0, %%ds; mov %1, %%es; mov %0, %%fs" : : "r"(3), "r"(2));
+    wrmsr(0xc0000100, 0x1000);
+    check("IRET to ring 3, null segments", attempted(iret_frame, FRAME(AS_USER(nulls_ring3), USER_CODE | 3, 2, AS_USER(stack), USER_DATA | 3)), GP(0));
+    check("IRET to ring 3: DS null with RPL 3", trap.rax, 0);
+    check("IRET to ring 3: ES null with RPL 2", trap.rcx, 0);
+    check("IRET to ring 3: FS null with RPL 3", trap.rdx, 0);
+    check("IRET to ring 3: base of FS", rdmsr(0xc0000100), 0x1000);
+    wrmsr(0xc0000100, 0);
     // Compatibility mode in ring 3: 32-bit stack, addresses wrap at 4 GiB.
     extern u8 user32_piece[], user32_piece_at[];
     asm(".pushsection .text.pieces, \"ax\"\n.code32\n.globl user32_piece, user32_piece_at\n"

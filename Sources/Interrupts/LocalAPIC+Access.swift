@@ -34,6 +34,7 @@ extension LocalAPIC {
     /// A 32-bit write. The interrupt command's high half is kept until the low half is written.
     public func write(_ offset: UInt32, _ value: UInt32) -> Effect {
         if !Registers.isKnown(offset & 0xff0) { report(ErrorStatus.illegalRegisterAddress) }
+        var due: UInt8?
         let result = registers.withLock { registers in
             if offset & 0xff0 == 0x280 {
                 registers.errorStatus = errors.exchange(0, ordering: .acquiringAndReleasing)
@@ -41,12 +42,14 @@ extension LocalAPIC {
             }
             // This end is of what is in service after the one made in memory.
             if offset & 0xff0 == 0x0b0 { retract(&registers) }
+            if offset & 0xff0 == 0x320 { due = settleTimer(value, &registers) }
             let result = registers.write(
                 offset, value, source: index, isLevelTriggered: { triggers.contains($0) })
             if result.timer { programTimer(offset, &registers) }
             publish(registers)
             return result
         }
+        if let due { requestTimer(due, due: timing.now()) }
         if let delivery = result.delivery { deliver(delivery) }
         announce()
         return result.effect

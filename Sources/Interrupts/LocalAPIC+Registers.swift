@@ -39,7 +39,7 @@ extension LocalAPIC {
         var timerDeadline: UInt64 = 0
         /// IA32_TSC_ADJUST: not a register of the APIC, but its deadlines are the counter's.
         var counterAdjustment: UInt64 = 0
-        /// The one-shot count has come to 0.
+        /// The count has come to 0 as a one-shot and stands, whatever the mode is by now.
         var timerHasFired = false
 
         init(identifier: UInt32) {

@@ -29,12 +29,19 @@ extension LocalAPIC {
     public var deadline: UInt64 {
         get { registers.withLock { $0.timerDeadline } }
         set {
-            registers.withLock { registers in
+            let vector: UInt8? = registers.withLock { registers in
                 // In the other modes the register reads as 0 and ignores writes.
-                guard registers.timerMode == .deadline else { return }
+                guard registers.timerMode == .deadline else { return nil }
                 registers.timerDeadline = newValue
-                setTimer(registers)
+                if newValue == 0 || rest(registers) > 0 {
+                    setTimer(registers)
+                    return nil
+                }
+                // Over already: no alarm need say so, and the next instruction sees the interrupt.
+                setAlarm(nil)
+                return expire(&registers)
             }
+            if let vector { requestTimer(vector, due: timing.now()) }
         }
     }
 
@@ -83,16 +90,16 @@ extension LocalAPIC {
             return
         }
         let period = registers.timerPeriod
-        if period == 0 || registers.timerMode == .oneShot && registers.timerHasFired {
-            return setAlarm(nil)
-        }
+        if period == 0 || registers.timerHasFired { return setAlarm(nil) }
         setAlarm(Instant(nanoseconds: registers.timerStart).advanced(by: period))
     }
 
     var currentCount: UInt32 {
         let now = timing.now().nanoseconds
         return registers.withLock { registers in
-            guard registers.initialCount != 0, registers.timerMode != .deadline else { return 0 }
+            guard registers.initialCount != 0, !registers.timerHasFired,
+                registers.timerMode != .deadline
+            else { return 0 }
             let elapsed = (now &- registers.timerStart) / UInt64(registers.timerDivisor)
             let count = UInt64(registers.initialCount)
             if registers.timerMode == .periodic {
@@ -109,13 +116,20 @@ extension LocalAPIC {
         let due = alarm.load(ordering: .relaxed)
         // The next deadline is set under the lock: the vCPU may be setting another one.
         guard let vector = registers.withLockIfAvailable({ expire(&$0) }) else { return false }
-        if let vector {
-            counters.add(.timer)
-            request(
-                vector: vector, level: false,
-                origin: InterruptOrigin(.timer, at: Instant(nanoseconds: due)))
-        }
+        if let vector { requestTimer(vector, due: Instant(nanoseconds: due)) }
         return true
+    }
+
+    /// Before a write to the timer's entry that changes the mode: what is due in the old mode, so
+    /// that the count goes on in the new one from where it stands. The vector to request.
+    func settleTimer(_ entry: UInt32, _ registers: inout Registers) -> UInt8? {
+        let change = entry ^ registers.localVectors[Registers.timerEntry]
+        return change & 0x6_0000 != 0 ? expire(&registers) : nil
+    }
+
+    func requestTimer(_ vector: UInt8, due: Instant) {
+        counters.add(.timer)
+        request(vector: vector, level: false, origin: InterruptOrigin(.timer, at: due))
     }
 
     /// The vector to request, if the time has come and the entry is not masked.
@@ -135,9 +149,7 @@ extension LocalAPIC {
             return vector
         }
         let period = registers.timerPeriod
-        guard period != 0, registers.timerMode == .periodic || !registers.timerHasFired else {
-            return nil
-        }
+        guard period != 0, !registers.timerHasFired else { return nil }
         let start = registers.timerStart
         let end = Instant(nanoseconds: start).advanced(by: period)
         if now < end {

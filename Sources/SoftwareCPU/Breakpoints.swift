@@ -135,8 +135,10 @@ func notePortBreakpoints(_ cpu: CPU, _ port: UInt16, _ width: Int) {
     unsafe cpu.pointee.pendingDebug |= engine.breakpoints.port(port, width)
 }
 
+/// The reasons of a debug exception. B0 to B3 are those of this one, the others stay until software
+/// clears them (SDM volume 3, 17.2.3).
 func setDebugStatus(_ cpu: CPU, _ bits: UInt64) {
     let dr6 =
         unsafe (cpu.bytes + CPUOffsets.debugRegisters).assumingMemoryBound(to: UInt64.self) + 6
-    unsafe dr6.pointee |= bits
+    unsafe dr6.pointee = unsafe dr6.pointee & ~0xf | bits
 }

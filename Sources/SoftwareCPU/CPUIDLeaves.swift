@@ -3,12 +3,14 @@ internal import VirtualCPU
 internal import X86
 
 extension EngineContext {
-    /// The machine's leaf with the bits that mirror this processor's control registers.
+    /// The machine's leaf with the bits that mirror this processor's control registers, and whether
+    /// its local APIC is enabled (SDM volume 3, 11.4.3).
     func answerCPUID(_ cpu: CPU, _ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
         var result = cpuid(leaf, subleaf)
         let osxsaveBit: UInt32 = 1 << 27
         if leaf == 1 {
             result.ecx &= ~osxsaveBit
+            if !localAPICIsEnabled { result.edx &= ~(1 << 9) }
             if unsafe cpu.pointee.cr4 & CR4.osxsave != 0 { result.ecx |= osxsaveBit }
         }
         if leaf == 0xd, subleaf < 2 {

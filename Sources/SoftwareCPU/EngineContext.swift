@@ -39,6 +39,8 @@ final class EngineContext {
     var contexts = TranslationContexts()
     var nonMaskableInterruptsBlocked = false
     var nonMaskableInterruptPending = false
+    /// What the machine has taken of IA32_APIC_BASE, for CPUID.
+    var localAPICIsEnabled = true
     /// What DR7 enables.
     var breakpoints = Breakpoints()
     /// The last exit has been answered and its instruction is to run again.

@@ -95,6 +95,7 @@ func readState(_ cpu: CPU, _ engine: EngineContext) -> ArchitecturalState {
     state.x87.dataSelector = unsafe cpu.pointee.x87DataSelector
     state.interruptShadow = unsafe cpu.pointee.interruptShadow != 0
     state.nonMaskableInterruptsBlocked = engine.nonMaskableInterruptsBlocked
+    state.localAPICIsEnabled = engine.localAPICIsEnabled
     return state
 }
 
@@ -173,6 +174,7 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     unsafe cpu.pointee.x87DataSelector = state.x87.dataSelector
     unsafe cpu.pointee.interruptShadow = state.interruptShadow ? 1 : 0
     engine.nonMaskableInterruptsBlocked = state.nonMaskableInterruptsBlocked
+    engine.localAPICIsEnabled = state.localAPICIsEnabled
     engine.answered = false
     engine.exitAwaits = .nothing
     unsafe cpu.pointee.replayCount = 0

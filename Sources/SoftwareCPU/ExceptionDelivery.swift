@@ -103,7 +103,13 @@ func deliver(_ cpu: CPU, _ op: Op, _ event: Event) -> Bool {
     }
     let traces = unsafe cpu.pointee.systemFlags & Flags.trap != 0
     unsafe cpu.pointee.stepping = traces ? Stepping.trap : 0
-    unsafe cpu.pointee.pendingDebug = 0
+    if event.kind != .software {
+        unsafe cpu.pointee.pendingDebug = 0
+    } else if unsafe cpu.pointee.pendingDebug != 0 {
+        // A data breakpoint of the load of SS before INT n: the trap comes before the first
+        // instruction of the handler.
+        unsafe cpu.pointee.stepping |= Stepping.armed
+    }
     unsafe cpu.pointee.replayCount = 0
     unsafe cpu.pointee.replayCursor = 0
     unsafe refreshContexts(cpu)

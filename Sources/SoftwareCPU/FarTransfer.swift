@@ -200,10 +200,17 @@ private func returnTo(
     return unsafe continueAt(cpu, offset)
 }
 
-/// Data segments that the outer level may not use become null.
+/// Data segments that the outer level may not use become null, and null selectors 0, whatever their
+/// RPL was (SDM volume 2, IRET and RET: "NULL segment selectors"); bases of FS and GS stay.
 private func dropInnerSegments(_ cpu: CPU, _ cpl: UInt32) {
     for number in [Segment.es, Segment.ds, Segment.fs, Segment.gs] {
-        let segment = unsafe cpu.segment(number)
+        var segment = unsafe cpu.segment(number)
+        if segment.selector & 0xfffc == 0 {
+            if segment.selector == 0 { continue }
+            segment.selector = 0
+            unsafe cpu.setSegment(number, segment)
+            continue
+        }
         let isConforming = segment.attributes & 0x1c == 0x1c
         let dpl = UInt32(segment.attributes &>> 5) & 3
         if segment.attributes & 0x80 != 0, !isConforming, dpl < cpl {

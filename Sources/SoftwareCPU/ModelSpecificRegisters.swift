@@ -5,7 +5,7 @@ internal import VirtualCPU
 // RDMSR and WRMSR (SDM volume 4). Registers of the processor are answered here; those of the local
 // APIC, of the paravirtual faces, and unknown ones leave to the machine.
 
-private enum MSR {
+enum MSR {
     static let tsc: UInt32 = 0x10
     static let apicBase: UInt32 = 0x1b
     static let tscAdjust: UInt32 = 0x3b

@@ -184,7 +184,12 @@ public final class SoftwareEngine: CPUEngine {
         }
     }
 
-    public func completeMSRWrite() { advance(2) }
+    public func completeMSRWrite() {
+        if unsafe UInt32(truncatingIfNeeded: cpu.gpr(GPR.rcx)) == MSR.apicBase {
+            engine.localAPICIsEnabled = unsafe cpu.gpr(GPR.rax) & (1 << 11) != 0
+        }
+        advance(2)
+    }
 
     public func completeMSRFault() {
         engine.exitAwaits = .nothing

@@ -317,6 +317,10 @@ enum DescriptorTables {
                 return nil
             }
             base |= high &<< 32
+            if !isCanonical(base) {
+                return unsafe raise(
+                    cpu, op, vector: Vector.generalProtection, errorCode: selector & 0xfffc)
+            }
         }
         if task {
             descriptor.raw |= 1 << 41

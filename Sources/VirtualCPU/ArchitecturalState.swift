@@ -34,6 +34,8 @@ public struct ArchitecturalState: Codable, Sendable, Equatable {
     public var interruptShadow = false
     /// An NMI handler runs: the next NMI waits for IRET.
     public var nonMaskableInterruptsBlocked = false
+    /// The enable bit of IA32_APIC_BASE: the register is the local APIC's, but CPUID shows the bit.
+    public var localAPICIsEnabled = true
     /// HLT was executed and nothing has woken the processor.
     public var isHalted = false
 

@@ -135,6 +135,51 @@ import VirtualCPU
         #expect(apics[0].acknowledge() == 0x32)
     }
 
+    @Test func aDeadlineThatIsOverFiresAtOnce() {
+        let apics = ScriptedAPICs(count: 1)
+        apics.write(0, 0x320, 0x4_0032)
+        apics[0].deadline = 5_000_000
+        apics[0].deadline = 1_000_000
+        #expect(apics[0].acknowledge() == 0x32, "with no alarm in between")
+        #expect(apics[0].deadline == 0)
+        #expect(apics.deadline(0) == nil)
+        apics.write(0, 0x0b0, 0)
+        apics.write(0, 0x320, 0x5_0032)
+        apics[0].deadline = 1_000_000
+        #expect(apics[0].acknowledge() == nil, "masked")
+        #expect(apics[0].deadline == 0)
+    }
+
+    @Test func aChangeOfModeLetsTheCountGoOn() {
+        let apics = ScriptedAPICs(count: 1)
+        apics.write(0, 0x3e0, 0b1011)
+        apics.write(0, 0x320, 0x30)
+        apics.write(0, 0x380, 100_000)
+        apics.advance(60_000)
+        apics.write(0, 0x320, 0x2_0030)
+        #expect(apics[0].read(0x390) == 40_000)
+        #expect(apics.deadline(0) == 1_000_000 + 100_000)
+        apics.advance(150_000)
+        #expect(apics[0].read(0x390) == 90_000)
+        #expect(apics[0].acknowledge() == 0x30)
+        apics.write(0, 0x0b0, 0)
+        apics.write(0, 0x320, 0x30)
+        #expect(apics[0].read(0x390) == 90_000)
+        // The count is at its end before the alarm is heard; the interrupt is not lost.
+        apics.clock.advance(nanoseconds: 90_000)
+        apics.write(0, 0x320, 0x2_0030)
+        #expect(apics[0].acknowledge() == 0x30)
+        apics.write(0, 0x0b0, 0)
+        // What has ended as a one-shot stands.
+        #expect(apics[0].read(0x390) == 0)
+        #expect(apics.deadline(0) == nil)
+        apics.advance(500_000)
+        #expect(apics[0].read(0x390) == 0)
+        #expect(apics[0].acknowledge() == nil)
+        apics.write(0, 0x380, 100_000)
+        #expect(apics[0].read(0x390) == 100_000)
+    }
+
     @Test func deadlineIsIgnoredInOtherModes() {
         let apics = ScriptedAPICs(count: 1)
         apics.write(0, 0x320, 0x30)
