@@ -13,7 +13,7 @@ public struct SchedulingConfiguration: Sendable, Equatable {
     /// A vCPU that spins gives its slice to one that was preempted.
     public var directedYield = true
     /// PAUSE instructions in a row that are a pause loop.
-    public var pauseCount = 256
+    public var pauseCount = 1024
     /// Instructions that may lie between two of them.
     public var pauseWindow = 64
     /// How long a vCPU runs while others wait, in microseconds.

@@ -70,6 +70,8 @@ import Vocabulary
         ["run", "--engine", "kvm"],
         ["run", "--platform", "xen"],
         ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
+        ["run", "--cpus", "-1"], ["run", "--cpus", "256"], ["run", "--cpus", "10000"],
+        ["run", "--cpus", "9223372036854775807"], ["run", "--cpu-limit", "0"],
         ["run", "--interrupts", "polled"], ["run", "--interrupt-priority", "uart0=100"],
         ["run", "--interrupt-priority", "uart9=1"], ["run", "--trace", "/no/such/folder/x"],
         ["run", "--timeout", "-1"], ["fly"], ["pull", "windows"],
@@ -82,6 +84,15 @@ import Vocabulary
         } catch {
             #expect(MartletProgram.report(error) == 125)
         }
+    }
+
+    /// Before anything is made for them, and with what to do.
+    @Test(arguments: ["0", "256", "10000", "9223372036854775807"])
+    func impossibleNumbersOfProcessorsAreNamed(count: String) throws {
+        var command = try MartletCommand.parseAsRoot(["run", "--cpus", count])
+        let error = try #require(throws: XError.self) { try command.run() }
+        #expect(error.code == .invalidArgument)
+        #expect(error.message.contains(count) && error.message.contains("--cpus"))
     }
 
     @Test func theGuestsStatusIsPassedOn() {

@@ -1,5 +1,7 @@
 import Boot
 import Foundation
+import Machine
+import Scheduler
 import Testing
 
 /// What the options of `martlet run` do to a guest that runs.
@@ -78,6 +80,22 @@ struct RunOptionTests {
         #expect(number("peakMemoryByteCount") > 67_108_864)
         let exits = try #require(all["exits"] as? [String: Any])
         #expect(exits["portWrite"] != nil, "\(exits)")
+    }
+
+    /// A stock kernel with a cap, from its first instruction to its last.
+    @Test func aCappedGuestStaysBelow() throws {
+        let script =
+            "for n in 1 2; do (i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done) & done; wait"
+        let result = try Martlet.run([
+            "run", "--cpus", "2", "--cpu-limit", "0.4", "--stats", "--timeout", "240", "--", "sh",
+            "-c", script,
+        ])
+        #expect(result.status == 0, "\(text(result.errors))")
+        let line = try #require(text(result.errors).split(separator: "\n").last)
+        let statistics = try JSONDecoder().decode(MachineStatistics.self, from: Data(line.utf8))
+        let spent = statistics.scheduling.reduce(0) { $0 + $1.runNanoseconds }
+        #expect(Double(spent) * 1e-9 < statistics.seconds * 0.4 * 1.03, "\(statistics.seconds)")
+        #expect(Double(spent) * 1e-9 > 1, "it had something to do")
     }
 
     @Test func theConsoleGoesWhereItIsTold() throws {

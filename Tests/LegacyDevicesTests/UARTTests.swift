@@ -155,6 +155,79 @@ import Testing
         #expect(wire.bytes.withLock { $0 }.prefix(sent.count) == sent[...])
     }
 
+    /// What Linux's driver does in its interrupt handler, to the end. Returns what it sent and read.
+    private static func handle(
+        _ uart: UART, toSend: Int
+    ) -> (sent: Int, read: [UInt8], passes: Int) {
+        var (sent, got, passes) = (0, [UInt8](), 0)
+        while uart.read(offset: 2, width: 1) & 1 == 0 {
+            passes += 1
+            while uart.read(offset: 5, width: 1) & 1 != 0 {
+                got.append(UInt8(truncatingIfNeeded: uart.read(offset: 0, width: 1)))
+            }
+            guard uart.read(offset: 5, width: 1) & 0x20 != 0 else { continue }
+            for _ in 0..<16 where sent < toSend {
+                uart.write(offset: 0, width: 1, value: UInt64(sent & 0xff))
+                sent += 1
+            }
+        }
+        return (sent, got, passes)
+    }
+
+    /// A guest's interrupt handler comes to an end however much there is to send: the rest waits for
+    /// the transmitter's thread, which interrupts again.
+    @Test(.timeLimit(.minutes(1))) func aHandlerSendsNoMoreThanABurst() throws {
+        let uart = Self.make(sink, wire, InterruptContext.Policy(priority: { _ in .inherited }))
+        uart.write(offset: 2, width: 1, value: 1)
+        uart.write(offset: 4, width: 1, value: 0xb)
+        uart.write(offset: 1, width: 1, value: 2)
+        let total = 1000
+        let first = Self.handle(uart, toSend: total)
+        #expect(first.sent == 64 && first.passes == 4)
+        var sent = first.sent
+        #expect(!sink.isAsserted(4))
+        for context in uart.contexts { try context.start() }
+        while sent < total {
+            while !sink.isAsserted(4) { HostThread.sleep(nanoseconds: 100_000) }
+            let next = Self.handle(uart, toSend: total - sent)
+            sent += next.sent
+        }
+        for context in uart.contexts { context.stop() }
+        while !uart.contexts.allSatisfy(\.isIdleForEver) { HostThread.sleep(nanoseconds: 100_000) }
+        #expect(wire.bytes.withLock { $0.count } == total)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aHandlerReadsNoMoreThanABurst() throws {
+        let uart = Self.make(sink, wire, InterruptContext.Policy(priority: { _ in .inherited }))
+        uart.write(offset: 2, width: 1, value: 1)
+        uart.write(offset: 4, width: 1, value: 0xb)
+        uart.write(offset: 1, width: 1, value: 1)
+        let sent = (0..<300).map { UInt8(truncatingIfNeeded: $0) }
+        #expect(uart.receive(sent) == 300)
+        // The first access finds them on the wire.
+        _ = uart.read(offset: 5, width: 1)
+        var got = Self.handle(uart, toSend: 0).read
+        #expect(got.count == 64)
+        #expect(!sink.isAsserted(4))
+        for context in uart.contexts { try context.start() }
+        while got.count < sent.count {
+            while !sink.isAsserted(4) { HostThread.sleep(nanoseconds: 100_000) }
+            got += Self.handle(uart, toSend: 0).read
+        }
+        for context in uart.contexts { context.stop() }
+        while !uart.contexts.allSatisfy(\.isIdleForEver) { HostThread.sleep(nanoseconds: 100_000) }
+        #expect(got == sent)
+    }
+
+    /// A guest that looks at the line status instead sends on: boot messages wait for nobody.
+    @Test func whoPollsSendsOn() {
+        let uart = Self.make(sink, wire, InterruptContext.Policy(priority: { _ in .inherited }))
+        for byte in 0..<1000 {
+            #expect(uart.read(offset: 5, width: 1) & 0x60 == 0x60)
+            uart.write(offset: 0, width: 1, value: UInt64(byte & 0xff))
+        }
+    }
+
     @Test func noByteIsLostBetweenThreads() async {
         write(2, 1)
         write(1, 1)

@@ -21,7 +21,7 @@ struct NeighbourTests {
 
     private func machine(
         _ guest: String, processors: Int, _ parameters: String, _ report: Report,
-        weight: Int = 100
+        weight: Int = 100, limit: Double? = nil
     ) throws -> Machine {
         var configuration = MachineConfiguration()
         let path = "\(Guests.folder ?? ".")/\(guest).elf"
@@ -29,6 +29,7 @@ struct NeighbourTests {
         configuration.processorCount = processors
         configuration.memoryByteCount = 64 << 20
         configuration.scheduling.weight = weight
+        configuration.scheduling.limit = limit
         configuration.commandLine += " cpus=\(processors) \(parameters)"
         return try Machine(configuration) { port, bytes in
             if port == 0 { report.text.withLock { $0.append(contentsOf: bytes) } }
@@ -104,5 +105,29 @@ struct NeighbourTests {
         let wanted = Double(weight) / Double(100 + weight)
         print("weights 100 and \(weight): \(spent[0] / 1_000_000), \(spent[1] / 1_000_000) ms")
         #expect(abs(share / wanted - 1) < 0.03, "\(spent)")
+    }
+
+    /// A guest whose four processors never rest gets what `--cpu-limit` allows and no more. On a host
+    /// that has other work a stretch may bring it less: one of them is to come out right.
+    @Test(arguments: [0.2, 0.6]) func aCapIsKept(limit: Double) throws {
+        let machine = try machine("smp-flood", processors: 4, "mode=2", Report(), limit: limit)
+        try machine.start()
+        func used() -> UInt64 {
+            machine.statistics.scheduling.reduce(0) { $0 + $1.runNanoseconds }
+        }
+        // All four have been started by then.
+        while used() < 200_000_000 { Thread.sleep(forTimeInterval: 0.02) }
+        var shares: [Double] = []
+        while shares.count < 8, !shares.contains(where: { abs($0 / limit - 1) < 0.03 }) {
+            let (start, before) = (ContinuousClock.now, used())
+            Thread.sleep(forTimeInterval: 2)
+            let spent = Double(used() - before) * 1e-9
+            shares.append(spent / start.duration(to: .now).seconds)
+        }
+        machine.stop()
+        #expect(machine.wait(seconds: 30) == .requested)
+        print("limit \(limit): \(shares)")
+        #expect(shares.allSatisfy { $0 < limit * 1.03 })
+        #expect(shares.contains { abs($0 / limit - 1) < 0.03 })
     }
 }
