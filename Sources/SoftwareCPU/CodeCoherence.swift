@@ -41,6 +41,7 @@ func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
     let page =
         unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
     if !engine.memory.pageHoldsCode(page) { return }
+    engine.patched.noteStore(page)
     engine.code.invalidate(page: page)
     engine.memory.tellWritten(page, by: engine.observer)
 }

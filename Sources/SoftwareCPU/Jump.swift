@@ -97,6 +97,9 @@ func lookUpBlock(_ cpu: CPU) -> Next {
     if unsafe !cpu.isLongCode, unsafe limitIsWithin(cpu, linear) {
         return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
     }
+    if engine.patched.isActive, engine.patched.takeOne(physical & ~0xfff) {
+        return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+    }
     var header = unsafe engine.code.find(physical, mode: mode)
     if unsafe header == nil {
         guard let built = unsafe buildBlock(cpu, engine, linear: linear, physical: physical) else {
