@@ -68,7 +68,7 @@ extension BlockTranslation {
             .memory(write ? HostLayout.writeTag(.r10) : HostLayout.readTag(.r10)))
         let miss = assembler.jump(.notEqual)
         assembler.load(.r11, HostLayout.addend(.r10))
-        flagsAreInHost = false
+        hostFlags = []
         return miss
     }
 

@@ -88,9 +88,15 @@ struct BlockTranslation {
     var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
     /// The budget has paid for everything up to the end of the current block.
     var isPaid = false
-    /// The host's flags are the guest's.
-    var flagsAreInHost = false
+    /// Those of the host's flags that are the guest's.
+    var hostFlags: Form.FlagSet = []
     var flagPlace = FlagPlace.state
+    /// Where the guest's carry is, if nothing else of the flags is wanted any more.
+    var carrySlot: Int?
+    /// What the slow path of the current instruction computes the flags from.
+    var pathSource: FlagSource?
+    /// The flags behind the current instruction, if they are more than its own.
+    var nextSource: FlagSource?
     /// The instruction that is being translated, counted from 0.
     var index = 0
     /// Instructions so far that their handlers run.
@@ -246,7 +252,7 @@ struct BlockTranslation {
             SlowPath(
                 place: place(index), patches: misses,
                 way: isGroupLive ? .interpret : .resume(assembler.position),
-                flags: flagPlace.source, x87Note: x87Note))
+                flags: pathSource, x87Note: x87Note))
         misses.removeAll(keepingCapacity: true)
     }
 
@@ -254,7 +260,7 @@ struct BlockTranslation {
     mutating func groupMiss(_ patch: Assembler.Patch) {
         slowPaths.append(
             SlowPath(
-                place: place(index), patches: [patch], way: .leave, flags: flagPlace.source,
+                place: place(index), patches: [patch], way: .leave, flags: pathSource,
                 x87Note: x87Note))
     }
 
@@ -262,9 +268,10 @@ struct BlockTranslation {
     mutating func callHandler() {
         writeX87Note()
         saveFlags()
+        pathSource = nil
         misses.append(assembler.jump())
         endMisses()
-        flagsAreInHost = true
+        hostFlags = .all
     }
 
     /// Leaves here; the interpreter goes on with instruction `index`.
@@ -293,26 +300,5 @@ struct BlockTranslation {
             SideExit(
                 patch: patch, index: index, segment: segment, target: target,
                 savesFlags: flagPlace.isPending, x87Note: x87Note))
-    }
-
-    // MARK: Flags
-
-    /// The guest's flags into the host's. Clobbers R11.
-    mutating func requireFlags() {
-        if flagsAreInHost { return }
-        if let source = flagPlace.source {
-            source.emit(&assembler)
-        } else {
-            SharedRoutines.restoreFlags(&assembler)
-        }
-        flagsAreInHost = true
-    }
-
-    /// The guest's flags into `CPUState`. Clobbers R10 and R11.
-    mutating func saveFlags() {
-        guard flagPlace.isPending else { return }
-        requireFlags()
-        SharedRoutines.saveFlags(&assembler)
-        flagPlace = .state
     }
 }
