@@ -178,9 +178,10 @@ struct BlockTranslation {
         assembler.instruction(HostOpcode(0x85), register: 10, .memory(HostLayout.pendingMask))
         pending = assembler.jump(.notEqual)
         entries.unpolled = assembler.position
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .memory(HostLayout.budget))
-        assembler.byte(0)
-        spent = assembler.jump(.lessOrEqual)
+        // The first block is paid for at once: SUB QWORD, count.
+        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
+        assembler.byte(UInt8(truncatingIfNeeded: prepaid))
+        spent = assembler.jump(.sign)
         if usesX87 {
             // CMP BYTE, 0.
             assembler.instruction(HostOpcode(0x80), register: 7, .memory(HostLayout.x87Resident))
@@ -200,27 +201,32 @@ struct BlockTranslation {
         return entries
     }
 
-    /// Instructions of the blocks up to the current one: what is paid for when the translation is
-    /// left from it.
-    var due: Int { segments[...segment].reduce(0) { $0 &+ $1.instructions.count } }
+    /// What the entry pays for: the first block.
+    var prepaid: Int { segments[0].instructions.count }
+
+    /// Instructions of the blocks behind the first, up to the current one: what is paid for when the
+    /// translation is left from it.
+    var due: Int { segments[1...].prefix(segment).reduce(0) { $0 &+ $1.instructions.count } }
 
     /// The budget pays for the blocks that have been run, and for the current one.
     mutating func pay() {
-        if isPaid { return }
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
-        assembler.byte(UInt8(truncatingIfNeeded: due))
+        if !isPaid, due > 0 {
+            assembler.instruction(
+                HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
+            assembler.byte(UInt8(truncatingIfNeeded: due))
+        }
         isPaid = true
     }
 
     /// The same, and the host's flags stay.
     mutating func payAndKeepFlags() {
-        if isPaid { return }
-        addToBudget(0 &- due)
+        if !isPaid { addToBudget(0 &- due) }
         isPaid = true
     }
 
     /// Clobbers R10 and no flags.
     mutating func addToBudget(_ count: Int) {
+        if count == 0 { return }
         assembler.load(.r10, HostLayout.budget)
         assembler.loadAddress(
             .r10, HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: count)))
