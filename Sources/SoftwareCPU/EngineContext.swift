@@ -50,6 +50,7 @@ final class EngineContext {
     var retired: UInt64 = 0
     var statistics = EngineStatistics()
     var transients = TransientInstructions()
+    let crossings = CrossingBlocks()
     var patched = PatchedPages()
     var accesses = AccessEstimate()
 

@@ -18,6 +18,7 @@ extension BlockTranslation {
                 vectorLoad.patch, vectorLoad.resume,
                 residency == .wide ? routines.loadWideVectors : routines.loadVectors)
         }
+        emitCodeChange()
         for exit in sideExits { emit(exit) }
         isPaid = false
         for path in slowPaths {

@@ -22,6 +22,7 @@ extension BlockTranslation {
         let entries = begin(
             all.map(\.residency).max() ?? .none,
             usesX87: all.contains { if case .x87 = $0 { true } else { false } })
+        emitCodeCheck()
         var number = 0
         for current in segments.indices {
             segment = current

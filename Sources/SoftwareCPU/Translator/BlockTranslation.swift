@@ -110,6 +110,9 @@ struct BlockTranslation {
     var role = ProbeGroups.Role.alone
     /// Behind the current instruction, what a group has found is used.
     var isGroupLive = false
+    /// Looked at before each run: see `CrossingBlocks`.
+    var code: [CodePart] = []
+    var codeChanges: [Assembler.Patch] = []
     /// The last x87 instruction, if nobody has written it down yet.
     var x87Note: X87Note?
 

@@ -25,16 +25,20 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     guard let translator = engine.code.translator else {
         return unsafe blockHeader(cpu, header)
     }
+    let crosses = unsafe engine.crossings.contains(header)
     // Whatever comes of it, it is not tried again.
-    unsafe header.pointee.handler = blockHeader
+    if !crosses { unsafe header.pointee.handler = blockHeader }
     let physical = unsafe UInt64(bitPattern: header.pointee.displacement)
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
-    let hasRoom = unsafe translator.translate(
-        header, of: engine.code, bytes: page, linear: linear, features: engine.features)
+    let hasRoom =
+        unsafe crosses
+        ? translateCrossing(engine, translator, header, linear)
+        : translator.translate(
+            header, of: engine.code, bytes: page, linear: linear, features: engine.features)
     vector_set_host_mxcsr(control)
     if !hasRoom {
         // Full: everything starts again.
