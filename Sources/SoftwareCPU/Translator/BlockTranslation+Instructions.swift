@@ -173,7 +173,7 @@ extension BlockTranslation {
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
             let isAtomic = opcode.isLocked || instruction.mnemonic == .xchg
-            let needsAlignment = Self.needsAlignment(instruction)
+            let needsAlignment = looksAtAddress(Self.needsAlignment(instruction) ? 16 : 0)
             let operand = probe(
                 access, write: Self.writesMemory(instruction),
                 inFirst: mustCompute(flags) || needsAlignment || isAtomic)
