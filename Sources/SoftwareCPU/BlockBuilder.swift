@@ -129,6 +129,7 @@ func transientBlock(
     }
     unsafe cpu.pointee.codePage = linear & ~0xfff
     let slot = unsafe code + 1
+    var nextPage: UInt64?
     var outcome = Lowering.Outcome.needsMoreBytes
     if unsafe !engine.transients.cross(bytes, room: room, linear, cpu.pointee.blockMode) {
         outcome = unsafe lowerTransient(cpu, &bytes, available, slot, linear)
@@ -141,6 +142,7 @@ func transientBlock(
             return unsafe leaveOutsideMemory(cpu, engine, second)
         }
         available = 15
+        nextPage = second & ~0xfff
         if let known = unsafe engine.transients.find(bytes, linear, cpu.pointee.blockMode) {
             unsafe slot.initialize(to: known)
         } else {
@@ -153,6 +155,11 @@ func transientBlock(
         if unsafe last > UInt64(cpu.segment(Segment.cs).limit) {
             return unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
         }
+    }
+    if let nextPage, unsafe cpu.pointee.stepping == 0, unsafe cpu.isLongCode {
+        return unsafe keepCrossing(
+            cpu, engine, slot.pointee, bytes, linear: linear, physical: physical,
+            nextPage: nextPage, end: transientEnd)
     }
     let end = unsafe code + 2
     unsafe end.initialize(to: .empty)
@@ -202,6 +209,8 @@ private func leaveOutsideMemory(_ cpu: CPU, _ engine: EngineContext, _ physical:
 }
 
 func flushJumpCache(_ cpu: CPU) {
+    // Their translations may be gone, and nothing else has them now.
+    unsafe context(cpu).crossings.removeAll()
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache)
         .assumingMemoryBound(to: JumpCacheEntry.self)
     for index in 0..<Int(JUMP_CACHE_ENTRY_COUNT) { unsafe jumps[index].context = .max }

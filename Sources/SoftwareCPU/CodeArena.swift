@@ -188,7 +188,12 @@ extension UnsafeMutablePointer where Pointee == DecodedInstruction {
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-    unsafe refundBudget(cpu)
+    // Only in the middle of a block is something left of what its header took.
+    if let header = unsafe cpu.pointee.block, unsafe op > header,
+        unsafe op - header <= Int(truncatingIfNeeded: header.pointee.immediate)
+    {
+        unsafe refundBudget(cpu)
+    }
     return unsafe lookUpBlock(cpu)
 }
 

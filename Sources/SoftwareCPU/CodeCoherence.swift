@@ -63,6 +63,7 @@ func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
         unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
     if !engine.memory.pageHoldsCode(page) { return }
     engine.statistics.blocksInvalidated &+= 1
+    engine.patched.noteStore(page)
     engine.memory.tellWritten(page, by: engine.observer)
 }
 

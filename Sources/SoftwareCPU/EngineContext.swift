@@ -55,6 +55,8 @@ final class EngineContext {
     var retired: UInt64 = 0
     var statistics = EngineStatistics()
     var transients = TransientInstructions()
+    let crossings = CrossingBlocks()
+    var patched = PatchedPages()
     var accesses = AccessEstimate()
 
     /// The instruction TLB: direct mapped, tagged like the data TLB.

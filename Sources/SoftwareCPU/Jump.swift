@@ -31,7 +31,7 @@ func jumpFurther(
 }
 
 /// The entry that shares its two places with `entry`; of the same page group.
-private func neighbouringEntry(
+func neighbouringEntry(
     _ cpu: CPU, _ entry: UnsafeMutablePointer<JumpCacheEntry>
 ) -> UnsafeMutablePointer<JumpCacheEntry> {
     let first = unsafe (cpu.bytes + CPUOffsets.jumpCache)
@@ -78,6 +78,9 @@ private func reachable(_ cpu: CPU, _ rip: UInt64) -> Bool {
 private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
     let engine = unsafe context(cpu)
     if unsafe engine.isTransient(op) || engine.isTransient(target) { return }
+    if unsafe engine.crossings.contains(op) || engine.crossings.contains(target) { return }
+    // One that was dropped while the jump cache had it.
+    if unsafe UnsafeMutablePointer(mutating: target).isHandled(by: refetch) { return }
     unsafe cengine_set_target(UnsafeMutablePointer(mutating: op), target)
 }
 
@@ -97,24 +100,38 @@ func lookUpBlock(_ cpu: CPU) -> Next {
     if unsafe !cpu.isLongCode, unsafe limitIsWithin(cpu, linear) {
         return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
     }
+    if engine.patched.isActive, engine.patched.takeOne(physical & ~0xfff) {
+        return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+    }
     var header = unsafe engine.code.find(physical, mode: mode)
     if unsafe header == nil {
+        if let known = unsafe findCrossing(cpu, engine, linear: linear, physical: physical) {
+            return unsafe known
+        }
         guard let built = unsafe buildBlock(cpu, engine, linear: linear, physical: physical) else {
             // The first instruction crosses into the next page.
             return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
         }
         unsafe header = unsafe built
     }
+    if let header = unsafe header { unsafe enterJumpCache(cpu, engine, linear, header) }
+    return unsafe UnsafePointer(header)
+}
+
+/// Lets jumps to `linear` find the block; what was there moves to the entry beside.
+func enterJumpCache(
+    _ cpu: CPU, _ engine: EngineContext, _ linear: UInt64,
+    _ header: UnsafeMutablePointer<DecodedInstruction>
+) {
     let entry = unsafe jumpCacheEntry(cpu, linear)
     unsafe neighbouringEntry(cpu, entry).pointee = unsafe entry.pointee
     unsafe entry.pointee.address = linear
     unsafe entry.pointee.context =
         unsafe linear &>> 63 != 0 ? cpu.pointee.jumpContext.1 : cpu.pointee.jumpContext.0
     unsafe entry.pointee.instruction = unsafe UnsafePointer(header)
-    if let translator = engine.code.translator, let header = unsafe header {
+    if let translator = engine.code.translator {
         unsafe entry.pointee.code = unsafe translator.continuation(of: header)
     }
-    return unsafe UnsafePointer(header)
 }
 
 /// The page of the next instruction has a breakpoint: one instruction at a time, and none of them in

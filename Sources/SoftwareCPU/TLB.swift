@@ -135,6 +135,14 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     for index in first..<(first &+ 256) where unsafe (jumps[index].address ^ address) &>> 12 == 0 {
         unsafe jumps[index].context = .max
     }
+    // Instructions that reach into the page from the one before it.
+    for distance in 1...14 as ClosedRange<UInt64> {
+        let linear = (address & ~0xfff) &- distance
+        let entry = unsafe jumpCacheEntry(cpu, linear)
+        if unsafe entry.pointee.address == linear { unsafe entry.pointee.context = .max }
+        let neighbour = unsafe neighbouringEntry(cpu, entry)
+        if unsafe neighbour.pointee.address == linear { unsafe neighbour.pointee.context = .max }
+    }
 }
 
 /// Drops the entry if it is of the page of `address`.

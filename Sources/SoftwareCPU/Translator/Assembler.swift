@@ -68,7 +68,6 @@ enum HostCondition: UInt8, Sendable {
     case above = 7
     case sign = 8
     case aboveOrEqual = 3
-    case lessOrEqual = 14
 }
 
 /// Writes host instructions into code memory (SDM volume 2, 2.1 and 2.2).

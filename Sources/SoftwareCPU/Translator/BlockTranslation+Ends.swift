@@ -8,6 +8,7 @@ extension BlockTranslation {
         segment = 0
         isPaid = false
         assembler.bind(spent)
+        addToBudget(prepaid)
         assembler.bind(pending)
         unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
         assembler.jump(to: routines.poll)
@@ -17,6 +18,7 @@ extension BlockTranslation {
                 vectorLoad.patch, vectorLoad.resume,
                 residency == .wide ? routines.loadWideVectors : routines.loadVectors)
         }
+        emitCodeChange()
         for exit in sideExits { emit(exit) }
         isPaid = false
         for path in slowPaths {

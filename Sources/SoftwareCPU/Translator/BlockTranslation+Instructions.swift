@@ -17,11 +17,12 @@ extension BlockTranslation {
             // What the group's probe has found cannot miss.
             if case .member = groups.role(number) { uses[number].observes = false }
         }
-        let liveness = FlagLiveness(uses)
+        let demands = FlagDemand.behind(uses)
         segment = 0
         let entries = begin(
             all.map(\.residency).max() ?? .none,
             usesX87: all.contains { if case .x87 = $0 { true } else { false } })
+        emitCodeCheck()
         var number = 0
         for current in segments.indices {
             segment = current
@@ -31,7 +32,7 @@ extension BlockTranslation {
                 role = groups.role(number)
                 isGroupLive = groups.isLive(behind: number)
                 let use = uses[number]
-                let isWanted = liveness.isWanted[number]
+                let behind = demands[number]
                 number &+= 1
                 let isEnd = place == count &- 1
                 guard let instruction = segments[current].instructions[place], !isHandler(kind)
@@ -56,19 +57,10 @@ extension BlockTranslation {
                 let start = Int(unsafe op(place).pointee.pageOffset)
                 let bytes = unsafe GuestBytes(
                     UnsafeRawBufferPointer(rebasing: page[min(start, page.count)...]), instruction)
-                prepareFlags(for: instruction, use, isWantedBehind: isWanted)
-                // The carry that it keeps is in `CPUState` for later.
-                let step = flagPlace == .state ? FlagSource(step: instruction) : nil
-                emit(
-                    kind, instruction, bytes,
-                    needsFlags: use.reads
-                        || use.changes && !use.replaces && isWanted && step == nil)
+                let required = prepareFlags(for: instruction, use, behind)
+                emit(kind, instruction, bytes, flags: required)
                 endMisses()
-                if use.changes {
-                    flagsAreInHost = step == nil
-                    flagPlace =
-                        isWanted ? .pending(step ?? FlagSource(instruction)) : .state
-                }
+                changeFlags(instruction, use, behind)
             }
         }
         index = count
@@ -108,21 +100,6 @@ extension BlockTranslation {
         }
     }
 
-    /// Before an instruction that may lose the flags of an earlier one: those that are still wanted go
-    /// to `CPUState`, unless they can be had again later.
-    private mutating func prepareFlags(
-        for instruction: Instruction, _ use: FlagUse, isWantedBehind: Bool
-    ) {
-        guard flagPlace.isPending else { return }
-        guard let source = flagPlace.source else {
-            if use.observes { saveFlags() }
-            return
-        }
-        if !use.changes, isWantedBehind, source.registers & instruction.changedRegisters != 0 {
-            saveFlags()
-        }
-    }
-
     private func isHandler(_ kind: TranslationKind) -> Bool {
         if case .handler = kind { true } else { false }
     }
@@ -158,11 +135,11 @@ extension BlockTranslation {
     }
 
     private mutating func emit(
-        _ kind: TranslationKind, _ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool
+        _ kind: TranslationKind, _ instruction: Instruction, _ bytes: GuestBytes, flags: FlagSet
     ) {
         switch kind {
-        case .x87: emitX87(instruction, bytes, needsFlags: needsFlags)
-        case .same, .vector: emitSame(instruction, bytes, needsFlags: needsFlags)
+        case .x87: emitX87(instruction, bytes, flags: flags)
+        case .same, .vector: emitSame(instruction, bytes, flags: flags)
         case .vex, .wideVector: emitVEX(instruction, bytes)
         case .loadAddress: emitLoadAddress(instruction)
         case .push: emitPush(instruction)
@@ -176,7 +153,7 @@ extension BlockTranslation {
     // MARK: The same on the host
 
     private mutating func emitSame(
-        _ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool
+        _ instruction: Instruction, _ bytes: GuestBytes, flags: FlagSet
     ) {
         let form = instruction.form
         var opcode = HostOpcode(bytes.opcode, map: bytes.map, wide: bytes.isWide)
@@ -187,8 +164,13 @@ extension BlockTranslation {
         if form.mandatoryPrefix == 4 { opcode.repeatPrefix = 0xf2 }
         opcode.isLocked = instruction.prefixes.contains(.lock)
         guard form.hasModRM || form.addsRegister else {
-            if needsFlags { requireFlags() }
+            requireFlags(flags)
             emitImplied(opcode, bytes)
+            return
+        }
+        if let operand = Self.stateOperand(instruction, bytes) {
+            requireFlags(flags)
+            emit(operand, opcode, bytes)
             return
         }
         var pool: [HostRegister] = [.r11, .r10]
@@ -196,16 +178,16 @@ extension BlockTranslation {
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
             let isAtomic = opcode.isLocked || instruction.mnemonic == .xchg
-            let needsAlignment = Self.needsAlignment(instruction)
+            let needsAlignment = looksAtAddress(Self.needsAlignment(instruction) ? 16 : 0)
             let operand = probe(
                 access, write: Self.writesMemory(instruction),
-                inFirst: needsFlags || needsAlignment || isAtomic)
+                inFirst: mustCompute(flags) || needsAlignment || isAtomic)
             if needsAlignment { requireAlignment(.r10) }
             if isAtomic, access.byteCount > 1 { requireOneLine(access.byteCount) }
             place = .memory(operand.address)
             pool = [operand.free]
         }
-        if needsFlags { requireFlags() }
+        requireFlags(flags)
         var scratch = ScratchRegisters(free: pool)
         var register = (bytes.modRM &>> 3) & 7
         switch form.registerField {
@@ -226,7 +208,7 @@ extension BlockTranslation {
                         &opcode)
                     : bytes.registerOrMemory)
         }
-        for (host, guest) in scratch.held {
+        for (host, guest) in scratch.held where !Self.replaces(instruction, guest) {
             assembler.load(host, HostLayout.generalRegister(Int(guest)))
         }
         if form.addsRegister {

@@ -22,6 +22,12 @@ extension BlockTranslation {
             range.displacement = group.low
             range.byteCount = group.byteCount
             groupMiss(probeEntry(range, write: group.isWrite))
+            if group.alignment != 0 {
+                var aligned = access
+                aligned.displacement = group.alignedAt
+                assembler.compute(aligned, into: .r10)
+                groupMiss(testAlignment(.r10, group.alignment))
+            }
             assembler.store(SharedRoutines.groupSlot(group.slot), .r11)
         case .member(let group):
             assembler.load(.r11, SharedRoutines.groupSlot(group.slot))
@@ -68,7 +74,7 @@ extension BlockTranslation {
             .memory(write ? HostLayout.writeTag(.r10) : HostLayout.readTag(.r10)))
         let miss = assembler.jump(.notEqual)
         assembler.load(.r11, HostLayout.addend(.r10))
-        flagsAreInHost = false
+        hostFlags = []
         return miss
     }
 
@@ -76,13 +82,14 @@ extension BlockTranslation {
     func groupAccess(
         _ kind: TranslationKind, _ instruction: Instruction, _ index: Int
     ) -> ProbeGroups.Access? {
-        func own(isWrite: Bool) -> ProbeGroups.Access? {
+        func own(isWrite: Bool, alignment: UInt8 = 0) -> ProbeGroups.Access? {
             let start = Int(unsafe op(index).pointee.pageOffset)
             guard instruction.hasMemoryOperand,
-                let access = GuestAccess(instruction, pageOffset: start), access.index == nil,
-                access.segment == nil
+                let access = GuestAccess(instruction, pageOffset: start), access.segment == nil,
+                access.index == nil || access.indexedBase != nil
             else { return nil }
-            return ProbeGroups.Access(operand: access, isWrite: isWrite)
+            return ProbeGroups.Access(
+                operand: access, isWrite: isWrite, alignment: alignment)
         }
         func stack(_ register: UInt8, _ displacement: Int64, isWrite: Bool) -> ProbeGroups.Access {
             ProbeGroups.Access(
@@ -92,15 +99,13 @@ extension BlockTranslation {
         }
         switch kind {
         case .same, .vector:
-            if instruction.prefixes.contains(.lock) || instruction.mnemonic == .xchg
-                || Self.needsAlignment(instruction)
-            {
-                return nil
-            }
-            return own(isWrite: Self.writesMemory(instruction))
+            if instruction.prefixes.contains(.lock) || instruction.mnemonic == .xchg { return nil }
+            return own(
+                isWrite: Self.writesMemory(instruction),
+                alignment: Self.needsAlignment(instruction) ? 16 : 0)
         case .vex, .wideVector:
-            return Self.alignment(instruction) == 0
-                ? own(isWrite: instruction.operand0 == .memory) : nil
+            return own(
+                isWrite: instruction.operand0 == .memory, alignment: Self.alignment(instruction))
         case .x87: return own(isWrite: Self.storesX87(instruction))
         case .push: return stack(4, -8, isWrite: true)
         case .pop: return stack(4, 0, isWrite: false)
@@ -122,11 +127,24 @@ extension BlockTranslation {
 
     /// Misses unless the address in `register` is a multiple of `byteCount`.
     mutating func requireAlignment(_ register: HostRegister, _ byteCount: UInt8 = 16) {
+        misses.append(testAlignment(register, byteCount))
+    }
+
+    /// The jump is taken if the address is no multiple of `byteCount`.
+    private mutating func testAlignment(
+        _ register: HostRegister, _ byteCount: UInt8
+    ) -> Assembler.Patch {
         // TEST r8, byteCount - 1.
         var opcode = HostOpcode(0xf6)
         opcode.needsREX = true
         assembler.instruction(opcode, register: 0, .register(register.number))
         assembler.byte(byteCount &- 1)
-        misses.append(assembler.jump(.notEqual))
+        return assembler.jump(.notEqual)
+    }
+
+    /// The current instruction looks whether its operand is aligned: a group's first does it for all.
+    func looksAtAddress(_ alignment: UInt8) -> Bool {
+        if case .alone = role { return alignment != 0 }
+        return false
     }
 }

@@ -156,6 +156,6 @@ extension BlockTranslation {
         assembler.instruction(
             HostOpcode(0xf7, wide: isWide), register: instruction.mnemonic == .div ? 6 : 7,
             .register(divisor.number))
-        flagsAreInHost = false
+        hostFlags = []
     }
 }

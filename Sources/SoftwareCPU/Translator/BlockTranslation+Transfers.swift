@@ -37,7 +37,8 @@ extension BlockTranslation {
         next &+ Int(truncatingIfNeeded: Int64(bitPattern: instruction.immediate))
     }
 
-    private func isInPage(_ offset: Int) -> Bool { offset >= 0 && offset < 4096 }
+    /// A block there is in the page, and so can be jumped to: none that crosses into the next.
+    private func isInPage(_ offset: Int) -> Bool { offset >= 0 && offset <= 4096 - 15 }
 
     /// Behind the last instruction that is not a transfer.
     mutating func emitFallThrough() {
@@ -88,7 +89,8 @@ extension BlockTranslation {
         if isInPage(offset) {
             goOn(assembler.replaceableJump(), at: offset, from: start, or: index &+ 1)
         } else {
-            exit(to: index &+ 1)
+            computeTarget(offset)
+            emitThroughCache()
         }
     }
 

@@ -75,9 +75,10 @@ extension BlockTranslation {
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
             let alignment = Self.alignment(instruction)
+            let isLookedAt = looksAtAddress(alignment)
             let operand = probe(
-                access, write: instruction.operand0 == .memory, inFirst: alignment != 0)
-            if alignment != 0 { requireAlignment(.r10, alignment) }
+                access, write: instruction.operand0 == .memory, inFirst: isLookedAt)
+            if isLookedAt { requireAlignment(.r10, alignment) }
             place = .memory(operand.address)
             pool = [operand.free]
         }

@@ -25,7 +25,7 @@ extension BlockTranslation {
         }
     }
 
-    mutating func emitX87(_ instruction: Instruction, _ bytes: GuestBytes, needsFlags: Bool) {
+    mutating func emitX87(_ instruction: Instruction, _ bytes: GuestBytes, flags: FlagSet) {
         if instruction.mnemonic == .fwait { return }
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
@@ -35,7 +35,7 @@ extension BlockTranslation {
             assembler.instruction(
                 opcode, register: (bytes.modRM &>> 3) & 7, .memory(operand.address))
         } else {
-            if needsFlags { requireFlags() }
+            requireFlags(flags)
             assembler.bytes(bytes.opcode, bytes.modRM)
         }
         switch instruction.mnemonic {

@@ -88,9 +88,15 @@ struct BlockTranslation {
     var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
     /// The budget has paid for everything up to the end of the current block.
     var isPaid = false
-    /// The host's flags are the guest's.
-    var flagsAreInHost = false
+    /// Those of the host's flags that are the guest's.
+    var hostFlags: Form.FlagSet = []
     var flagPlace = FlagPlace.state
+    /// Where the guest's carry is, if nothing else of the flags is wanted any more.
+    var carrySlot: Int?
+    /// What the slow path of the current instruction computes the flags from.
+    var pathSource: FlagSource?
+    /// The flags behind the current instruction, if they are more than its own.
+    var nextSource: FlagSource?
     /// The instruction that is being translated, counted from 0.
     var index = 0
     /// Instructions so far that their handlers run.
@@ -104,6 +110,9 @@ struct BlockTranslation {
     var role = ProbeGroups.Role.alone
     /// Behind the current instruction, what a group has found is used.
     var isGroupLive = false
+    /// Looked at before each run: see `CrossingBlocks`.
+    var code: [CodePart] = []
+    var codeChanges: [Assembler.Patch] = []
     /// The last x87 instruction, if nobody has written it down yet.
     var x87Note: X87Note?
 
@@ -176,10 +185,10 @@ struct BlockTranslation {
         pending = assembler.jump(.notEqual)
         assembler.makeReplaceable(5)
         entries.unpolled = assembler.position
-        // CMP QWORD, 0: five bytes.
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 7, .memory(HostLayout.budget))
-        assembler.byte(0)
-        spent = assembler.jump(.lessOrEqual)
+        // The first block is paid for at once: SUB QWORD, count; five bytes.
+        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
+        assembler.byte(UInt8(truncatingIfNeeded: prepaid))
+        spent = assembler.jump(.sign)
         if usesX87 {
             // CMP BYTE, 0.
             assembler.instruction(HostOpcode(0x80), register: 7, .memory(HostLayout.x87Resident))
@@ -199,27 +208,32 @@ struct BlockTranslation {
         return entries
     }
 
-    /// Instructions of the blocks up to the current one: what is paid for when the translation is
-    /// left from it.
-    var due: Int { segments[...segment].reduce(0) { $0 &+ $1.instructions.count } }
+    /// What the entry pays for: the first block.
+    var prepaid: Int { segments[0].instructions.count }
+
+    /// Instructions of the blocks behind the first, up to the current one: what is paid for when the
+    /// translation is left from it.
+    var due: Int { segments[1...].prefix(segment).reduce(0) { $0 &+ $1.instructions.count } }
 
     /// The budget pays for the blocks that have been run, and for the current one.
     mutating func pay() {
-        if isPaid { return }
-        assembler.instruction(HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
-        assembler.byte(UInt8(truncatingIfNeeded: due))
+        if !isPaid, due > 0 {
+            assembler.instruction(
+                HostOpcode(0x83, wide: true), register: 5, .memory(HostLayout.budget))
+            assembler.byte(UInt8(truncatingIfNeeded: due))
+        }
         isPaid = true
     }
 
     /// The same, and the host's flags stay.
     mutating func payAndKeepFlags() {
-        if isPaid { return }
-        addToBudget(0 &- due)
+        if !isPaid { addToBudget(0 &- due) }
         isPaid = true
     }
 
     /// Clobbers R10 and no flags.
     mutating func addToBudget(_ count: Int) {
+        if count == 0 { return }
         assembler.load(.r10, HostLayout.budget)
         assembler.loadAddress(
             .r10, HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: count)))
@@ -251,7 +265,7 @@ struct BlockTranslation {
             SlowPath(
                 place: place(index), patches: misses,
                 way: isGroupLive ? .interpret : .resume(assembler.position),
-                flags: flagPlace.source, x87Note: x87Note))
+                flags: pathSource, x87Note: x87Note))
         misses.removeAll(keepingCapacity: true)
     }
 
@@ -259,7 +273,7 @@ struct BlockTranslation {
     mutating func groupMiss(_ patch: Assembler.Patch) {
         slowPaths.append(
             SlowPath(
-                place: place(index), patches: [patch], way: .leave, flags: flagPlace.source,
+                place: place(index), patches: [patch], way: .leave, flags: pathSource,
                 x87Note: x87Note))
     }
 
@@ -267,9 +281,10 @@ struct BlockTranslation {
     mutating func callHandler() {
         writeX87Note()
         saveFlags()
+        pathSource = nil
         misses.append(assembler.jump())
         endMisses()
-        flagsAreInHost = true
+        hostFlags = .all
     }
 
     /// Leaves here; the interpreter goes on with instruction `index`.
@@ -298,26 +313,5 @@ struct BlockTranslation {
             SideExit(
                 patch: patch, index: index, segment: segment, target: target,
                 savesFlags: flagPlace.isPending, x87Note: x87Note))
-    }
-
-    // MARK: Flags
-
-    /// The guest's flags into the host's. Clobbers R11.
-    mutating func requireFlags() {
-        if flagsAreInHost { return }
-        if let source = flagPlace.source {
-            source.emit(&assembler)
-        } else {
-            SharedRoutines.restoreFlags(&assembler)
-        }
-        flagsAreInHost = true
-    }
-
-    /// The guest's flags into `CPUState`. Clobbers R10 and R11.
-    mutating func saveFlags() {
-        guard flagPlace.isPending else { return }
-        requireFlags()
-        SharedRoutines.saveFlags(&assembler)
-        flagPlace = .state
     }
 }

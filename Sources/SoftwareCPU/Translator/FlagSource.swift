@@ -2,172 +2,208 @@ internal import CEngine
 internal import X86
 
 /// A computation that gives the arithmetic flags of an earlier instruction again, from registers that
-/// have not changed since.
+/// have not changed since and from slots of the host's stack.
 ///
 /// Most flags are never looked at, but any memory access may fault and show them. With a source they
-/// cost nothing until then.
+/// cost nothing until then, or the one instruction that keeps a carry.
 struct FlagSource: Equatable {
-    private enum Kind {
+    enum Kind: Equatable {
         case compare, test, add, subtract, negate
-        /// INC and DEC: the carry is the one in `CPUState`.
+        /// ADC and SBB; the carry that went in is in the carry slot.
+        case addCarry, subtractBorrow
+        /// SBB of a register from itself: nothing but the carry is left of it.
+        case spreadCarry
+        /// INC and DEC; the carry is in the carry slot, or in `CPUState`.
         case increment, decrement
+        /// Shifts by a constant; the carry that came out is in the carry slot.
+        case shiftLeft, shiftRight, shiftArithmetic
+        /// IMUL and MUL: the carry slot's is OF too; the other flags are not defined.
+        case multiply
     }
 
-    private enum Second: Equatable {
+    enum Operand: Equatable {
         case register(UInt8)
         case constant(Int32)
+        /// A word on the host's stack.
+        case slot(Int)
     }
 
-    private var kind: Kind
-    /// The guest register of the first operand, after the instruction.
-    private var first: UInt8
-    private var second: Second
-    private var operandSize: UInt8
+    struct Computation: Equatable {
+        var kind: Kind
+        /// The first operand, after the instruction.
+        var first: Operand
+        var second: Operand
+        var operandSize: UInt8
+        /// Which slot has the carry; nil: it is in `CPUState`, or nobody needs it.
+        var carrySlot: Int?
+    }
+
+    /// A rotation by a constant, behind the computation. It changes CF and OF alone; it is undone
+    /// before the computation and done again behind it.
+    struct Rotation: Equatable {
+        var register: UInt8
+        /// ModRM.reg: 0 left, 1 right.
+        var direction: UInt8
+        var count: UInt8
+        var operandSize: UInt8
+    }
+
+    /// Nil: the flags that are in `CPUState`.
+    var computation: Computation?
+    var rotations: [Rotation] = []
+    /// The carry that came out is still in the host's flags alone.
+    var lacksCarry = false
 
     /// Nil: the flags of the instruction cannot be had again.
-    init?(_ instruction: Instruction) {
+    /// - Parameter carrySlot: where the carry before an ADC or SBB is.
+    init?(_ instruction: Instruction, carrySlot: Int?) {
         guard case .register(.general, let register) = instruction.operand0,
             instruction.operandSize != 2
-        else { return nil }
-        first = register
-        operandSize = instruction.operandSize
-        second = .register(register)
+        else {
+            return nil
+        }
+        let first = Operand.register(register)
+        func make(_ kind: Kind, _ second: Operand) -> Computation {
+            Computation(
+                kind: kind, first: first, second: second, operandSize: instruction.operandSize)
+        }
         switch instruction.mnemonic {
         case .and, .or, .xor:
             // The flags of the result; AF is not defined, and cleared by all of them.
-            kind = .test
-            return
-        case .neg:
-            kind = .negate
-            return
-        case .cmp: kind = .compare
-        case .test: kind = .test
-        case .add: kind = .add
-        case .sub: kind = .subtract
+            computation = make(.test, first)
+        case .neg: computation = make(.negate, first)
+        case .cmp, .test, .add, .sub, .adc, .sbb:
+            guard let second = Self.second(instruction) else { return nil }
+            guard
+                let kind = Self.kind(instruction.mnemonic, isSelf: second == first, carrySlot)
+            else { return nil }
+            computation = make(kind, second)
+            computation?.carrySlot = carrySlot
+        case .shl, .shr, .sar:
+            guard let count = instruction.constantCount, count > 0,
+                count <= instruction.operandSize &* 8
+            else { return nil }
+            let kind: Kind =
+                switch instruction.mnemonic {
+                case .shl: .shiftLeft
+                case .shr: .shiftRight
+                default: .shiftArithmetic
+                }
+            computation = make(kind, .constant(Int32(count)))
+            lacksCarry = true
         default: return nil
-        }
-        switch instruction.operand1 {
-        case .register(.general, let number): second = .register(number)
-        case .immediate: second = .constant(Int32(truncatingIfNeeded: instruction.immediate))
-        default: return nil
-        }
-        if second == .register(register) {
-            // The difference of a register to itself; its sum is gone.
-            if kind == .add { return nil }
-            if kind == .subtract { kind = .compare }
         }
     }
 
-    /// INC or DEC of a register while the flags before it are in `CPUState`.
-    init?(step instruction: Instruction) {
+    private static func second(_ instruction: Instruction) -> Operand? {
+        switch instruction.operand1 {
+        case .register(.general, let number): .register(number)
+        case .immediate: .constant(Int32(truncatingIfNeeded: instruction.immediate))
+        default: nil
+        }
+    }
+
+    private static func kind(_ mnemonic: Mnemonic, isSelf: Bool, _ carrySlot: Int?) -> Kind? {
+        switch mnemonic {
+        case .cmp: .compare
+        case .test: .test
+        // The sum of a register and itself is gone, the difference is 0.
+        case .add: isSelf ? nil : .add
+        case .sub: isSelf ? .compare : .subtract
+        case .adc: isSelf || carrySlot == nil ? nil : .addCarry
+        default: isSelf ? .spreadCarry : carrySlot == nil ? nil : .subtractBorrow
+        }
+    }
+
+    /// Multiplications whose product has only one carry for CF and OF.
+    init?(product instruction: Instruction) {
+        guard instruction.mnemonic == .imul || instruction.mnemonic == .mul else { return nil }
+        computation = Computation(
+            kind: .multiply, first: .constant(0), second: .constant(0), operandSize: 4)
+        lacksCarry = true
+    }
+
+    /// INC or DEC of a register; the carry before it is in a slot or in `CPUState`.
+    init?(step instruction: Instruction, carrySlot: Int?) {
         guard case .register(.general, let register) = instruction.operand0,
             instruction.operandSize != 2
         else { return nil }
+        let kind: Kind
         switch instruction.mnemonic {
         case .inc: kind = .increment
         case .dec: kind = .decrement
         default: return nil
         }
-        first = register
-        second = .register(register)
-        operandSize = instruction.operandSize
+        computation = Computation(
+            kind: kind, first: .register(register), second: .constant(1),
+            operandSize: instruction.operandSize, carrySlot: carrySlot)
+    }
+
+    /// ROL or ROR of a register by a constant behind the flags of `source`; nil: those of `CPUState`.
+    init?(rotation instruction: Instruction, behind source: FlagSource?) {
+        guard case .register(.general, let register) = instruction.operand0,
+            instruction.operandSize >= 4, let count = instruction.constantCount, count > 0,
+            instruction.mnemonic == .rol || instruction.mnemonic == .ror
+        else { return nil }
+        computation = source?.computation
+        // What an earlier one did to the flags is over; it matters where its register is needed.
+        let needed = Self.registers(computation)
+        rotations = (source?.rotations ?? []).filter { needed & 1 &<< UInt16($0.register) != 0 }
+        if rotations.count >= 4 { return nil }
+        rotations.append(
+            Rotation(
+                register: register, direction: instruction.mnemonic == .rol ? 0 : 1, count: count,
+                operandSize: instruction.operandSize))
     }
 
     /// The guest registers it needs, one bit each.
     var registers: UInt16 {
-        var result: UInt16 = 1 &<< UInt16(first)
-        if case .register(let number) = second { result |= 1 &<< UInt16(number) }
+        rotations.reduce(Self.registers(computation)) { $0 | 1 &<< UInt16($1.register) }
+    }
+
+    private static func registers(_ computation: Computation?) -> UInt16 {
+        var result: UInt16 = 0
+        if case .register(let number) = computation?.first { result |= 1 &<< UInt16(number) }
+        if case .register(let number) = computation?.second { result |= 1 &<< UInt16(number) }
         return result
     }
 
-    /// Brings the flags into the host's. Clobbers R11.
-    func emit(_ assembler: inout Assembler) {
-        if let host = HostLayout.host(first) {
-            assembler.move(.r11, host)
+    /// The slot that has its carry.
+    var carrySlot: Int? { computation?.carrySlot }
+
+    /// The carry has been put into a slot.
+    mutating func keepCarry(in slot: Int) {
+        computation?.carrySlot = slot
+        lacksCarry = false
+    }
+
+    /// The operands in registers that are about to change go to the host's stack. False: they cannot,
+    /// and nothing is emitted.
+    mutating func keep(_ changed: UInt16, _ assembler: inout Assembler) -> Bool {
+        guard rotations.isEmpty, var kept = computation else { return false }
+        if case .register(let number) = kept.first, changed & 1 &<< UInt16(number) != 0 {
+            if kept.second == kept.first { kept.second = .slot(0) }
+            kept.first = .slot(0)
+            assembler.store(SharedRoutines.operandSlot(0), guest: number)
+        }
+        if case .register(let number) = kept.second, changed & 1 &<< UInt16(number) != 0 {
+            kept.second = .slot(1)
+            assembler.store(SharedRoutines.operandSlot(1), guest: number)
+        }
+        computation = kept
+        return true
+    }
+}
+
+extension Assembler {
+    /// A guest register into memory. Clobbers R11.
+    fileprivate mutating func store(_ address: HostAddress, guest number: UInt8) {
+        if let host = HostLayout.host(number) {
+            store(address, host)
         } else {
-            assembler.load(.r11, HostLayout.generalRegister(Int(first)))
+            load(.r11, HostLayout.generalRegister(Int(number)))
+            store(address, .r11)
         }
-        switch kind {
-        case .compare: operate(&assembler, 7)
-        case .test: test(&assembler)
-        case .add:
-            operate(&assembler, 5)
-            operate(&assembler, 0)
-        case .subtract:
-            operate(&assembler, 0)
-            operate(&assembler, 5)
-        case .negate:
-            negate(&assembler)
-            negate(&assembler)
-        case .increment:
-            step(&assembler, 1)
-            loadCarry(&assembler)
-            step(&assembler, 0)
-        case .decrement:
-            step(&assembler, 0)
-            loadCarry(&assembler)
-            step(&assembler, 1)
-        }
-    }
-
-    private var isByte: Bool { operandSize == 1 }
-    private var isWide: Bool { operandSize == 8 }
-
-    private static func place(_ guest: UInt8) -> HostPlace {
-        HostLayout.host(guest).map { .register($0.number) }
-            ?? .memory(HostLayout.generalRegister(Int(guest)))
-    }
-
-    /// ADD (0), SUB (5) or CMP (7) R11, second.
-    private func operate(_ assembler: inout Assembler, _ operation: UInt8) {
-        switch second {
-        case .register(let number):
-            let opcode = operation &<< 3 | (isByte ? 2 : 3)
-            assembler.instruction(
-                HostOpcode(opcode, wide: isWide), register: 11, Self.place(number))
-        case .constant(let value):
-            assembler.instruction(
-                HostOpcode(isByte ? 0x80 : 0x81, wide: isWide), register: operation, .register(11))
-            immediate(&assembler, value)
-        }
-    }
-
-    private func test(_ assembler: inout Assembler) {
-        switch second {
-        case .register(let number):
-            assembler.instruction(
-                HostOpcode(isByte ? 0x84 : 0x85, wide: isWide), register: 11, Self.place(number))
-        case .constant(let value):
-            assembler.instruction(
-                HostOpcode(isByte ? 0xf6 : 0xf7, wide: isWide), register: 0, .register(11))
-            immediate(&assembler, value)
-        }
-    }
-
-    private func immediate(_ assembler: inout Assembler, _ value: Int32) {
-        if isByte {
-            assembler.byte(UInt8(truncatingIfNeeded: value))
-        } else {
-            assembler.integer32(value)
-        }
-    }
-
-    /// INC (0) or DEC (1) R11.
-    private func step(_ assembler: inout Assembler, _ operation: UInt8) {
-        assembler.instruction(
-            HostOpcode(isByte ? 0xfe : 0xff, wide: isWide), register: operation, .register(11))
-    }
-
-    /// BT DWORD, 8: CF of `CPUState.statusFlags`.
-    private func loadCarry(_ assembler: inout Assembler) {
-        assembler.instruction(
-            HostOpcode(0xba, map: 1), register: 4, .memory(HostLayout.statusFlags))
-        assembler.byte(8)
-    }
-
-    private func negate(_ assembler: inout Assembler) {
-        assembler.instruction(
-            HostOpcode(isByte ? 0xf6 : 0xf7, wide: isWide), register: 3, .register(11))
     }
 }
 

@@ -1,7 +1,8 @@
 internal import CEngine
 internal import X86
 
-/// Accesses off one register that lie so near to each other that one probe finds them all.
+/// Accesses off one register, or one pair of them, that lie so near to each other that one probe finds
+/// them all.
 ///
 /// The first of them probes the page that all of them are in, for the whole range; the others use
 /// what it found, from a slot on the host's stack. Where the first does not hit, the interpreter runs
@@ -18,10 +19,25 @@ struct ProbeGroups {
         var low: Int64
         var high: Int64
         var isWrite: Bool
+        /// What has to be a multiple of `alignment`, from the register's value at the first; 0: nothing.
+        var alignment: UInt8 = 0
+        var alignedAt: Int64 = 0
         /// Which slot of the frame has what the probe found.
         var slot = 0
 
         var byteCount: Int { Int(high &- low) }
+
+        /// Takes in that the bytes at `place` have to be aligned. False: not if the others are.
+        fileprivate mutating func align(_ place: Int64, to byteCount: UInt8) -> Bool {
+            if byteCount == 0 { return true }
+            let common = alignment == 0 ? byteCount : min(alignment, byteCount)
+            if alignment != 0, (place &- alignedAt) & Int64(common &- 1) != 0 { return false }
+            if byteCount > alignment {
+                alignment = byteCount
+                alignedAt = place
+            }
+            return true
+        }
     }
 
     /// What an instruction is in its group.
@@ -36,10 +52,41 @@ struct ProbeGroups {
     private static let widest: Int64 = 512
     static let slotCount = 6
 
-    private struct Open {
+    /// What the accesses of a group have in common.
+    private struct Origin: Equatable {
         var base: GuestAccess.Base
+        var index: UInt8?
+        var scaleShift: UInt8
+
+        init(_ access: GuestAccess) {
+            base = access.base
+            index = access.index
+            scaleShift = access.scaleShift
+        }
+
+        /// What the instruction adds to the address; nil: nobody knows.
+        func addition(_ instruction: Instruction) -> Int64? {
+            var sum: Int64 = 0
+            if case .register(let number) = base {
+                guard let added = Self.near(instruction.addition(to: number)) else { return nil }
+                sum = added
+            }
+            if let index {
+                guard let added = Self.near(instruction.addition(to: index)) else { return nil }
+                sum &+= added &<< Int64(scaleShift)
+            }
+            return sum
+        }
+
+        private static func near(_ added: Int64?) -> Int64? {
+            added.flatMap { $0.magnitude < 1 &<< 20 ? $0 : nil }
+        }
+    }
+
+    private struct Open {
+        var origin: Origin
         var group: Group
-        /// What has been added to the register since the first.
+        /// What has been added to the address since the first.
         var added: Int64 = 0
     }
 
@@ -48,7 +95,7 @@ struct ProbeGroups {
     private var roles: [Role]
 
     /// - Parameter instructions: those of the translation, each with its memory access if that may be
-    ///   part of a group (it has no index and no segment); `isBarrier` if a handler runs there.
+    ///   part of a group (it has no segment); `isBarrier` if a handler runs there.
     init(_ instructions: [(instruction: Instruction?, access: Access?, isBarrier: Bool)]) {
         roles = Array(repeating: .alone, count: instructions.count)
         var membership: [(index: Int, first: Int)] = []
@@ -74,6 +121,8 @@ struct ProbeGroups {
     struct Access {
         var operand: GuestAccess
         var isWrite: Bool
+        /// The address has to be a multiple of this; 0: of nothing.
+        var alignment: UInt8 = 0
     }
 
     func role(_ index: Int) -> Role { index < roles.count ? roles[index] : .alone }
@@ -85,15 +134,15 @@ struct ProbeGroups {
 
     /// The first instruction of the group that the access belongs to now.
     private mutating func join(_ access: Access, _ index: Int) -> Int {
-        let base = access.operand.base
-        let place = open.firstIndex { $0.base == base }
+        let origin = Origin(access.operand)
+        let place = open.firstIndex { $0.origin == origin }
         let low = access.operand.displacement &+ (place.map { open[$0].added } ?? 0)
         let high = low &+ Int64(access.operand.byteCount)
         if let place {
             var group = open[place].group
             group.low = min(group.low, low)
             group.high = max(group.high, high)
-            if group.high &- group.low <= Self.widest {
+            if group.high &- group.low <= Self.widest, group.align(low, to: access.alignment) {
                 group.last = index
                 group.members += 1
                 group.isWrite = group.isWrite || access.isWrite
@@ -103,20 +152,18 @@ struct ProbeGroups {
             finished.append(open.remove(at: place).group)
         }
         let start = access.operand.displacement
-        open.append(
-            Open(
-                base: base,
-                group: Group(
-                    first: index, last: index, low: start,
-                    high: start &+ Int64(access.operand.byteCount), isWrite: access.isWrite)))
+        var group = Group(
+            first: index, last: index, low: start, high: start &+ Int64(access.operand.byteCount),
+            isWrite: access.isWrite)
+        _ = group.align(start, to: access.alignment)
+        open.append(Open(origin: origin, group: group))
         return index
     }
 
     /// Registers change.
     private mutating func follow(_ instruction: Instruction) {
         for place in open.indices.reversed() {
-            guard case .register(let number) = open[place].base else { continue }
-            if let added = instruction.addition(to: number), abs(added) < 1 &<< 20,
+            if let added = open[place].origin.addition(instruction),
                 abs(open[place].added) < 1 &<< 20
             {
                 open[place].added &+= added
@@ -131,10 +178,16 @@ struct ProbeGroups {
         open.removeAll()
     }
 
+    /// Displacements of 32 bits reach both ends.
+    private static func isEncodable(_ group: Group) -> Bool {
+        group.low >= Int64(Int32.min) && group.high <= Int64(Int32.max)
+    }
+
     /// Groups of several, as far as there are slots.
     private static func withSlots(_ groups: [Group]) -> [Group] {
         var result: [Group] = []
-        for var group in groups.sorted(by: { $0.first < $1.first }) where group.members > 1 {
+        for var group in groups.sorted(by: { $0.first < $1.first })
+        where group.members > 1 && isEncodable(group) {
             let taken = result.filter { $0.last >= group.first }.map(\.slot)
             guard let slot = (0..<slotCount).first(where: { !taken.contains($0) }) else { continue }
             group.slot = slot

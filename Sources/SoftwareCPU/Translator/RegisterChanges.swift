@@ -17,7 +17,11 @@ extension Instruction {
         case .pop: return Self.stackPointer | Self.bit(operand0)
         case .leave: return Self.stackPointer | 1 &<< 5
         case .xchg, .xadd: return Self.bit(operand0) | Self.bit(operand1)
-        case .imul: return operand1 == .none ? .max : Self.bit(operand0)
+        case .imul where operand1 != .none: return Self.bit(operand0)
+        case .imul, .mul, .div, .idiv, .cmpxchg8b, .cmpxchg16b: return Self.accumulators
+        case .cmpxchg: return Self.accumulators | Self.bit(operand0)
+        case .cbw, .lahf: return 1
+        case .cwd: return Self.accumulators
         case .fnstsw: return 1
         // RCX or XMM0, and lengths in RAX and RDX.
         case .pcmpestri, .pcmpestrm, .pcmpistri, .pcmpistrm, .vpcmpestri, .vpcmpestrm, .vpcmpistri,
@@ -33,6 +37,8 @@ extension Instruction {
     }
 
     private static let stackPointer: UInt16 = 1 &<< 4
+    /// RAX and RDX.
+    private static let accumulators: UInt16 = 1 | 1 &<< 2
 
     private static func bit(_ operand: Operand) -> UInt16 {
         switch operand {

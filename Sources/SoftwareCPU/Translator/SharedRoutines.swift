@@ -32,10 +32,21 @@ struct SharedRoutines {
     var interpret = 0
 
     /// Bytes of the frame below the saved registers.
-    private static let frame = UInt8(24 + 8 * ProbeGroups.slotCount)
+    private static let frame = UInt8(56 + 8 * ProbeGroups.slotCount)
     static let scratchSlot = HostAddress(base: .rsp, displacement: 16)
     static func groupSlot(_ slot: Int) -> HostAddress {
         HostAddress(base: .rsp, displacement: Int32(truncatingIfNeeded: 24 &+ 8 &* slot))
+    }
+    private static let groupsEnd = Int32(24 + 8 * ProbeGroups.slotCount)
+    /// Operands of a `FlagSource`.
+    static func operandSlot(_ slot: Int) -> HostAddress {
+        HostAddress(
+            base: .rsp, displacement: groupsEnd &+ Int32(truncatingIfNeeded: 8 &* slot))
+    }
+    /// A byte that is 0 where the carry is set.
+    private static func carrySlot(_ slot: Int) -> HostAddress {
+        HostAddress(
+            base: .rsp, displacement: groupsEnd &+ 16 &+ Int32(truncatingIfNeeded: 8 &* slot))
     }
     private static let resumeSlot = HostAddress(base: .rsp)
     private static let instructionSlot = HostAddress(base: .rsp, displacement: 8)
@@ -329,6 +340,24 @@ struct SharedRoutines {
         assembler.bytes(0x9f, 0x0f, 0x90, 0xc0, 0x0f, 0xb7, 0xc0)
         assembler.store(HostLayout.statusFlags, .rax)
         assembler.move(.rax, .r10)
+    }
+
+    /// CF from the guest's flags in `CPUState`: BT DWORD, 8.
+    static func loadCarry(_ assembler: inout Assembler) {
+        assembler.instruction(
+            HostOpcode(0xba, map: 1), register: 4, .memory(HostLayout.statusFlags))
+        assembler.byte(8)
+    }
+
+    /// CF from a slot: CMP BYTE, 1.
+    static func loadCarry(_ assembler: inout Assembler, slot: Int) {
+        assembler.instruction(HostOpcode(0x80), register: 7, .memory(carrySlot(slot)))
+        assembler.byte(1)
+    }
+
+    /// CF into a slot: SETNC.
+    static func storeCarry(_ assembler: inout Assembler, slot: Int) {
+        assembler.instruction(HostOpcode(0x93, map: 1), register: 0, .memory(carrySlot(slot)))
     }
 
     private func push(_ assembler: inout Assembler, _ register: HostRegister) {

@@ -21,6 +21,7 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     guard let translator = engine.code.translator else {
         return unsafe blockHeader(cpu, header)
     }
+    let crosses = unsafe engine.crossings.contains(header)
     let physical = unsafe UInt64(bitPattern: header.pointee.displacement)
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
@@ -28,6 +29,10 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
     let hasRoom = engine.cache.contents.withLock { _ in
+        // Its header is this vCPU's own.
+        if crosses {
+            return unsafe translateCrossing(engine, translator, header, linear)
+        }
         // Dropped meanwhile, or translated: another vCPU has counted to its end too.
         guard unsafe header.isHandled(by: countingHeader) else { return true }
         // Whatever comes of it, it is not tried again.

@@ -73,12 +73,35 @@ final class Translator {
         self.features = features
         let segments = unsafe segments(from: header, code, bytes)
         if segments.isEmpty { return true }
+        return unsafe make(header, segments, bytes: bytes, linear: linear)
+    }
+
+    /// Translates the block of an instruction that reaches into the next page; `code` is looked at
+    /// first each time. `bytes` are those of the page and what follows. False: there is no room.
+    func translateCrossing(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, code: [CodePart],
+        bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
+    ) -> Bool {
+        self.features = features
+        guard let instructions = unsafe decode(header, bytes) else { return true }
+        return unsafe make(
+            header, [BlockTranslation.Segment(header: header, instructions: instructions)],
+            bytes: bytes, linear: linear, code: code)
+    }
+
+    private func make(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ segments: [BlockTranslation.Segment],
+        bytes: UnsafeRawBufferPointer, linear: UInt64, code: [CodePart] = []
+    ) -> Bool {
         let mode = unsafe header.pointee.mode
         var block = BlockTranslation(
             Assembler(memory, at: position), routines, segments, isUpper: linear &>> 63 != 0,
             mode: mode, usesGroups: unsafe header.missesOfGroups != 0)
+        block.code = code
         let entries = unsafe block.translate(bytes)
         if block.assembler.isFull { return false }
+        // Alone, a handler is called sooner by the interpreter.
+        if !code.isEmpty, block.handlerCount > 0 { return true }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
         position = block.assembler.position
         statistics.translations &+= 1
@@ -88,7 +111,8 @@ final class Translator {
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
         unsafe header.pointee.unpolledEntry = UInt16(
             truncatingIfNeeded: entries.unpolled &- entries.polled)
-        unsafe connect(block.links, key(header), entries, using: block.assembler)
+        unsafe connect(
+            block.links, key(header), code.isEmpty ? entries : nil, using: block.assembler)
         unsafe header.translation = UInt32(truncatingIfNeeded: entries.polled)
         unsafe cengine_set_handler(header, handler(at: entries.handler))
         return true
@@ -176,10 +200,27 @@ final class Translator {
             physical: UInt64(bitPattern: header.pointee.displacement), mode: header.pointee.mode)
     }
 
-    /// Joins the new translation with those that are there, and lets it wait for the others.
+    /// Joins the new translation with those that are there, and lets it wait for the others. Nobody
+    /// may jump to it without `own`.
     private func connect(
-        _ links: [BlockTranslation.Link], _ key: Key, _ own: BlockTranslation.Entries,
+        _ links: [BlockTranslation.Link], _ key: Key, _ own: BlockTranslation.Entries?,
         using assembler: Assembler
+    ) {
+        if let own { publish(own, key, using: assembler) }
+        let page = key.physical & ~0xfff
+        for link in links {
+            let target = Key(physical: page | UInt64(link.target), mode: key.mode)
+            if let entry = entries[target] {
+                assembler.rebind(link.patch, to: link.isPolled ? entry.polled : entry.unpolled)
+            } else {
+                waiting[page, default: []].append(
+                    Wait(target: target, patch: link.patch, isPolled: link.isPolled))
+            }
+        }
+    }
+
+    private func publish(
+        _ own: BlockTranslation.Entries, _ key: Key, using assembler: Assembler
     ) {
         entries[key] = own
         if let old = superseded.removeValue(forKey: key) {
@@ -191,14 +232,5 @@ final class Translator {
             assembler.rebind(wait.patch, to: wait.isPolled ? own.polled : own.unpolled)
         }
         waiting[page]?.removeAll { $0.target == key }
-        for link in links {
-            let target = Key(physical: page | UInt64(link.target), mode: key.mode)
-            if let entry = entries[target] {
-                assembler.rebind(link.patch, to: link.isPolled ? entry.polled : entry.unpolled)
-            } else {
-                waiting[page, default: []].append(
-                    Wait(target: target, patch: link.patch, isPolled: link.isPolled))
-            }
-        }
     }
 }
