@@ -168,6 +168,11 @@ extension BlockTranslation {
             emitImplied(opcode, bytes)
             return
         }
+        if let operand = Self.stateOperand(instruction, bytes) {
+            requireFlags(flags)
+            emit(operand, opcode, bytes)
+            return
+        }
         var pool: [HostRegister] = [.r11, .r10]
         var place = HostPlace.register(0)
         if instruction.hasMemoryOperand {
@@ -203,7 +208,7 @@ extension BlockTranslation {
                         &opcode)
                     : bytes.registerOrMemory)
         }
-        for (host, guest) in scratch.held {
+        for (host, guest) in scratch.held where !Self.replaces(instruction, guest) {
             assembler.load(host, HostLayout.generalRegister(Int(guest)))
         }
         if form.addsRegister {
