@@ -19,7 +19,7 @@ public final class CodeCache: Sendable {
     struct Size: Sendable {
         /// Of 48 bytes each: 27 MiB.
         var instructionCount = 576 * 1024
-        var codeByteCount = 8 << 20
+        var codeByteCount = 16 << 20
     }
 
     /// An engine's place in the cache. Owner: the engine.
