@@ -17,22 +17,11 @@ extension UART {
         var fifoControl: UInt8 = 0
         /// The transmitter has become empty since the guest last asked why it was interrupted.
         var transmitterEmptied = false
-        /// Bytes sent since the transmitter last said from its context that it is empty.
-        var sentInBurst = 0
-        /// It is to say so when the host has what has been sent.
-        var owesEmptied = false
-        /// Bytes that moved up because the guest had read others, since it last had read all.
-        var receivedInBurst = 0
 
         static let inputCapacity = 16
         static let arrivingCapacity = 1024
         /// When so many are under way the transmitter is no longer empty: the guest waits, not we.
         static let leavingCapacity = 64 << 10
-        /// Bytes that pass at the guest's speed, four FIFOs full; then the interrupt context says
-        /// when to go on. A guest's driver stays in its interrupt handler for as long as there is
-        /// something to send or to read, and without a limit sends a page there: 5 ms in which its
-        /// processor takes no other interrupt.
-        static let burst = 64
 
         /// A FIFO of 16 can be filled without another look.
         var hasRoomToLeave: Bool { leaving.count <= Self.leavingCapacity - 16 }
@@ -41,37 +30,16 @@ extension UART {
         private var fifosAreOn: Bool { fifoControl & 1 != 0 }
         private var latchIsOpen: Bool { lineControl & 0x80 != 0 }
 
-        /// Fills the FIFO from the wire, up to the end of a burst. True if it got anything.
-        mutating func takeArrivals(burst: Int) -> Bool {
+        /// Fills the FIFO from the wire. True if it got anything.
+        mutating func takeArrivals() -> Bool {
             var taken = 0
-            while taken < arriving.count, acceptsInput, receivedInBurst < burst {
+            while taken < arriving.count, acceptsInput {
                 input.append(arriving[taken])
                 taken += 1
-                receivedInBurst += 1
             }
             guard taken > 0 else { return false }
             arriving.removeFirst(taken)
             inputIsAged = true
-            return true
-        }
-
-        /// The same, in the receiver's context: the guest has read a whole burst, and a new one begins.
-        mutating func takeNextArrivals(burst: Int) -> Bool {
-            if input.isEmpty { receivedInBurst = 0 }
-            return takeArrivals(burst: burst)
-        }
-
-        /// The guest has read a whole burst, and there is more.
-        var wantsNextBurst: Bool {
-            receivedInBurst >= Self.burst && !arriving.isEmpty && input.isEmpty && acceptsInput
-        }
-
-        /// In the transmitter's context: the host has what was sent. True if the guest is to know.
-        mutating func settle() -> Bool {
-            guard owesEmptied, hasRoomToLeave else { return false }
-            owesEmptied = false
-            sentInBurst = 0
-            transmitterEmptied = true
             return true
         }
 
@@ -120,7 +88,7 @@ extension UART {
             }
         }
 
-        mutating func write(_ register: UInt8, _ value: UInt8, burst: Int) {
+        mutating func write(_ register: UInt8, _ value: UInt8) {
             switch register {
             case 0:
                 if latchIsOpen {
@@ -131,9 +99,7 @@ extension UART {
                 } else {
                     // A guest that does not look whether there is room loses what it sends.
                     if leaving.count < Self.leavingCapacity { leaving.append(value) }
-                    sentInBurst = min(sentInBurst + 1, Self.leavingCapacity)
-                    transmitterEmptied = sentInBurst < burst && hasRoomToLeave
-                    owesEmptied = !transmitterEmptied
+                    transmitterEmptied = hasRoomToLeave
                 }
             case 1:
                 if latchIsOpen {

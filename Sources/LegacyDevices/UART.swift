@@ -32,11 +32,6 @@ public final class UART: Device {
     /// long for one.
     private static let gathering: UInt64 = 87_000
 
-    /// Nanoseconds that a guest has at least, after a burst, to find that there is nothing to do and
-    /// leave its interrupt handler. A real-time thread that says at once when to go on is there
-    /// before the guest has looked.
-    private static let rest: UInt64 = 30_000
-
     public let name: String
     private let line: UInt32
     private let clock: any Clock
@@ -117,7 +112,7 @@ public final class UART: Device {
     private func deliver() -> Bool {
         let since = arrivedAt.exchange(0, ordering: .relaxed)
         return registers.withLock { registers in
-            if registers.takeNextArrivals(burst: burst) {
+            if registers.takeArrivals() {
                 announce(registers, since: since == 0 ? nil : Instant(nanoseconds: since))
             }
             return registers.arriving.count <= Registers.arrivingCapacity / 2
@@ -126,40 +121,26 @@ public final class UART: Device {
 
     /// Brings what has arrived to the guest, and asks the host for more.
     private func completeInput(_ wire: Wire) {
-        if registers.withLock({ $0.wantsNextBurst }) { letHandlerEnd() }
         if deliver(), hostWaits.exchange(false, ordering: .relaxed) { wire.roomAvailable() }
     }
 
-    /// Hands the host all there is, inline; a burst or less in the thread.
+    /// Hands the host what has been sent. The transmitter is empty again then, if it was not.
     private func completeOutput(_ wire: Wire) {
-        while handOver(to: wire) {
-            guard !transmitter.isInline else { continue }
-            // Not at once: a guest that sends as fast as this takes would never leave its handler.
-            return transmitter.signal()
+        while true {
+            // Room for what a guest sends at once, so that its vCPU need not make it.
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(256)
+            registers.withLock { swap(&bytes, &$0.leaving) }
+            if bytes.isEmpty { return }
+            wire.transmit(bytes)
+            registers.withLock { registers in
+                let wasFull = bytes.count > Registers.leavingCapacity - 16
+                guard wasFull, registers.hasRoomToLeave else { return }
+                registers.transmitterEmptied = true
+                announce(registers)
+            }
         }
     }
-
-    /// Hands the host what has been sent. The transmitter is empty again then, if it was not. True
-    /// if more has been sent meanwhile.
-    private func handOver(to wire: Wire) -> Bool {
-        // Room for what a guest sends at once, so that its vCPU need not make it.
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(256)
-        registers.withLock { swap(&bytes, &$0.leaving) }
-        if !bytes.isEmpty { wire.transmit(bytes) }
-        if registers.withLock({ $0.owesEmptied }) { letHandlerEnd() }
-        return registers.withLock { registers in
-            if registers.settle() { announce(registers) }
-            return !registers.leaving.isEmpty
-        }
-    }
-
-    private func letHandlerEnd() {
-        if !transmitter.isInline { HostThread.sleep(nanoseconds: Self.rest) }
-    }
-
-    /// Bytes that pass at the guest's speed. Inline there is nobody else to say when to go on.
-    private var burst: Int { transmitter.isInline ? .max : Registers.burst }
 
     // MARK: The guest's side
 
@@ -178,7 +159,7 @@ public final class UART: Device {
         let byte = UInt8(truncatingIfNeeded: value)
         let (begins, wantsMore) = registers.withLock { registers -> (Bool, Bool) in
             let wasEmpty = registers.leaving.isEmpty
-            registers.write(UInt8(truncatingIfNeeded: offset & 7), byte, burst: burst)
+            registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
             return (wasEmpty && !registers.leaving.isEmpty, refill(&registers))
         }
         if begins { transmitter.signal() }
@@ -187,10 +168,9 @@ public final class UART: Device {
 
     /// After an access: what is on the wire moves up. True if the host should send more.
     private func refill(_ registers: inout Registers) -> Bool {
-        if !registers.arriving.isEmpty { _ = registers.takeArrivals(burst: burst) }
+        if !registers.arriving.isEmpty { _ = registers.takeArrivals() }
         announce(registers)
-        return registers.wantsNextBurst
-            || registers.arriving.count <= Registers.arrivingCapacity / 2
-                && hostWaits.load(ordering: .relaxed)
+        return registers.arriving.count <= Registers.arrivingCapacity / 2
+            && hostWaits.load(ordering: .relaxed)
     }
 }
