@@ -1,4 +1,5 @@
 import Interrupts
+import TestSupport
 import Testing
 import VirtualCPU
 
