@@ -39,7 +39,8 @@ struct TLBVictimTests {
 
     @Test(arguments: [TranslationPolicy.off, .afterRuns(1)])
     func INVLPGFindsWhatWasDisplaced(_ policy: TranslationPolicy) throws {
-        // mov ebx,[rsi]; mov ecx,[rdi]; mov dword [0x13048], 0x20b003; invlpg [rsi]; mov edx,[rsi]; hlt
+        // mov ebx,[rsi]; mov ecx,[rdi]; mov dword [0x13048], 0x20b003; invlpg [rsi]
+        // mov edx,[rsi]; hlt
         let code: [UInt8] = [
             0x8b, 0x1e, 0x8b, 0x0f, 0xc7, 0x04, 0x25, 0x48, 0x30, 0x01, 0, 0x03, 0xb0, 0x20, 0,
             0x0f, 0x01, 0x3e, 0x8b, 0x16, 0xf4,
