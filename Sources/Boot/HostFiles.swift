@@ -41,16 +41,31 @@ enum HostFiles {
 
     /// A file in the cache whose reader sees all of it or nothing.
     static func write(_ path: String, _ text: String) throws(XError) {
+        try write(path, Array(text.utf8))
+    }
+
+    static func write(_ path: String, _ bytes: [UInt8]) throws(XError) {
         let temporary = path + ".new\(getpid())"
         let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw unwritable(temporary, errno) }
-        let bytes = Array(text.utf8)
-        let count = unsafe Glibc.write(file, bytes, bytes.count)
-        let number = errno
+        var written = 0
+        var number: Int32 = 0
+        while written < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(
+                    file, $0.baseAddress.unsafelyUnwrapped + written, $0.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                number = count < 0 ? errno : ENOSPC
+                break
+            }
+            written += count
+        }
         close(file)
-        guard count == bytes.count else {
+        guard written == bytes.count else {
             unsafe unlink(temporary)
-            throw unwritable(path, count < 0 ? number : ENOSPC)
+            throw unwritable(path, number)
         }
         guard unsafe rename(temporary, path) == 0 else { throw unwritable(path, errno) }
     }

@@ -16,6 +16,8 @@ public struct KernelStore: Sendable {
         public var path: String
         /// The folder in the cache.
         public var directory: String
+        /// SHA-256 of the bzImage, in lower-case hexadecimal.
+        public var digest: String
     }
 
     /// A static busybox in the cache.
@@ -259,7 +261,7 @@ extension KernelStore {
         let version = directory.split(separator: "/").last.map(String.init) ?? ""
         return Kernel(
             packageVersion: version, release: try Self.line(directory + "/release"), path: path,
-            directory: directory)
+            directory: directory, digest: expected)
     }
 
     private static func line(_ path: String) throws(XError) -> String {

@@ -41,6 +41,10 @@ struct GuestRun {
         }
         configuration.kernel = try Self.read(
             kernelPath, what: "kernel", option: "--kernel", atMost: Self.largestKernel)
+        if let store = try? KernelStore() {
+            configuration.kernel = UnpackedKernels(store).image(
+                of: configuration.kernel, digest: stock?.digest)
+        }
         if let initrd = options.initrd {
             configuration.initialRAMDisk = try Self.read(
                 initrd, what: "initramfs", option: "--initrd, or more --memory",

@@ -5,7 +5,7 @@ import Vocabulary
 @testable import Boot
 
 /// A folder that goes away with the test.
-private final class Folder {
+final class Folder {
     let path: String
 
     init() throws {
