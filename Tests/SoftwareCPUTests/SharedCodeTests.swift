@@ -284,4 +284,17 @@ struct CodeMemoryTests {
         let jump = (72..<77).map { unsafe memory.writable[$0] }
         #expect(jump == [0xe9, 0x34, 0x12, 0, 0])
     }
+
+    /// Translations that are there stay as they are when one more does not fit.
+    @Test func whatDoesNotFitTouchesNothing() throws {
+        let memory = try CodeMemory(byteCount: 4096)
+        var before = Assembler(memory, at: 0)
+        while before.position < 4096 { before.byte(0xaa) }
+        var late = Assembler(memory, at: 4094)
+        let patch = late.jump()
+        late.bind(patch)
+        late.bind(patch, to: 0)
+        #expect(late.isFull)
+        for index in 4088..<4094 { #expect(unsafe memory.writable[index] == 0xaa) }
+    }
 }

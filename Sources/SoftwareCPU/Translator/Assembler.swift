@@ -270,6 +270,8 @@ struct Assembler {
 
     /// Fills a displacement in: it leads to `offset`.
     func bind(_ patch: Patch, to offset: Int) {
+        // A jump that did not fit has no place: what is there belongs to the code before.
+        if isFull { return }
         guard patch >= 0, patch &+ 4 <= limit else { return }
         var rest = UInt32(truncatingIfNeeded: offset &- (patch &+ 4))
         for index in 0..<4 {
