@@ -227,21 +227,27 @@ int main(void) {
         for (u32 c = 0; c < CELLS; c++) cells[c].x = cells[c].y = 0;
         batches = tries / test->share / CELLS + 1;
         u64 start = rdtsc();
-        run_on(test->threads, work);
-        u64 cycles = rdtsc() - start, forbidden = 0, wanted = 0;
+        u64 forbidden = 0, wanted = 0, rounds = 0;
+        // What has to be seen is a matter of chance where processors share a core.
+        do {
+            run_on(test->threads, work);
+            for (u32 o = 0; o < 16; o++)
+                for (u32 n = 0; n < 4; n++)
+                    if (test->wanted >> o & 1) wanted += outcomes[n][o];
+        } while (++rounds < 30 && test->wanted && !wanted);
+        u64 cycles = rdtsc() - start;
         print("outcomes ");
         print(test->name);
         for (u32 o = 0; o < 16; o++) {
             u64 count = 0;
             for (u32 n = 0; n < 4; n++) count += outcomes[n][o];
             if (test->forbidden >> o & 1) forbidden += count;
-            if (test->wanted >> o & 1) wanted += count;
             if (!count) continue;
             print_count(" ", o);
             print_count(":", count);
         }
-        print_count(" tries ", batches * CELLS);
-        print_count(" cycles ", cycles / (batches * CELLS));
+        print_count(" tries ", rounds * batches * CELLS);
+        print_count(" cycles ", cycles / (rounds * batches * CELLS));
         print("\n");
         check(test->name, forbidden, 0);
         if (test->wanted) check("seen", wanted != 0, 1);
