@@ -65,7 +65,8 @@ public struct UnpackedKernels: Sendable {
 
     private func removeOldest() throws(XError) {
         var files: [(path: String, used: Int)] = []
-        for name in try Initramfs.names(in: directory) where name.hasSuffix(Self.suffix) {
+        // With what a process left behind that was killed while it wrote.
+        for name in try Initramfs.names(in: directory) where name.contains(Self.suffix) {
             var information = stat()
             let path = directory + "/" + name
             guard unsafe lstat(path, &information) == 0 else { continue }

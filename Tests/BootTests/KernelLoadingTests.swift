@@ -118,27 +118,18 @@ private struct Numbers: RandomNumberGenerator {
 
     @Test func damagedBzImagesNeverTrap() {
         var numbers = Numbers(state: 3)
-        var image = [UInt8](repeating: 0, count: 4096)
-        func set(_ offset: Int, _ bytes: [UInt8]) {
-            for (index, byte) in bytes.enumerated() { image[offset + index] = byte }
-        }
-        set(0x1f1, [1])
-        set(0x1fe, [0x55, 0xaa])
-        set(0x202, Array("HdrS".utf8) + [0x0f, 2])
-        set(0x211, [1])
-        set(0x248, [0, 0, 0, 0, 0, 1, 0, 0])
-        let whole = image
+        let whole = bzImage([UInt8](repeating: 0, count: 256))
         #expect((try? BZImage(whole)) != nil)
         for magic: [UInt8] in [
             [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], [0x1f, 0x8b, 8], [0x28, 0xb5, 0x2f, 0xfd],
             [2, 0x21, 0x4c, 0x18], [1, 2, 3],
         ] {
             for _ in 0..<300 {
-                image = whole
+                var image = whole
                 for index in 1024..<1280 {
                     image[index] = UInt8.random(in: 0...255, using: &numbers)
                 }
-                set(1024, magic)
+                image.replaceSubrange(1024..<(1024 + magic.count), with: magic)
                 if Bool.random(using: &numbers) {
                     image[Int.random(in: 0x248..<0x250, using: &numbers)] = 0xff
                 }

@@ -44,7 +44,13 @@ import Testing
     @Test func theOnesUsedLastAreKept() throws {
         let folder = try Folder()
         let kernels = UnpackedKernels(try folder.store)
+        try HostFiles.makeDirectories(folder.path + "/cache/unpacked")
+        let left = folder.path + "/cache/unpacked/0.vmlinux.new1"
+        try HostFiles.write(left, "half")
+        let old = timeval(tv_sec: 1, tv_usec: 0)
+        unsafe utimes(left, [old, old])
         for number in 0..<UInt8(6) { _ = kernels.image(of: kernel(number)) }
+        #expect(!HostFiles.exists(left))
         #expect(try files(folder).count == UnpackedKernels.count)
     }
 
