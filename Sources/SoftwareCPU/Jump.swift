@@ -187,8 +187,9 @@ func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UI
         return nil
     case .present(let translation):
         if upper, !translation.global { engine.contexts.upperHasPrivate = true }
-        if translation.large {
-            engine.contexts.largePageRegions |= 1 &<< ((linear &>> 21) & 63)
+        if translation.pageShift > 12 {
+            engine.contexts.largePages.note(
+                linear, shift: translation.pageShift, fetched: true)
         }
         engine.fetchEntries[slot] = FetchEntry(tag: tag, physical: translation.physical)
         return translation.physical | (linear & 0xfff)

@@ -104,8 +104,9 @@ private func fillEntry(
     if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return }
     let upper = address &>> 63 != 0
     if upper, !translation.global { engine.contexts.upperHasPrivate = true }
-    if translation.large {
-        engine.contexts.largePageRegions |= 1 &<< ((address &>> 21) & 63)
+    if translation.pageShift > 12 {
+        engine.contexts.largePages.note(
+            address, shift: translation.pageShift, fetched: false)
     }
     let slot = upper ? engine.contexts.upperSlot : engine.contexts.lowerSlot
     let page = address & ~0xfff

@@ -16,7 +16,8 @@ struct Translation {
     var writable: Bool
     var dirty: Bool
     var global: Bool
-    var large: Bool
+    /// Its size is 1 << this.
+    var pageShift: UInt8
 }
 
 /// Result of a walk: a translation, or the error code of the #PF it deserves.
@@ -93,7 +94,7 @@ func walk(
         return .present(
             Translation(
                 physical: address & 0xffff_f000, writable: true, dirty: true, global: false,
-                large: false))
+                pageShift: 12))
     }
     let user = mode == AccessMode.user
     let long = unsafe cpu.pointee.efer & EFER.lma != 0
@@ -179,7 +180,8 @@ func walk(
                 Translation(
                     physical: base | (address & (span &- 1) & ~0xfff), writable: writable,
                     dirty: entry & PTE.dirty != 0,
-                    global: entry & PTE.global != 0 && cr4 & CR4.pge != 0, large: level > 1))
+                    global: entry & PTE.global != 0 && cr4 & CR4.pge != 0,
+                    pageShift: UInt8(truncatingIfNeeded: shift)))
         }
     }
 }
@@ -255,7 +257,8 @@ private func walk32(
             writable: permitted(
                 cpu, .write, mode: mode, writable: writableBit, user: userBit, noExecute: false),
             dirty: (entry | UInt64(bits)) & PTE.dirty != 0,
-            global: entry & PTE.global != 0 && cpu.pointee.cr4 & CR4.pge != 0, large: large))
+            global: entry & PTE.global != 0 && cpu.pointee.cr4 & CR4.pge != 0,
+            pageShift: large ? 22 : 12))
 }
 
 /// Sets accessed and dirty bits of an entry that is still what the walk has seen. False: another

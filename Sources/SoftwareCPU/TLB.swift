@@ -27,8 +27,7 @@ struct TranslationContexts {
     var slotOfPCID = [UInt16](repeating: 0, count: 4096)
     /// A non-global upper-half entry exists, so a CR3 load has to flush the upper half too.
     var upperHasPrivate = false
-    /// Bloom filter over 2 MiB regions that an entry of a large page was made in.
-    var largePageRegions: UInt64 = 0
+    var largePages = LargePages()
 }
 
 /// Sets the contexts of tags and jump cache from slots, privilege and mode. After any change.
@@ -102,7 +101,7 @@ func flushEverything(_ cpu: CPU) {
     for pcid in engine.contexts.slotOfPCID.indices { engine.contexts.slotOfPCID[pcid] = 0 }
     unsafe engine.contexts.slotOfPCID[Int(truncatingIfNeeded: cpu.pointee.cr3 & 0xfff)] = 1
     engine.contexts.upperHasPrivate = false
-    engine.contexts.largePageRegions = 0
+    engine.contexts.largePages = LargePages()
     let entries = unsafe (cpu.bytes + CPUOffsets.tlb).assumingMemoryBound(to: TLBEntry.self)
     for index in 0..<Int(TLB_ENTRY_COUNT &+ TLB_VICTIM_COUNT) {
         unsafe entries[index].readTag = .max
@@ -118,26 +117,32 @@ func flushEverything(_ cpu: CPU) {
 /// INVLPG and its kin: the page of `address` in every context.
 func flushPage(_ cpu: CPU, _ address: UInt64) {
     let engine = unsafe context(cpu)
-    let region: UInt64 = 1 &<< ((address &>> 21) & 63)
-    if engine.contexts.largePageRegions & region != 0 {
-        unsafe flushEverything(cpu)
-        return
+    switch engine.contexts.largePages.shift(around: address) {
+    case 12: break
+    case 21: return unsafe flushLargePage(cpu, engine, address)
+    default: return unsafe flushEverything(cpu)
     }
-    unsafe flush(tlbEntry(cpu, address), engine, address)
-    unsafe flushVictims(cpu, engine, address)
+    unsafe flush(tlbEntry(cpu, address), engine, address, shift: 12)
+    unsafe flushVictims(cpu, engine, address, shift: 12)
     engine.fetchEntries[
         Int(truncatingIfNeeded: (address &>> 12) & (EngineContext.fetchEntryCount &- 1))
     ]
     .tag = .max
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
         to: JumpCacheEntry.self)
-    let first = Int(truncatingIfNeeded: (address &>> 12) & 15) &* 256
+    let first =
+        Int(truncatingIfNeeded: (address &>> 12) & (UInt64(JUMP_CACHE_ENTRY_COUNT) &>> 8 &- 1))
+        &* 256
     for index in first..<(first &+ 256) where unsafe (jumps[index].address ^ address) &>> 12 == 0 {
         unsafe jumps[index].context = .max
     }
-    // Instructions that reach into the page from the one before it.
+    unsafe flushJumpsInto(cpu, page: address & ~0xfff)
+}
+
+/// Instructions that reach into the page at `page` from the one before it.
+func flushJumpsInto(_ cpu: CPU, page: UInt64) {
     for distance in 1...14 as ClosedRange<UInt64> {
-        let linear = (address & ~0xfff) &- distance
+        let linear = page &- distance
         let entry = unsafe jumpCacheEntry(cpu, linear)
         if unsafe entry.pointee.address == linear { unsafe entry.pointee.context = .max }
         let neighbour = unsafe neighbouringEntry(cpu, entry)
@@ -145,10 +150,15 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     }
 }
 
-/// Drops the entry if it is of the page of `address`.
-func flush(_ entry: UnsafeMutablePointer<TLBEntry>, _ engine: EngineContext, _ address: UInt64) {
-    if unsafe (entry.pointee.readTag ^ address) &>> 12 == 0 { unsafe entry.pointee.readTag = .max }
-    if unsafe (entry.pointee.writeTag ^ address) &>> 12 == 0 {
+/// Drops the entry if it is within the 1 << `shift` bytes around `address`.
+func flush(
+    _ entry: UnsafeMutablePointer<TLBEntry>, _ engine: EngineContext, _ address: UInt64,
+    shift: UInt64
+) {
+    if unsafe (entry.pointee.readTag ^ address) &>> shift == 0 {
+        unsafe entry.pointee.readTag = .max
+    }
+    if unsafe (entry.pointee.writeTag ^ address) &>> shift == 0 {
         unsafe beforeWriteEntryGoes(engine, entry)
         unsafe entry.pointee.writeTag = .max
     }

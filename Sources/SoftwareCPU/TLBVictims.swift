@@ -46,9 +46,9 @@ func makeWay(
 }
 
 /// INVLPG and its kin, for what was displaced.
-func flushVictims(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64) {
+func flushVictims(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64, shift: UInt64) {
     let victims = unsafe victims(cpu)
     for index in 0..<Int(TLB_VICTIM_COUNT) {
-        unsafe flush(victims + index, engine, address)
+        unsafe flush(victims + index, engine, address, shift: shift)
     }
 }

@@ -117,7 +117,7 @@ enum {
     TLB_ENTRY_COUNT = 2048,
     /// Entries that another page took the place of.
     TLB_VICTIM_COUNT = 16,
-    JUMP_CACHE_ENTRY_COUNT = 4096,
+    JUMP_CACHE_ENTRY_COUNT = 16384,
     MMIO_REPLAY_COUNT = 16,
 };
 
