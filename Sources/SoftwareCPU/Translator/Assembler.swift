@@ -70,14 +70,45 @@ enum HostCondition: UInt8, Sendable {
     case aboveOrEqual = 3
 }
 
+/// The few jumps of one instruction that lead to the same place.
+struct Patches {
+    private var places = InlineArray<4, Assembler.Patch>(repeating: 0)
+    private(set) var count = 0
+
+    init() {}
+
+    init(_ patch: Assembler.Patch) { append(patch) }
+
+    init(_ first: Assembler.Patch, _ second: Assembler.Patch) {
+        append(first)
+        append(second)
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    subscript(_ index: Int) -> Assembler.Patch { places[index] }
+
+    /// No instruction has more: a probe's, one for alignment or the cache line, two of a division.
+    mutating func append(_ patch: Assembler.Patch) {
+        precondition(count < places.count, "an instruction with more than 4 ways to fail")
+        places[count] = patch
+        count += 1
+    }
+
+    mutating func removeAll() { count = 0 }
+}
+
 /// Writes host instructions into code memory (SDM volume 2, 2.1 and 2.2).
 ///
 /// What does not fit is dropped, and `isFull` says so: the caller looks once, at the end.
+@safe
 struct Assembler {
     /// A 32-bit relative displacement to be filled in: the offset of its first byte.
     typealias Patch = Int
 
     private let memory: CodeMemory
+    /// That of `memory`, which lives as long.
+    private let writable: UnsafeMutablePointer<UInt8>
     /// The offset of the next byte.
     private(set) var position: Int
     private let limit: Int
@@ -85,36 +116,70 @@ struct Assembler {
 
     init(_ memory: CodeMemory, at position: Int) {
         self.memory = memory
+        unsafe writable = memory.writable
         self.position = position
         limit = memory.byteCount
     }
 
+    /// Goes on at another place.
+    mutating func move(to position: Int) {
+        self.position = position
+        isFull = false
+    }
+
     // MARK: Bytes
 
+    @inline(__always)
     mutating func byte(_ value: UInt8) {
-        if position >= limit {
+        if _slowPath(position >= limit) {
             isFull = true
             return
         }
-        unsafe memory.writable[position] = value
+        unsafe writable[position] = value
         position &+= 1
     }
 
-    mutating func bytes(_ values: UInt8...) {
+    @inline(__always)
+    mutating func bytes(_ first: UInt8, _ second: UInt8) {
+        byte(first)
+        byte(second)
+    }
+
+    @inline(__always)
+    mutating func bytes(_ first: UInt8, _ second: UInt8, _ third: UInt8) {
+        byte(first)
+        bytes(second, third)
+    }
+
+    mutating func sequence(_ values: UInt8...) {
         for value in values { byte(value) }
     }
 
-    mutating func integer32(_ value: Int32) {
-        var rest = UInt32(bitPattern: value)
-        for _ in 0..<4 {
+    @inline(__always)
+    mutating func integer32(_ value: Int32) { store(value, MemoryLayout<Int32>.size) }
+
+    mutating func integer64(_ value: UInt64) { store(value, MemoryLayout<UInt64>.size) }
+
+    @inline(__always)
+    private mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, _ count: Int) {
+        if _slowPath(position &+ count > limit) {
+            // Nothing more is written, so that nothing stands in the place of something else.
+            isFull = true
+            position = limit
+            return
+        }
+        unsafe UnsafeMutableRawPointer(writable + position)
+            .storeBytes(of: value, as: T.self)
+        position &+= count
+    }
+
+    /// Those of an instruction of the guest.
+    mutating func immediate(of guest: GuestBytes) {
+        var rest = guest.immediate
+        for _ in 0..<guest.immediateCount {
             byte(UInt8(truncatingIfNeeded: rest))
             rest &>>= 8
         }
-    }
-
-    mutating func integer64(_ value: UInt64) {
-        integer32(Int32(truncatingIfNeeded: value))
-        integer32(Int32(truncatingIfNeeded: value &>> 32))
     }
 
     /// No-operations up to a multiple of 16 bytes.
@@ -246,7 +311,7 @@ struct Assembler {
         case 1: byte(0x90)
         case 2: bytes(0x66, 0x90)
         case 3: bytes(0x0f, 0x1f, 0x00)
-        default: bytes(0x0f, 0x1f, 0x40, 0x00)
+        default: sequence(0x0f, 0x1f, 0x40, 0x00)
         }
     }
 
@@ -273,13 +338,15 @@ struct Assembler {
         // A jump that did not fit has no place: what is there belongs to the code before.
         if isFull { return }
         guard patch >= 0, patch &+ 4 <= limit else { return }
-        var rest = UInt32(truncatingIfNeeded: offset &- (patch &+ 4))
-        for index in 0..<4 {
-            unsafe memory.writable[patch &+ index] = UInt8(truncatingIfNeeded: rest)
-            rest &>>= 8
-        }
+        unsafe UnsafeMutableRawPointer(writable + patch).storeBytes(
+            of: UInt32(truncatingIfNeeded: offset &- (patch &+ 4)), as: UInt32.self)
     }
 
     /// Fills a displacement in: it leads here.
     func bind(_ patch: Patch) { bind(patch, to: position) }
+
+    /// Fills displacements in: they lead here.
+    func bind(_ patches: Patches) {
+        for index in 0..<patches.count { bind(patches[index]) }
+    }
 }

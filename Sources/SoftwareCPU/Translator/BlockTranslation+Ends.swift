@@ -22,7 +22,7 @@ extension BlockTranslation {
         for exit in sideExits { emit(exit) }
         isPaid = false
         for path in slowPaths {
-            for patch in path.patches { assembler.bind(patch) }
+            assembler.bind(path.patches)
             if let source = path.flags {
                 source.emit(&assembler)
                 SharedRoutines.saveFlags(&assembler)
@@ -39,7 +39,7 @@ extension BlockTranslation {
             }
         }
         for (patches, exit, isPaid) in exits {
-            for patch in patches { assembler.bind(patch) }
+            assembler.bind(patches)
             self.isPaid = isPaid
             switch exit {
             case .instruction(let place):
@@ -88,9 +88,12 @@ extension BlockTranslation {
     /// Where the blocks are paid for and the header of the current one goes to `CPUState.block`, on the
     /// way to a routine: emitted once for each, behind a jump over it. R10 and R11 stay.
     private mutating func way(to routine: Int, countsMiss: Bool = false) -> Int {
-        let key = WayKey(
-            segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid)
-        if let known = ways[key] { return known }
+        for known in ways
+        where known.segment == segment && known.routine == routine
+            && known.countsMiss == countsMiss && known.isPaid == isPaid
+        {
+            return known.start
+        }
         let over = assembler.jump()
         let start = assembler.position
         assembler.store(SharedRoutines.scratchSlot, .r11)
@@ -103,7 +106,10 @@ extension BlockTranslation {
         assembler.load(.r11, SharedRoutines.scratchSlot)
         assembler.jump(to: routine)
         assembler.bind(over)
-        ways[key] = start
+        ways.append(
+            Way(
+                segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid,
+                start: start))
         return start
     }
 

@@ -191,7 +191,7 @@ extension BlockTranslation {
 extension FlagSource {
     /// The slot with the carry behind the instruction, where one has it.
     var slotOfCarryOut: Int? {
-        guard let computation, rotations.isEmpty else { return nil }
+        guard let computation, rotations.count == 0 else { return nil }
         switch computation.kind {
         case .shiftLeft, .shiftRight, .shiftArithmetic, .multiply, .increment, .decrement:
             return computation.carrySlot

@@ -6,37 +6,23 @@ internal import X86
 extension BlockTranslation {
     /// Makes the translation. `page` are the bytes of the page it lies in.
     mutating func translate(_ page: UnsafeRawBufferPointer) -> Entries {
-        let kinds = segments.indices.map { number in
-            segment = number
-            return self.kinds()
-        }
-        let all = kinds.joined()
-        groups = probeGroups(kinds)
-        var uses = zip(all, segments.flatMap(\.instructions)).map { $0.flagUse($1) }
-        for number in uses.indices {
-            // What the group's probe has found cannot miss.
-            if case .member = groups.role(number) { uses[number].observes = false }
-        }
-        let demands = FlagDemand.behind(uses)
+        let (residency, usesX87) = choose()
         segment = 0
-        let entries = begin(
-            all.map(\.residency).max() ?? .none,
-            usesX87: all.contains { if case .x87 = $0 { true } else { false } })
+        let entries = begin(residency, usesX87: usesX87)
         emitCodeCheck()
-        var number = 0
         for current in segments.indices {
             segment = current
             let isLast = current == segments.count &- 1
-            for (place, kind) in kinds[current].enumerated() {
+            for place in 0..<count {
                 index = place
+                let number = segments[current].first &+ place
+                let kind = kinds[number]
                 role = groups.role(number)
                 isGroupLive = groups.isLive(behind: number)
                 let use = uses[number]
                 let behind = demands[number]
-                number &+= 1
                 let isEnd = place == count &- 1
-                guard let instruction = segments[current].instructions[place], !isHandler(kind)
-                else {
+                guard let instruction = instructions[number], !kind.isHandler else {
                     handlerCount += 1
                     if isEnd {
                         leaveToInterpreter()
@@ -69,19 +55,38 @@ extension BlockTranslation {
         return entries
     }
 
-    private mutating func probeGroups(_ kinds: [[TranslationKind]]) -> ProbeGroups {
-        if !usesGroups { return ProbeGroups([]) }
-        return ProbeGroups(
-            segments.indices.flatMap { number in
-                segment = number
-                return zip(kinds[number], segments[number].instructions).enumerated().map {
-                    index, pair in
-                    (
-                        pair.1, pair.1.flatMap { groupAccess(pair.0, $0, index) },
-                        isHandler(pair.0)
-                    )
-                }
-            })
+    /// Decides about each instruction of the translation before any is made, and says what the
+    /// entries have to bring into the host's registers.
+    private mutating func choose() -> (VectorResidency, usesX87: Bool) {
+        var residency = VectorResidency.none
+        var usesX87 = false
+        kinds.removeAll(keepingCapacity: true)
+        uses.removeAll(keepingCapacity: true)
+        groups.begin()
+        for current in segments.indices {
+            segment = current
+            for place in 0..<count {
+                let instruction = instructions[segments[current].first &+ place]
+                var kind = TranslationKind(
+                    instruction, vectors: availability, x87: x87Availability, isWide: isWide)
+                if !isPossible(kind, instruction, place) { kind = .handler }
+                residency = max(residency, kind.residency)
+                if case .x87 = kind { usesX87 = true }
+                kinds.append(kind)
+                uses.append(kind.flagUse(instruction))
+                guard usesGroups else { continue }
+                groups.add(
+                    instruction, instruction.flatMap { groupAccess(kind, $0, place) },
+                    isBarrier: kind.isHandler)
+            }
+        }
+        groups.end()
+        for number in uses.indices where groups.isMember(number) {
+            // What the group's probe has found cannot miss.
+            uses[number].observes = false
+        }
+        FlagDemand.find(behind: uses, &demands)
+        return (residency, usesX87)
     }
 
     private mutating func leaveToInterpreter() {
@@ -89,19 +94,6 @@ extension BlockTranslation {
         saveFlags()
         exit(to: index)
         finish()
-    }
-
-    /// How each instruction of the current block is carried out.
-    private func kinds() -> [TranslationKind] {
-        segments[segment].instructions.enumerated().map { index, instruction in
-            let kind = TranslationKind(
-                instruction, vectors: availability, x87: x87Availability, isWide: isWide)
-            return isPossible(kind, instruction, index) ? kind : .handler
-        }
-    }
-
-    private func isHandler(_ kind: TranslationKind) -> Bool {
-        if case .handler = kind { true } else { false }
     }
 
     /// The encoding of the host can say it.
@@ -122,16 +114,18 @@ extension BlockTranslation {
 
     /// AH to BH go without a REX prefix only.
     private func hasConflictingHighByte(_ instruction: Instruction) -> Bool {
-        let operands = [instruction.operand0, instruction.operand1, instruction.operand2]
-        let hasHighByte = operands.contains {
-            if case .register(.highByte, _) = $0 { true } else { false }
+        func isHighByte(_ operand: Operand) -> Bool {
+            if case .register(.highByte, _) = operand { true } else { false }
         }
-        if !hasHighByte { return false }
+        guard
+            isHighByte(instruction.operand0) || isHighByte(instruction.operand1)
+                || isHighByte(instruction.operand2)
+        else { return false }
         if instruction.hasMemoryOperand { return true }
         // The other register may be one that the host keeps above the eighth.
-        return operands.contains {
-            if case .register(.general, 4) = $0 { true } else { false }
-        }
+        let stackPointer = Operand.register(.general, 4)
+        return instruction.operand0 == stackPointer || instruction.operand1 == stackPointer
+            || instruction.operand2 == stackPointer
     }
 
     private mutating func emit(
@@ -173,7 +167,7 @@ extension BlockTranslation {
             emit(operand, opcode, bytes)
             return
         }
-        var pool: [HostRegister] = [.r11, .r10]
+        var scratch = ScratchRegisters(.r10, .r11)
         var place = HostPlace.register(0)
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
@@ -185,10 +179,9 @@ extension BlockTranslation {
             if needsAlignment { requireAlignment(.r10) }
             if isAtomic, access.byteCount > 1 { requireOneLine(access.byteCount) }
             place = .memory(operand.address)
-            pool = [operand.free]
+            scratch = ScratchRegisters(operand.free)
         }
         requireFlags(flags)
-        var scratch = ScratchRegisters(free: pool)
         var register = (bytes.modRM &>> 3) & 7
         switch form.registerField {
         case .general:
@@ -208,27 +201,54 @@ extension BlockTranslation {
                         &opcode)
                     : bytes.registerOrMemory)
         }
-        for (host, guest) in scratch.held where !Self.replaces(instruction, guest) {
-            assembler.load(host, HostLayout.generalRegister(Int(guest)))
+        var loaded: UInt16 = 0xffff
+        let target = instruction.operand0.generalRegister
+        if target != 0, Self.replaces(instruction, UInt8(target.trailingZeroBitCount)) {
+            loaded &= ~target
         }
+        scratch.load(loaded, &assembler)
         if form.addsRegister {
             emitOpcodeRegister(opcode, instruction, bytes, register)
         } else {
             assembler.instruction(opcode, register: register, place)
         }
-        for byte in bytes.immediate { assembler.byte(byte) }
-        let written = Self.writtenRegisters(instruction)
-        for (host, guest) in scratch.held where written.contains(guest) {
-            assembler.store(HostLayout.generalRegister(Int(guest)), host)
-        }
+        assembler.immediate(of: bytes)
+        scratch.store(Self.writtenRegisters(instruction), &assembler)
     }
 
     /// Scratch registers that stand for guest registers which stay in `CPUState`.
     struct ScratchRegisters {
-        var free: [HostRegister]
-        private(set) var held: [(host: HostRegister, guest: UInt8)] = []
+        private let first: HostRegister
+        private let second: HostRegister
+        /// The guest registers they stand for, in this order.
+        private var firstGuest: UInt8?
+        private var secondGuest: UInt8?
 
-        init(free: [HostRegister]) { self.free = free }
+        /// Two different guest registers have to share the only one, where there is no second.
+        init(_ first: HostRegister, _ second: HostRegister? = nil) {
+            self.first = first
+            self.second = second ?? .r11
+        }
+
+        /// Brings those of the guest registers that are held.
+        func load(_ guests: UInt16, _ assembler: inout Assembler) {
+            if let firstGuest, guests & 1 &<< UInt16(firstGuest) != 0 {
+                assembler.load(first, HostLayout.generalRegister(Int(firstGuest)))
+            }
+            if let secondGuest, guests & 1 &<< UInt16(secondGuest) != 0 {
+                assembler.load(second, HostLayout.generalRegister(Int(secondGuest)))
+            }
+        }
+
+        /// Takes those of the guest registers back that are held.
+        func store(_ guests: UInt16, _ assembler: inout Assembler) {
+            if let firstGuest, guests & 1 &<< UInt16(firstGuest) != 0 {
+                assembler.store(HostLayout.generalRegister(Int(firstGuest)), first)
+            }
+            if let secondGuest, guests & 1 &<< UInt16(secondGuest) != 0 {
+                assembler.store(HostLayout.generalRegister(Int(secondGuest)), second)
+            }
+        }
 
         /// The host's number of a general-purpose register operand.
         mutating func number(_ guest: UInt8) -> UInt8 { host(guest).number }
@@ -246,10 +266,12 @@ extension BlockTranslation {
 
         private mutating func host(_ guest: UInt8) -> HostRegister {
             if let host = HostLayout.host(guest) { return host }
-            if let known = held.first(where: { $0.guest == guest }) { return known.host }
-            let host = free.popLast() ?? .r11
-            held.append((host, guest))
-            return host
+            if firstGuest == nil || firstGuest == guest {
+                firstGuest = guest
+                return first
+            }
+            secondGuest = guest
+            return second
         }
     }
 
@@ -259,7 +281,7 @@ extension BlockTranslation {
         if opcode.isWide { assembler.byte(0x48) }
         if bytes.map != 0 { assembler.byte(0x0f) }
         assembler.byte(bytes.opcode)
-        for byte in bytes.immediate { assembler.byte(byte) }
+        assembler.immediate(of: bytes)
     }
 
     /// The register is in the opcode: BSWAP, MOV of an immediate, XCHG with the accumulator.
@@ -304,16 +326,13 @@ extension BlockTranslation {
         }
     }
 
-    /// General-purpose registers that the instruction names and may change.
-    private static func writtenRegisters(_ instruction: Instruction) -> [UInt8] {
-        var operands: [Operand] = []
+    /// General-purpose registers that the instruction names and may change, one bit each.
+    private static func writtenRegisters(_ instruction: Instruction) -> UInt16 {
         switch instruction.mnemonic {
-        case .cmp, .test, .bt, .mul: break
-        case .xchg, .xadd: operands = [instruction.operand0, instruction.operand1]
-        default: operands = [instruction.operand0]
-        }
-        return operands.compactMap {
-            if case .register(.general, let number) = $0 { number } else { nil }
+        case .cmp, .test, .bt, .mul: 0
+        case .xchg, .xadd:
+            instruction.operand0.generalRegister | instruction.operand1.generalRegister
+        default: instruction.operand0.generalRegister
         }
     }
 }

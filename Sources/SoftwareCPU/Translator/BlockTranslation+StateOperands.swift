@@ -21,7 +21,7 @@ extension BlockTranslation {
         assembler.instruction(
             opcode, register: operand.register,
             .memory(HostLayout.generalRegister(Int(operand.guest))))
-        for byte in bytes.immediate { assembler.byte(byte) }
+        assembler.immediate(of: bytes)
     }
 
     /// Nil: the register has to be brought into one of the host's.

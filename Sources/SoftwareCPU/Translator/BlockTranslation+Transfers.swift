@@ -126,7 +126,7 @@ extension BlockTranslation {
     private mutating func endWithHandler() {
         if misses.isEmpty { return }
         exit(misses, to: index)
-        misses.removeAll(keepingCapacity: true)
+        misses.removeAll()
     }
 
     /// Looks the linear address in R10 up in the jump cache: R11 is then the entry's offset. Misses
@@ -148,7 +148,7 @@ extension BlockTranslation {
         assembler.instruction(
             HostOpcode(0x3b, wide: true), register: 10,
             .memory(HostLayout.jumpEntryContext(.r11)))
-        exit([address, assembler.jump(.notEqual)], to: index)
+        exit(Patches(address, assembler.jump(.notEqual)), to: index)
     }
 
     /// Goes on at the block of the jump cache's entry R11.

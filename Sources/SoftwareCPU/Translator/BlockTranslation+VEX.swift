@@ -40,18 +40,13 @@ extension TranslationKind {
 }
 
 extension BlockTranslation {
-    private static func generalRegisters(_ instruction: Instruction) -> [UInt8] {
-        [
-            instruction.operand0, instruction.operand1, instruction.operand2, instruction.operand3,
-        ].compactMap {
-            if case .register(.general, let number) = $0 { number } else { nil }
-        }
-    }
-
     /// There are scratch registers for all guest registers that the host's do not hold.
     func hasScratch(for instruction: Instruction) -> Bool {
-        let absent = Set(Self.generalRegisters(instruction).filter { HostLayout.host($0) == nil })
-        return absent.count <= (instruction.hasMemoryOperand ? 1 : 2)
+        let named =
+            instruction.operand0.generalRegister | instruction.operand1.generalRegister
+            | instruction.operand2.generalRegister | instruction.operand3.generalRegister
+        let absent = (named & ~HostLayout.residentRegisters).nonzeroBitCount
+        return absent <= (instruction.hasMemoryOperand ? 1 : 2)
     }
 
     /// A memory operand that has to be aligned, or 0.
@@ -70,7 +65,7 @@ extension BlockTranslation {
             assembler.bytes(0xc5, 0xf8 | bytes.vexFields, bytes.opcode)
             return
         }
-        var pool: [HostRegister] = [.r11, .r10]
+        var scratch = ScratchRegisters(.r10, .r11)
         var place = HostPlace.register(bytes.registerOrMemory)
         if instruction.hasMemoryOperand {
             guard let access = access(instruction) else { return }
@@ -80,9 +75,8 @@ extension BlockTranslation {
                 access, write: instruction.operand0 == .memory, inFirst: isLookedAt)
             if isLookedAt { requireAlignment(.r10, alignment) }
             place = .memory(operand.address)
-            pool = [operand.free]
+            scratch = ScratchRegisters(operand.free)
         }
-        var scratch = ScratchRegisters(free: pool)
         if !instruction.hasMemoryOperand, form.registerOrMemoryField == .general {
             place = .register(scratch.number(bytes.registerOrMemory))
         }
@@ -91,19 +85,16 @@ extension BlockTranslation {
             ?? (form.registerField == .general ? scratch.number(bytes.register) : bytes.register)
         let vector =
             form.vectorField == .general ? scratch.number(bytes.vexRegister) : bytes.vexRegister
-        for (host, guest) in scratch.held {
-            assembler.load(host, HostLayout.generalRegister(Int(guest)))
-        }
+        scratch.load(0xffff, &assembler)
         assembler.vex(
             map: bytes.map, fields: bytes.vexFields | (bytes.isWide ? 0x80 : 0), bytes.opcode,
             register: register, vector: vector, place)
-        for byte in bytes.immediate { assembler.byte(byte) }
-        let written = Self.generalRegisters(instruction)
-            .prefix(instruction.mnemonic == .mulx ? 2 : 1)
-        guard case .register(.general, _) = instruction.operand0 else { return }
-        for (host, guest) in scratch.held where written.contains(guest) {
-            assembler.store(HostLayout.generalRegister(Int(guest)), host)
+        assembler.immediate(of: bytes)
+        var written = instruction.operand0.generalRegister
+        if written != 0, instruction.mnemonic == .mulx {
+            written |= instruction.operand1.generalRegister
         }
+        scratch.store(written, &assembler)
     }
 }
 
@@ -124,7 +115,8 @@ extension Assembler {
             if let base = address.base { extensions |= (base.number & 8) &>> 3 }
             if let index = address.index { extensions |= (index.number & 8) &>> 2 }
         }
-        bytes(0xc4, (~extensions & 7) &<< 5 | map, fields | (~vector & 15) &<< 3, opcode)
+        bytes(0xc4, (~extensions & 7) &<< 5 | map)
+        bytes(fields | (~vector & 15) &<< 3, opcode)
         let field = (register & 7) &<< 3
         switch place {
         case .register(let number): byte(0xc0 | field | number & 7)

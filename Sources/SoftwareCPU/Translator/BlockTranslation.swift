@@ -13,7 +13,12 @@ struct BlockTranslation {
     @safe
     struct Segment {
         var header: UnsafeMutablePointer<DecodedInstruction>
-        var instructions: [Instruction?]
+        /// Of its instructions among all of the translation.
+        var first: Int
+        var count: Int
+        /// Instructions of this block and those between it and the first: what is paid for when the
+        /// translation is left from here.
+        var due: Int
     }
 
     /// An instruction by its place.
@@ -36,7 +41,7 @@ struct BlockTranslation {
         }
 
         var place: Place
-        var patches: [Assembler.Patch]
+        var patches: Patches
         var way: Way
         /// What has to be written down first.
         var flags: FlagSource?
@@ -72,20 +77,26 @@ struct BlockTranslation {
 
     var assembler: Assembler
     let routines: SharedRoutines
-    let segments: [Segment]
+    /// In the order of the code, with their instructions; nil: what does not decode.
+    private(set) var segments: [Segment] = []
+    private(set) var instructions: [Instruction?] = []
+    /// How each of them is carried out, what it does with the flags, and who wants them behind it.
+    var kinds: [TranslationKind] = []
+    var uses: [FlagUse] = []
+    var demands: [FlagDemand] = []
     /// The block whose instructions are being translated.
     var segment = 0
     /// The block runs at addresses of the upper half, as far as can be told.
-    let isUpper: Bool
-    let availability: VectorAvailability
-    let x87Availability: X87Availability
+    private(set) var isUpper = false
+    private(set) var availability = VectorAvailability.available
+    private(set) var x87Availability = X87Availability.available
     /// Instructions of AVX run.
-    let isWide: Bool
+    private(set) var isWide = false
 
     private(set) var links: [Link] = []
     var slowPaths: [SlowPath] = []
     var sideExits: [SideExit] = []
-    var exits: [(patches: [Assembler.Patch], exit: Exit, isPaid: Bool)] = []
+    var exits: [(patches: Patches, exit: Exit, isPaid: Bool)] = []
     /// The budget has paid for everything up to the end of the current block.
     var isPaid = false
     /// Those of the host's flags that are the guest's.
@@ -102,10 +113,10 @@ struct BlockTranslation {
     /// Instructions so far that their handlers run.
     var handlerCount = 0
     /// Jumps to the slow path of that instruction.
-    var misses: [Assembler.Patch] = []
+    var misses = Patches()
     /// See `ProbeGroups`; without them each access probes.
-    let usesGroups: Bool
-    var groups = ProbeGroups([])
+    private(set) var usesGroups = false
+    var groups = ProbeGroups()
     /// What the current instruction is in its group.
     var role = ProbeGroups.Role.alone
     /// Behind the current instruction, what a group has found is used.
@@ -116,18 +127,61 @@ struct BlockTranslation {
     /// The last x87 instruction, if nobody has written it down yet.
     var x87Note: X87Note?
 
-    init(
-        _ assembler: Assembler, _ routines: SharedRoutines, _ segments: [Segment], isUpper: Bool,
-        mode: UInt32, usesGroups: Bool
-    ) {
-        self.usesGroups = usesGroups
+    init(_ assembler: Assembler, _ routines: SharedRoutines) {
         self.assembler = assembler
         self.routines = routines
-        self.segments = segments
+    }
+
+    /// Forgets the translation before; what it took of memory stays for the next one. Blocks are to
+    /// be added then.
+    mutating func reset(at position: Int, isUpper: Bool, mode: UInt32, usesGroups: Bool) {
+        assembler.move(to: position)
+        self.usesGroups = usesGroups
         self.isUpper = isUpper
         availability = VectorAvailability(blockMode: mode)
         x87Availability = X87Availability(blockMode: mode)
         isWide = mode & (BlockMode.wideVectors | BlockMode.taskSwitched) == BlockMode.wideVectors
+        segments.removeAll(keepingCapacity: true)
+        instructions.removeAll(keepingCapacity: true)
+        segment = 0
+        index = 0
+        links.removeAll(keepingCapacity: true)
+        slowPaths.removeAll(keepingCapacity: true)
+        sideExits.removeAll(keepingCapacity: true)
+        exits.removeAll(keepingCapacity: true)
+        ways.removeAll(keepingCapacity: true)
+        isPaid = false
+        hostFlags = []
+        flagPlace = .state
+        carrySlot = nil
+        pathSource = nil
+        nextSource = nil
+        handlerCount = 0
+        misses.removeAll()
+        role = .alone
+        isGroupLive = false
+        code = []
+        codeChanges = []
+        x87Note = nil
+        vectorLoad = nil
+        x87Load = nil
+    }
+
+    /// Takes in an instruction of the block that is added next.
+    mutating func add(_ instruction: Instruction?) { instructions.append(instruction) }
+
+    /// Adds the block that the instructions taken in since the last one belong to.
+    mutating func add(_ header: UnsafeMutablePointer<DecodedInstruction>) {
+        let first = segments.last.map { $0.first &+ $0.count } ?? 0
+        let count = instructions.count &- first
+        let due = segments.last.map { $0.due &+ count } ?? 0
+        unsafe segments.append(Segment(header: header, first: first, count: count, due: due))
+    }
+
+    /// Forgets instructions that do not become a block.
+    mutating func removeUnusedInstructions() {
+        let count = segments.last.map { $0.first &+ $0.count } ?? 0
+        instructions.removeSubrange(count...)
     }
 
     /// Instruction `index` of the current block; its count is its end.
@@ -138,7 +192,7 @@ struct BlockTranslation {
     func place(_ index: Int) -> Place { unsafe Place(segment: segment, op: op(index)) }
 
     /// Instructions of the current block.
-    var count: Int { segments[segment].instructions.count }
+    var count: Int { segments[segment].count }
 
     // MARK: Entries
 
@@ -209,11 +263,11 @@ struct BlockTranslation {
     }
 
     /// What the entry pays for: the first block.
-    var prepaid: Int { segments[0].instructions.count }
+    var prepaid: Int { segments[0].count }
 
     /// Instructions of the blocks behind the first, up to the current one: what is paid for when the
     /// translation is left from it.
-    var due: Int { segments[1...].prefix(segment).reduce(0) { $0 &+ $1.instructions.count } }
+    var due: Int { segments[segment].due }
 
     /// The budget pays for the blocks that have been run, and for the current one.
     mutating func pay() {
@@ -247,14 +301,16 @@ struct BlockTranslation {
     var residency = VectorResidency.none
     var usesX87 = false
 
-    struct WayKey: Hashable {
+    /// What a way to a routine does on it, and where it starts.
+    struct Way {
         var segment: Int
         var routine: Int
         var countsMiss: Bool
         var isPaid: Bool
+        var start: Int
     }
 
-    var ways: [WayKey: Int] = [:]
+    var ways: [Way] = []
 
     // MARK: Slow paths and exits
 
@@ -266,14 +322,14 @@ struct BlockTranslation {
                 place: place(index), patches: misses,
                 way: isGroupLive ? .interpret : .resume(assembler.position),
                 flags: pathSource, x87Note: x87Note))
-        misses.removeAll(keepingCapacity: true)
+        misses.removeAll()
     }
 
     /// The probe of a group's first access has not hit.
     mutating func groupMiss(_ patch: Assembler.Patch) {
         slowPaths.append(
             SlowPath(
-                place: place(index), patches: [patch], way: .leave, flags: pathSource,
+                place: place(index), patches: Patches(patch), way: .leave, flags: pathSource,
                 x87Note: x87Note))
     }
 
@@ -288,9 +344,9 @@ struct BlockTranslation {
     }
 
     /// Leaves here; the interpreter goes on with instruction `index`.
-    mutating func exit(to index: Int) { exit([assembler.jump()], to: index) }
+    mutating func exit(to index: Int) { exit(Patches(assembler.jump()), to: index) }
 
-    mutating func exit(_ patches: [Assembler.Patch], to index: Int) {
+    mutating func exit(_ patches: Patches, to index: Int) {
         exits.append((patches, .instruction(place(index)), isPaid))
     }
 
@@ -301,7 +357,7 @@ struct BlockTranslation {
             Link(patch: patch, target: offset, isPolled: offset <= source || index == nil))
         exits.append(
             (
-                [patch],
+                Patches(patch),
                 index.map { .instruction(place($0)) } ?? .lookUp(offset, segment: segment), isPaid
             ))
     }

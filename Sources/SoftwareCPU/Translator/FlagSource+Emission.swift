@@ -6,13 +6,15 @@ internal import X86
 extension FlagSource {
     /// Brings the flags into the host's. Clobbers R11.
     func emit(_ assembler: inout Assembler) {
-        for rotation in rotations.reversed() { rotation.emit(&assembler, isUndone: true) }
+        for index in (0..<rotations.count).reversed() {
+            rotations[index].emit(&assembler, isUndone: true)
+        }
         if let computation {
             computation.emit(&assembler)
         } else {
             SharedRoutines.restoreFlags(&assembler)
         }
-        for rotation in rotations { rotation.emit(&assembler, isUndone: false) }
+        for index in 0..<rotations.count { rotations[index].emit(&assembler, isUndone: false) }
     }
 }
 

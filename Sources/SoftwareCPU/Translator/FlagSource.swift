@@ -48,9 +48,30 @@ struct FlagSource: Equatable {
         var operandSize: UInt8
     }
 
+    /// At most four, in the order of the code.
+    struct Rotations: Equatable {
+        private var places = InlineArray<4, Rotation>(
+            repeating: Rotation(register: 0, direction: 0, count: 0, operandSize: 0))
+        private(set) var count = 0
+
+        subscript(_ index: Int) -> Rotation { places[index] }
+
+        /// False: there is no place.
+        mutating func append(_ rotation: Rotation) -> Bool {
+            if count == places.count { return false }
+            places[count] = rotation
+            count += 1
+            return true
+        }
+
+        static func == (one: Rotations, other: Rotations) -> Bool {
+            one.count == other.count && (0..<one.count).allSatisfy { one[$0] == other[$0] }
+        }
+    }
+
     /// Nil: the flags that are in `CPUState`.
     var computation: Computation?
-    var rotations: [Rotation] = []
+    var rotations = Rotations()
     /// The carry that came out is still in the host's flags alone.
     var lacksCarry = false
 
@@ -148,17 +169,24 @@ struct FlagSource: Equatable {
         computation = source?.computation
         // What an earlier one did to the flags is over; it matters where its register is needed.
         let needed = Self.registers(computation)
-        rotations = (source?.rotations ?? []).filter { needed & 1 &<< UInt16($0.register) != 0 }
-        if rotations.count >= 4 { return nil }
-        rotations.append(
+        if let earlier = source?.rotations {
+            for index in 0..<earlier.count
+            where needed & 1 &<< UInt16(earlier[index].register) != 0 {
+                _ = rotations.append(earlier[index])
+            }
+        }
+        let isAppended = rotations.append(
             Rotation(
                 register: register, direction: instruction.mnemonic == .rol ? 0 : 1, count: count,
                 operandSize: instruction.operandSize))
+        if !isAppended { return nil }
     }
 
     /// The guest registers it needs, one bit each.
     var registers: UInt16 {
-        rotations.reduce(Self.registers(computation)) { $0 | 1 &<< UInt16($1.register) }
+        (0..<rotations.count).reduce(Self.registers(computation)) {
+            $0 | 1 &<< UInt16(rotations[$1].register)
+        }
     }
 
     private static func registers(_ computation: Computation?) -> UInt16 {
@@ -180,7 +208,7 @@ struct FlagSource: Equatable {
     /// The operands in registers that are about to change go to the host's stack. False: they cannot,
     /// and nothing is emitted.
     mutating func keep(_ changed: UInt16, _ assembler: inout Assembler) -> Bool {
-        guard rotations.isEmpty, var kept = computation else { return false }
+        guard rotations.count == 0, var kept = computation else { return false }
         if case .register(let number) = kept.first, changed & 1 &<< UInt16(number) != 0 {
             if kept.second == kept.first { kept.second = .slot(0) }
             kept.first = .slot(0)

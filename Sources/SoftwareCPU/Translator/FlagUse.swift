@@ -108,14 +108,14 @@ struct FlagDemand {
         savers.subtract(flags)
     }
 
-    /// Behind each instruction of a translation.
-    static func behind(_ uses: [FlagUse]) -> [FlagDemand] {
-        var result = Array(repeating: end, count: uses.count)
+    /// Behind each instruction of a translation, into `result`.
+    static func find(behind uses: [FlagUse], _ result: inout [FlagDemand]) {
+        result.removeAll(keepingCapacity: true)
+        result.append(contentsOf: repeatElement(end, count: uses.count))
         var demand = end
         for index in uses.indices.reversed() {
             result[index] = demand
             demand = demand.before(uses[index])
         }
-        return result
     }
 }

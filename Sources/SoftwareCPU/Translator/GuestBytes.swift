@@ -10,8 +10,9 @@ struct GuestBytes {
     /// VEX.vvvv, not inverted, and VEX.L with VEX.pp in the place they have in the prefix.
     private(set) var vexRegister: UInt8 = 0
     private(set) var vexFields: UInt8 = 0
-    /// Immediate bytes, as they follow.
-    private(set) var immediate: [UInt8] = []
+    /// Immediate bytes as they follow, the first in the lowest bits.
+    private(set) var immediate: UInt64 = 0
+    private(set) var immediateCount = 0
 
     /// `bytes` begins with `instruction`, which was decoded from it as 64-bit code.
     init(_ bytes: UnsafeRawBufferPointer, _ instruction: Instruction) {
@@ -64,7 +65,8 @@ struct GuestBytes {
             position &+= Self.addressByteCount(modRM, sib: peek())
         }
         while position < length {
-            immediate.append(peek())
+            immediate |= UInt64(peek()) &<< UInt64(immediateCount &* 8)
+            immediateCount &+= 1
             position &+= 1
         }
     }

@@ -17,6 +17,9 @@ enum HostLayout {
         host(UInt8(guest)).map { (guest, $0) }
     }
 
+    /// The same, one bit each.
+    static let residentRegisters: UInt16 = 0xffff & ~(1 << 10 | 1 << 11 | 1 << 14 | 1 << 15)
+
     /// The host register of a guest register; nil: it stays in `CPUState`.
     static func host(_ guest: UInt8) -> HostRegister? {
         switch guest {

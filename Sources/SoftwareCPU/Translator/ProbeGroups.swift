@@ -48,6 +48,13 @@ struct ProbeGroups {
         case member(Group)
     }
 
+    struct Access {
+        var operand: GuestAccess
+        var isWrite: Bool
+        /// The address has to be a multiple of this; 0: of nothing.
+        var alignment: UInt8 = 0
+    }
+
     /// Bytes that a group spans at most: the more, the more often it lies across two pages.
     private static let widest: Int64 = 512
     static let slotCount = 6
@@ -91,41 +98,46 @@ struct ProbeGroups {
     }
 
     private var open: [Open] = []
-    private var finished: [Group] = []
-    private var roles: [Role]
-
-    /// - Parameter instructions: those of the translation, each with its memory access if that may be
-    ///   part of a group (it has no segment); `isBarrier` if a handler runs there.
-    init(_ instructions: [(instruction: Instruction?, access: Access?, isBarrier: Bool)]) {
-        roles = Array(repeating: .alone, count: instructions.count)
-        var membership: [(index: Int, first: Int)] = []
-        for (index, entry) in instructions.enumerated() {
-            guard let instruction = entry.instruction, !entry.isBarrier else {
-                closeAll()
-                continue
-            }
-            if let access = entry.access { membership.append((index, join(access, index))) }
-            follow(instruction)
-        }
-        closeAll()
-        let chosen = Self.withSlots(finished)
-        for (index, first) in membership {
-            guard let group = chosen.first(where: { $0.first == first }) else { continue }
-            roles[index] = index == first ? .leader(group) : .member(group)
-        }
-        groups = chosen
-    }
-
+    /// Those that are finished; behind `end`, those that have several members and a slot.
     private var groups: [Group] = []
+    /// For each instruction the first one of its group, or -1.
+    private var firsts: [Int] = []
 
-    struct Access {
-        var operand: GuestAccess
-        var isWrite: Bool
-        /// The address has to be a multiple of this; 0: of nothing.
-        var alignment: UInt8 = 0
+    /// Before the first instruction of a translation.
+    mutating func begin() {
+        open.removeAll(keepingCapacity: true)
+        groups.removeAll(keepingCapacity: true)
+        firsts.removeAll(keepingCapacity: true)
     }
 
-    func role(_ index: Int) -> Role { index < roles.count ? roles[index] : .alone }
+    /// The next instruction of the translation, with its memory access if that may be part of a group (it
+    /// has no segment); `isBarrier` if a handler runs there.
+    mutating func add(_ instruction: Instruction?, _ access: Access?, isBarrier: Bool) {
+        let index = firsts.count
+        firsts.append(-1)
+        guard let instruction, !isBarrier else { return closeAll() }
+        if let access { firsts[index] = join(access, index) }
+        follow(instruction)
+    }
+
+    /// Behind the last one.
+    mutating func end() {
+        closeAll()
+        giveSlots()
+    }
+
+    func role(_ index: Int) -> Role {
+        guard index < firsts.count, firsts[index] >= 0 else { return .alone }
+        for group in groups where group.first == firsts[index] {
+            return index == group.first ? .leader(group) : .member(group)
+        }
+        return .alone
+    }
+
+    /// The instruction uses what another one's probe has found.
+    func isMember(_ index: Int) -> Bool {
+        if case .member = role(index) { true } else { false }
+    }
 
     /// What a group's probe has found is used behind instruction `index`.
     func isLive(behind index: Int) -> Bool {
@@ -149,7 +161,7 @@ struct ProbeGroups {
                 open[place].group = group
                 return group.first
             }
-            finished.append(open.remove(at: place).group)
+            groups.append(open.remove(at: place).group)
         }
         let start = access.operand.displacement
         var group = Group(
@@ -168,14 +180,14 @@ struct ProbeGroups {
             {
                 open[place].added &+= added
             } else {
-                finished.append(open.remove(at: place).group)
+                groups.append(open.remove(at: place).group)
             }
         }
     }
 
     private mutating func closeAll() {
-        finished += open.map(\.group)
-        open.removeAll()
+        for each in open { groups.append(each.group) }
+        open.removeAll(keepingCapacity: true)
     }
 
     /// Displacements of 32 bits reach both ends.
@@ -183,16 +195,22 @@ struct ProbeGroups {
         group.low >= Int64(Int32.min) && group.high <= Int64(Int32.max)
     }
 
-    /// Groups of several, as far as there are slots.
-    private static func withSlots(_ groups: [Group]) -> [Group] {
-        var result: [Group] = []
-        for var group in groups.sorted(by: { $0.first < $1.first })
-        where group.members > 1 && isEncodable(group) {
-            let taken = result.filter { $0.last >= group.first }.map(\.slot)
-            guard let slot = (0..<slotCount).first(where: { !taken.contains($0) }) else { continue }
-            group.slot = slot
-            result.append(group)
+    /// Leaves groups of several, as far as there are slots.
+    private mutating func giveSlots() {
+        groups.removeAll { $0.members < 2 || !Self.isEncodable($0) }
+        groups.sort { $0.first < $1.first }
+        var count = 0
+        for index in groups.indices {
+            var group = groups[index]
+            var taken = 0
+            for other in groups[..<count] where other.last >= group.first {
+                taken |= 1 &<< other.slot
+            }
+            group.slot = (~taken).trailingZeroBitCount
+            if group.slot >= Self.slotCount { continue }
+            groups[count] = group
+            count &+= 1
         }
-        return result
+        groups.removeSubrange(count...)
     }
 }

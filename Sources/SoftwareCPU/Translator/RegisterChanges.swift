@@ -67,3 +67,11 @@ extension Instruction {
         }
     }
 }
+
+extension Operand {
+    /// The bit of a general-purpose register that it names as a whole or in its lower part; 0: it names
+    /// none.
+    var generalRegister: UInt16 {
+        if case .register(.general, let number) = self { 1 &<< UInt16(number & 15) } else { 0 }
+    }
+}

@@ -125,7 +125,7 @@ struct SharedRoutines {
     private func emitEnter(_ assembler: inout Assembler) {
         for register in Self.saved { push(&assembler, register) }
         // SUB RSP, frame: the stack is a multiple of 16 again.
-        assembler.bytes(0x48, 0x83, 0xec, Self.frame)
+        assembler.sequence(0x48, 0x83, 0xec, Self.frame)
         assembler.loadAddress(
             HostLayout.state, HostAddress(base: .rdi, displacement: HostLayout.bias))
         loadRegisters(&assembler)
@@ -140,7 +140,7 @@ struct SharedRoutines {
     }
 
     private func emitReturn(_ assembler: inout Assembler) {
-        assembler.bytes(0x48, 0x83, 0xc4, Self.frame)
+        assembler.sequence(0x48, 0x83, 0xc4, Self.frame)
         for register in Self.saved.reversed() { pop(&assembler, register) }
         assembler.byte(0xc3)
     }
@@ -337,7 +337,9 @@ struct SharedRoutines {
     static func saveFlags(_ assembler: inout Assembler) {
         assembler.move(.r10, .rax)
         // LAHF; SETO AL; MOVZX EAX, AX.
-        assembler.bytes(0x9f, 0x0f, 0x90, 0xc0, 0x0f, 0xb7, 0xc0)
+        assembler.byte(0x9f)
+        assembler.bytes(0x0f, 0x90, 0xc0)
+        assembler.bytes(0x0f, 0xb7, 0xc0)
         assembler.store(HostLayout.statusFlags, .rax)
         assembler.move(.rax, .r10)
     }

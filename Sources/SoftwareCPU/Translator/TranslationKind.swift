@@ -81,8 +81,8 @@ enum TranslationKind {
         case .maskmovdqu, .maskmovq, .movq2dq, .movdq2q: return .handler
         default: break
         }
-        let files = [form.registerField, form.registerOrMemoryField]
-        if files.contains(.xmm), !files.contains(.mmx), vectors == .available {
+        let (one, other) = (form.registerField, form.registerOrMemoryField)
+        if one == .xmm || other == .xmm, one != .mmx, other != .mmx, vectors == .available {
             return .vector
         }
         return .handler
@@ -90,16 +90,18 @@ enum TranslationKind {
 
     /// MOV between general-purpose registers, immediates and memory.
     private static func isGeneralMove(_ instruction: Instruction) -> Bool {
-        for operand in [instruction.operand0, instruction.operand1] {
+        func isGeneral(_ operand: Operand) -> Bool {
             switch operand {
-            case .register(.general, _), .register(.highByte, _), .immediate: break
+            case .register(.general, _), .register(.highByte, _), .immediate: true
             // A0 to A3 have an address for an immediate.
-            case .memory: if !instruction.form.hasModRM { return false }
-            default: return false
+            case .memory: instruction.form.hasModRM
+            default: false
             }
         }
-        return true
+        return isGeneral(instruction.operand0) && isGeneral(instruction.operand1)
     }
+
+    var isHandler: Bool { if case .handler = self { true } else { false } }
 
     /// It ends the block.
     var endsBlock: Bool {

@@ -9,36 +9,33 @@ extension Translator {
     private static let mostBlocks = 6
     private static let mostInstructions = 64
 
-    /// The block of `header` and those it goes on with, as far as they have been run before. Empty:
-    /// the bytes are not what they were, which the engine will hear about.
-    func segments(
+    /// Adds the block of `header` to the translation and those it goes on with, as far as they have been
+    /// run before. None: the bytes are not what they were, which the engine will hear about.
+    func addBlocks(
         from header: UnsafeMutablePointer<DecodedInstruction>, _ code: CodeArena,
         _ bytes: UnsafeRawBufferPointer
-    ) -> [BlockTranslation.Segment] {
-        guard let first = unsafe segment(header, bytes) else { return [] }
-        var result = [first]
-        var count = first.instructions.count
+    ) {
+        guard unsafe decode(header, bytes, into: &block) else { return }
+        unsafe block.add(header)
         let page = unsafe UInt64(bitPattern: header.pointee.displacement) & ~0xfff
-        while result.count < Self.mostBlocks {
-            guard let last = result.last, let offset = continuation(of: last),
+        while block.segments.count < Self.mostBlocks {
+            guard let offset = continuation,
                 let next = unsafe code.find(
                     page | UInt64(offset), mode: header.pointee.mode),
-                let following = unsafe segment(next, bytes),
-                count &+ following.instructions.count <= Self.mostInstructions,
-                !following.needsMoreState(than: result)
-            else { break }
-            count &+= following.instructions.count
-            result.append(following)
+                unsafe decode(next, bytes, into: &block),
+                block.instructions.count <= Self.mostInstructions, !block.needsMoreState
+            else { return block.removeUnusedInstructions() }
+            unsafe block.add(next)
         }
-        return result
     }
 
-    /// Where the block goes on in its page, forward; nil: anywhere.
-    private func continuation(of segment: BlockTranslation.Segment) -> Int? {
-        guard let last = segment.instructions.last, let last else { return nil }
-        let count = segment.instructions.count
-        let start = unsafe Int(segment.header[count].pageOffset)
-        let end = unsafe Int(segment.header[count &+ 1].pageOffset)
+    /// Where the last block goes on in its page, forward; nil: anywhere.
+    private var continuation: Int? {
+        guard let segment = block.segments.last, let last = block.instructions.last,
+            let last
+        else { return nil }
+        let start = unsafe Int(segment.header[segment.count].pageOffset)
+        let end = unsafe Int(segment.header[segment.count &+ 1].pageOffset)
         var target = end
         switch TranslationKind(last, vectors: .available, x87: .available) {
         case .handler, .call, .ret: return nil
@@ -49,38 +46,32 @@ extension Translator {
         }
         return target > start && target < 4096 ? target : nil
     }
-
-    private func segment(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer
-    ) -> BlockTranslation.Segment? {
-        guard let instructions = unsafe decode(header, bytes), !instructions.isEmpty else {
-            return nil
-        }
-        return unsafe BlockTranslation.Segment(header: header, instructions: instructions)
-    }
 }
 
-extension BlockTranslation.Segment {
-    /// It uses vector registers or the FPU, and none of the others do.
-    func needsMoreState(than others: [BlockTranslation.Segment]) -> Bool {
-        for uses in [Self.usesX87, Self.usesVectors, Self.usesWideVectors] where uses(self) {
-            if !others.contains(where: uses) { return true }
+extension BlockTranslation {
+    /// The instructions that no block has taken use vector registers or the FPU, and none of the others
+    /// do.
+    var needsMoreState: Bool {
+        let start = segments.last.map { $0.first &+ $0.count } ?? 0
+        for uses in [Self.isX87, Self.usesVectors, Self.usesWideVectors]
+        where contains(instructions[start...], uses) {
+            if !contains(instructions[..<start], uses) { return true }
         }
         return false
     }
 
-    private static func usesX87(_ segment: BlockTranslation.Segment) -> Bool {
-        segment.instructions.contains { $0.map(BlockTranslation.isX87) ?? false }
+    private func contains(
+        _ instructions: ArraySlice<Instruction?>, _ uses: (Instruction) -> Bool
+    ) -> Bool {
+        instructions.contains { $0.map(uses) ?? false }
     }
 
-    private static func usesVectors(_ segment: BlockTranslation.Segment) -> Bool {
-        segment.instructions.contains { $0?.form.registerField == .xmm }
+    private static func usesVectors(_ instruction: Instruction) -> Bool {
+        instruction.form.registerField == .xmm
     }
 
-    private static func usesWideVectors(_ segment: BlockTranslation.Segment) -> Bool {
-        segment.instructions.contains {
-            guard let form = $0?.form, form.isVEX else { return false }
-            return form.registerField == .xmm || form.vectorField == .xmm
-        }
+    private static func usesWideVectors(_ instruction: Instruction) -> Bool {
+        let form = instruction.form
+        return form.isVEX && (form.registerField == .xmm || form.vectorField == .xmm)
     }
 }

@@ -17,6 +17,8 @@ final class Translator {
     let threshold: UInt8
     private let memory: CodeMemory
     private let routines: SharedRoutines
+    /// The translation that is being made.
+    var block: BlockTranslation
     /// The first free byte.
     private var position: Int
     private var entries: [Key: BlockTranslation.Entries] = [:]
@@ -56,6 +58,7 @@ final class Translator {
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
         position = assembler.position
+        block = BlockTranslation(assembler, routines)
     }
 
     /// Where translated code goes on with a block that it finds in the jump cache. Without the lock.
@@ -71,9 +74,9 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
-        let segments = unsafe segments(from: header, code, bytes)
-        if segments.isEmpty { return true }
-        return unsafe make(header, segments, bytes: bytes, linear: linear)
+        unsafe begin(header, linear)
+        unsafe addBlocks(from: header, code, bytes)
+        return unsafe make(header, bytes: bytes)
     }
 
     /// Translates the block of an instruction that reaches into the next page; `code` is looked at
@@ -83,36 +86,37 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
-        guard let instructions = unsafe decode(header, bytes) else { return true }
-        return unsafe make(
-            header, [BlockTranslation.Segment(header: header, instructions: instructions)],
-            bytes: bytes, linear: linear, code: code)
+        unsafe begin(header, linear)
+        if unsafe decode(header, bytes, into: &block) { unsafe block.add(header) }
+        block.code = code
+        return unsafe make(header, bytes: bytes)
     }
 
+    private func begin(_ header: UnsafeMutablePointer<DecodedInstruction>, _ linear: UInt64) {
+        unsafe block.reset(
+            at: position, isUpper: linear &>> 63 != 0, mode: header.pointee.mode,
+            usesGroups: header.missesOfGroups != 0)
+    }
+
+    /// Makes the translation of the blocks that were added.
     private func make(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, _ segments: [BlockTranslation.Segment],
-        bytes: UnsafeRawBufferPointer, linear: UInt64, code: [CodePart] = []
+        _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer
     ) -> Bool {
-        let mode = unsafe header.pointee.mode
-        var block = BlockTranslation(
-            Assembler(memory, at: position), routines, segments, isUpper: linear &>> 63 != 0,
-            mode: mode, usesGroups: unsafe header.missesOfGroups != 0)
-        block.code = code
+        // The bytes are not what they were.
+        if block.segments.isEmpty { return true }
         let entries = unsafe block.translate(bytes)
         if block.assembler.isFull { return false }
         // Alone, a handler is called sooner by the interpreter.
-        if !code.isEmpty, block.handlerCount > 0 { return true }
+        if !block.code.isEmpty, block.handlerCount > 0 { return true }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
         position = block.assembler.position
         statistics.translations &+= 1
-        for segment in segments {
-            statistics.translatedInstructions &+= UInt64(segment.instructions.count)
-        }
+        statistics.translatedInstructions &+= UInt64(block.instructions.count)
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
         unsafe header.pointee.unpolledEntry = UInt16(
             truncatingIfNeeded: entries.unpolled &- entries.polled)
         unsafe connect(
-            block.links, key(header), code.isEmpty ? entries : nil, using: block.assembler)
+            block.links, key(header), block.code.isEmpty ? entries : nil, using: block.assembler)
         unsafe header.translation = UInt32(truncatingIfNeeded: entries.polled)
         unsafe cengine_set_handler(header, handler(at: entries.handler))
         return true
@@ -171,28 +175,27 @@ final class Translator {
             UInt(truncatingIfNeeded: memory.address(of: offset)), to: InstructionHandler.self)
     }
 
-    /// The instructions of the block. Nil: the bytes are not what they were, which the engine will
-    /// hear about.
+    /// Takes the instructions of a block in. False: the bytes are not what they were, which the engine
+    /// will hear about.
     func decode(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer
-    ) -> [Instruction?]? {
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer,
+        into block: inout BlockTranslation
+    ) -> Bool {
         let count = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
-        var result: [Instruction?] = []
-        result.reserveCapacity(count)
         for index in 1..<(count &+ 1) {
             let op = unsafe header[index]
             let start = unsafe Int(op.pageOffset)
-            guard start < bytes.count else { return nil }
+            guard start < bytes.count else { return false }
             let window = unsafe UnsafeRawBufferPointer(
                 rebasing: bytes[start..<min(start &+ 15, bytes.count)])
             switch unsafe Decoder.decode(window, mode: .code64, features: features) {
             case .instruction(let instruction):
-                guard unsafe instruction.length == op.length else { return nil }
-                result.append(instruction)
-            case .fault: result.append(nil)
+                guard unsafe instruction.length == op.length else { return false }
+                block.add(instruction)
+            case .fault: block.add(nil)
             }
         }
-        return result
+        return count > 0
     }
 
     private func key(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Key {
