@@ -17,12 +17,18 @@ extension BlockTranslation {
         }
     }
 
-    /// A jump to the block that comes next in the translation, or on to it if a conditional one is not
-    /// taken.
+    /// A jump to the block that comes next in the translation; a conditional one leaves it where it goes
+    /// the other way.
     mutating func emitInnerTransfer(_ kind: TranslationKind, _ instruction: Instruction) {
         guard case .conditionalJump = kind else { return }
         requireFlags()
-        exitAside(assembler.jump(code: instruction.condition), to: target(instruction))
+        let target = target(instruction)
+        let following = unsafe Int(segments[segment &+ 1].header[1].pageOffset)
+        if following == target {
+            exitAside(assembler.jump(code: instruction.condition ^ 1), to: next)
+        } else {
+            exitAside(assembler.jump(code: instruction.condition), to: target)
+        }
     }
 
     /// To an offset from the page's start, from the middle of the translation.

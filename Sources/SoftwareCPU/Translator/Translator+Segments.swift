@@ -1,12 +1,16 @@
 internal import CEngine
 internal import X86
 
-// Which blocks a translation follows: straight on from one to the next where conditional jumps are not
-// taken, and where jumps lead forward in the page. Most blocks are five instructions long; together
-// they need less looking at events and less saving of flags.
+// Which blocks a translation follows: straight on from one to the next where conditional jumps lead
+// forward, as if they were not taken; where those lead backward, as if they were; and where jumps lead
+// to in the page. Most blocks are five instructions long; together they need less looking at events and
+// less saving of flags. A loop comes several times, and accesses that go on from one time to the next
+// share a probe.
 
 extension Translator {
-    private static let mostBlocks = 6
+    private static let mostBlocks = 8
+    /// The same block at most.
+    private static let mostTimes = 4
     private static let mostInstructions = 64
 
     /// Adds the block of `header` to the translation and those it goes on with, as far as they have been
@@ -22,6 +26,7 @@ extension Translator {
             guard let offset = continuation,
                 let next = unsafe code.find(
                     page | UInt64(offset), mode: header.pointee.mode),
+                block.segments.count(where: { unsafe $0.header == next }) < Self.mostTimes,
                 unsafe decode(next, bytes, into: &block),
                 block.instructions.count <= Self.mostInstructions, !block.needsMoreState
             else { return block.removeUnusedInstructions() }
@@ -29,7 +34,7 @@ extension Translator {
         }
     }
 
-    /// Where the last block goes on in its page, forward; nil: anywhere.
+    /// Where the last block goes on in its page; nil: anywhere.
     private var continuation: Int? {
         guard let segment = block.segments.last, let last = block.instructions.last,
             let last
@@ -42,9 +47,12 @@ extension Translator {
         case .jump:
             guard last.operand0 == .relative else { return nil }
             target = end &+ Int(truncatingIfNeeded: Int64(bitPattern: last.immediate))
+        case .conditionalJump:
+            let taken = end &+ Int(truncatingIfNeeded: Int64(bitPattern: last.immediate))
+            if taken >= 0, taken <= start { target = taken }
         default: break
         }
-        return target > start && target < 4096 ? target : nil
+        return target >= 0 && target < 4096 ? target : nil
     }
 }
 

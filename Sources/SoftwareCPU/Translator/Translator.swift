@@ -140,7 +140,7 @@ final class Translator {
 
     /// Cycles that so many misses have to last: each costs some hundred, because the interpreter runs
     /// the rest of the block.
-    private static let leastCycles: UInt64 = 64 * 4000
+    private static let leastCycles: UInt64 = 64 * 1200
 
     /// Where the accesses lie across two pages or may never be made together, each has to probe.
     func groupsMissOften(_ header: UnsafeMutablePointer<DecodedInstruction>) {
