@@ -45,23 +45,11 @@ struct LargePages {
     }
 }
 
-/// INVLPG where the 2 MiB around `address` may be one page: its entries in every context.
+/// INVLPG where the 2 MiB around `address` may be one page of data: its entries in every context.
 func flushLargePage(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64) {
     let first = address & ~0x1f_ffff
     for page in 0..<UInt64(512) {
         unsafe flush(tlbEntry(cpu, first &+ page &<< 12), engine, address, shift: 21)
     }
     unsafe flushVictims(cpu, engine, address, shift: 21)
-    if !engine.contexts.largePages.holdCode(around: address) { return }
-    for index in engine.fetchEntries.indices
-    where (engine.fetchEntries[index].tag ^ address) &>> 21 == 0 {
-        engine.fetchEntries[index].tag = .max
-    }
-    let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
-        to: JumpCacheEntry.self)
-    for index in 0..<Int(JUMP_CACHE_ENTRY_COUNT)
-    where unsafe (jumps[index].address ^ address) &>> 21 == 0 {
-        unsafe jumps[index].context = .max
-    }
-    unsafe flushJumpsInto(cpu, page: first)
 }

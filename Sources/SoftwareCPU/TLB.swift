@@ -118,21 +118,44 @@ func flushEverything(_ cpu: CPU) {
 func flushPage(_ cpu: CPU, _ address: UInt64) {
     let engine = unsafe context(cpu)
     switch engine.contexts.largePages.shift(around: address) {
-    case 12: break
-    case 21: return unsafe flushLargePage(cpu, engine, address)
-    default: return unsafe flushEverything(cpu)
+    case 12:
+        unsafe flush(tlbEntry(cpu, address), engine, address, shift: 12)
+        unsafe flushVictims(cpu, engine, address, shift: 12)
+        unsafe flushPageOfCode(cpu, engine, address)
+    case 21 where engine.contexts.largePages.holdCode(around: address):
+        unsafe flushHalf(cpu, engine, of: address)
+    case 21:
+        unsafe flushLargePage(cpu, engine, address)
+        unsafe flushPageOfCode(cpu, engine, address)
+    default: unsafe flushEverything(cpu)
     }
-    unsafe flush(tlbEntry(cpu, address), engine, address, shift: 12)
-    unsafe flushVictims(cpu, engine, address, shift: 12)
+}
+
+/// Everything of one half of the address space, in every context.
+private func flushHalf(_ cpu: CPU, _ engine: EngineContext, of address: UInt64) {
+    if address &>> 63 != 0 {
+        unsafe flushUpperHalf(cpu)
+    } else {
+        for pcid in engine.contexts.slotOfPCID.indices { engine.contexts.slotOfPCID[pcid] = 0 }
+        let slot = unsafe freshSlot(cpu, engine)
+        engine.contexts.slotOfPCID[Int(truncatingIfNeeded: unsafe cpu.pointee.cr3 & 0xfff)] =
+            UInt16(truncatingIfNeeded: slot)
+        engine.contexts.lowerSlot = slot
+    }
+    unsafe refreshContexts(cpu)
+}
+
+/// Where the instructions of the page of `address` are.
+private func flushPageOfCode(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64) {
     engine.fetchEntries[
         Int(truncatingIfNeeded: (address &>> 12) & (EngineContext.fetchEntryCount &- 1))
     ]
     .tag = .max
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
         to: JumpCacheEntry.self)
-    let first =
-        Int(truncatingIfNeeded: (address &>> 12) & (UInt64(JUMP_CACHE_ENTRY_COUNT) &>> 8 &- 1))
-        &* 256
+    // Entries of a page are neighbours: see `jumpCacheEntry`.
+    let group = (address &>> 12) & (UInt64(JUMP_CACHE_ENTRY_COUNT) &>> 8 &- 1)
+    let first = Int(truncatingIfNeeded: group) &* 256
     for index in first..<(first &+ 256) where unsafe (jumps[index].address ^ address) &>> 12 == 0 {
         unsafe jumps[index].context = .max
     }

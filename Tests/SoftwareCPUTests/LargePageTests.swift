@@ -51,6 +51,27 @@ struct LargePageTests {
         #expect(engine.state.generalPurposeRegisters[2] == 0xb)
     }
 
+    /// Code in a small page of 2 MiB that were one page for data before.
+    @Test(arguments: [TranslationPolicy.off, .afterRuns(1)])
+    func codeGoesWhereDataWasLarge(_ policy: TranslationPolicy) throws {
+        // mov eax,[rdi]; mov dword [0x12028], 0x14003; invlpg [rdi]; call rdi
+        // mov dword [0x14000], 0x20a003; invlpg [rdi]; call rdi; hlt
+        let code: [UInt8] = [
+            0x8b, 0x07, 0xc7, 0x04, 0x25, 0x28, 0x20, 0x01, 0, 0x03, 0x40, 0x01, 0,
+            0x0f, 0x01, 0x3f, 0xff, 0xd7,
+            0xc7, 0x04, 0x25, 0, 0x40, 0x01, 0, 0x03, 0xa0, 0x20, 0,
+            0x0f, 0x01, 0x3f, 0xff, 0xd7, 0xf4,
+        ]
+        let (engine, memory) = try engine(code, policy)
+        memory.write(GuestPhysicalAddress(0x14000), integer: 0x20_9003 as UInt64)
+        // inc ebx; ret; and inc edx; ret
+        memory.write(GuestPhysicalAddress(0x20_9000), [0xff, 0xc3, 0xc3])
+        memory.write(GuestPhysicalAddress(0x20_a000), [0xff, 0xc2, 0xc3])
+        #expect(engine.run(budget: 1000) == .halt)
+        #expect(engine.state.generalPurposeRegisters[3] == 1)
+        #expect(engine.state.generalPurposeRegisters[2] == 1)
+    }
+
     @Test func regionsAreKnownByHalf() {
         var pages = LargePages()
         #expect(pages.shift(around: 0xffff_8880_0000_0000) == 12)
