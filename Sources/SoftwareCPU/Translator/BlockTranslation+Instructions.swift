@@ -19,6 +19,7 @@ extension BlockTranslation {
         }
         let demands = FlagDemand.behind(uses)
         segment = 0
+        mark(place(0))
         let entries = begin(
             all.map(\.residency).max() ?? .none,
             usesX87: all.contains { if case .x87 = $0 { true } else { false } })
@@ -29,6 +30,7 @@ extension BlockTranslation {
             let isLast = current == segments.count &- 1
             for (place, kind) in kinds[current].enumerated() {
                 index = place
+                mark(self.place(place))
                 role = groups.role(number)
                 isGroupLive = groups.isLive(behind: number)
                 let use = uses[number]
@@ -87,6 +89,7 @@ extension BlockTranslation {
     private mutating func leaveToInterpreter() {
         writeX87Note()
         saveFlags()
+        countExit(segments[segment].instructions[index], .handler)
         exit(to: index)
         finish()
     }

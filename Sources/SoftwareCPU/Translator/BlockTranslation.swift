@@ -41,6 +41,8 @@ struct BlockTranslation {
         /// What has to be written down first.
         var flags: FlagSource?
         var x87Note: X87Note?
+        /// The handler runs always: there is no other way.
+        var isHandler = false
     }
 
     /// A jump that leads to another block of the page once that is translated.
@@ -113,6 +115,9 @@ struct BlockTranslation {
     /// Looked at before each run: see `CrossingBlocks`.
     var code: [CodePart] = []
     var codeChanges: [Assembler.Patch] = []
+    /// What tools want to know, and what they are told.
+    var observation = CodeObservation.none
+    var marks: [TranslationPlaces.Mark] = []
     /// The last x87 instruction, if nobody has written it down yet.
     var x87Note: X87Note?
 
@@ -284,6 +289,7 @@ struct BlockTranslation {
         pathSource = nil
         misses.append(assembler.jump())
         endMisses()
+        slowPaths[slowPaths.count - 1].isHandler = true
         hostFlags = .all
     }
 

@@ -1,5 +1,6 @@
 internal import CEngine
 internal import CHost
+internal import HostIO
 internal import Vocabulary
 internal import X86
 
@@ -29,6 +30,8 @@ final class Translator {
     /// When the groups of a block had missed often, by the host's counter.
     private var misses: [Key: UInt64] = [:]
     private(set) var statistics = Statistics()
+    private let observation: CodeObservation
+    private var places = TranslationPlaces()
 
     struct Statistics {
         var translations: UInt64 = 0
@@ -36,6 +39,8 @@ final class Translator {
         /// Instructions in them that their handlers run.
         var handlerInstructions: UInt64 = 0
         var codeByteCount: UInt64 = 0
+        /// Time that making translations took.
+        var nanoseconds: UInt64 = 0
     }
 
     private struct Key: Hashable {
@@ -50,12 +55,26 @@ final class Translator {
     }
 
     /// - Parameter threshold: 1 translates every block at its second run.
-    init(threshold: UInt8, byteCount: Int) throws(XError) {
+    init(
+        threshold: UInt8, byteCount: Int, observation: CodeObservation = .none
+    ) throws(XError) {
         self.threshold = max(1, threshold)
-        memory = try CodeMemory(byteCount: byteCount)
+        self.observation = observation
+        memory = try CodeMemory(byteCount: byteCount, isNamed: observation.translated != nil)
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
         position = assembler.position
+        observation.translated?(memory.address(of: 0), position, nil)
+    }
+
+    /// Bytes of code.
+    var byteCount: Int { position }
+
+    /// The place in its page of the instruction whose code is at a host address, if it is in here.
+    func pageOffset(of hostAddress: UInt64) -> UInt16? {
+        let offset = hostAddress &- memory.address(of: 0)
+        guard offset < UInt64(position) else { return nil }
+        return places.pageOffset(at: Int(offset))
     }
 
     /// Where translated code goes on with a block that it finds in the jump cache. Without the lock.
@@ -71,6 +90,8 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
+        let start = HostThread.monotonicNow
+        defer { noteTime(since: start) }
         let segments = unsafe segments(from: header, code, bytes)
         if segments.isEmpty { return true }
         return unsafe make(header, segments, bytes: bytes, linear: linear)
@@ -83,6 +104,8 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
+        let start = HostThread.monotonicNow
+        defer { noteTime(since: start) }
         guard let instructions = unsafe decode(header, bytes) else { return true }
         return unsafe make(
             header, [BlockTranslation.Segment(header: header, instructions: instructions)],
@@ -98,11 +121,16 @@ final class Translator {
             Assembler(memory, at: position), routines, segments, isUpper: linear &>> 63 != 0,
             mode: mode, usesGroups: unsafe header.missesOfGroups != 0)
         block.code = code
+        block.observation = observation
         let entries = unsafe block.translate(bytes)
         if block.assembler.isFull { return false }
         // Alone, a handler is called sooner by the interpreter.
         if !code.isEmpty, block.handlerCount > 0 { return true }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
+        places.append(block.marks)
+        observation.translated?(
+            memory.address(of: position), block.assembler.position &- position,
+            linear & ~0xfff | UInt64(unsafe header.pointee.pageOffset))
         position = block.assembler.position
         statistics.translations &+= 1
         for segment in segments {
@@ -164,6 +192,11 @@ final class Translator {
     }
 
     // MARK: -
+
+    private func noteTime(since start: Instant) {
+        let now = HostThread.monotonicNow.nanoseconds
+        statistics.nanoseconds &+= now &- min(start.nanoseconds, now)
+    }
 
     private func handler(at offset: Int) -> InstructionHandler {
         // SAFETY: code memory holds a routine with the arguments and the result of a handler there.
