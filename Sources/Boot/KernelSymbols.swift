@@ -9,7 +9,7 @@ public struct KernelSymbols: Sendable {
     private var names: [UInt8] = []
 
     /// Where a kernel's addresses begin: the last 2 GiB (Documentation/arch/x86/x86_64/mm.rst).
-    static let lowestAddress: UInt64 = 0xffff_ffff_8000_0000
+    public static let lowestAddress: UInt64 = 0xffff_ffff_8000_0000
 
     /// Knows nothing.
     public init() {}

@@ -139,13 +139,30 @@ struct ProfilePlace: Hashable, Sendable {
         self.vcpu = vcpu
         activity = sample.activity
         let page = sample.address & ~0xfff
-        if sample.privilegeLevel > 0 {
+        if Self.isUser(sample, symbols) {
             code = .user(space: sample.pageTable, page: page)
-        } else if let index = symbols.index(of: sample.address) {
+        } else if let index = Self.symbol(sample.address, symbols) {
             code = .symbol(index)
         } else {
             code = .kernel(page: page)
         }
+    }
+
+    /// Before it has its own page tables the kernel runs where it was loaded.
+    private static func symbol(_ address: UInt64, _ symbols: KernelSymbols) -> Int? {
+        let loaded = address < 1 << 31 ? address &+ KernelSymbols.lowestAddress : address
+        return symbols.index(of: loaded)
+    }
+
+    /// Who changes the privilege level (SYSCALL, IRET) has done that some time before the guest goes on
+    /// elsewhere: then the address says whose instruction it is.
+    private static func isUser(
+        _ sample: GuestSampler.Sample, _ symbols: KernelSymbols
+    ) -> Bool {
+        let isUser = sample.privilegeLevel > 0
+        guard sample.activity == .interpreted, symbols.count > 0 else { return isUser }
+        let isUpper = sample.address >> 63 != 0
+        return isUser ? !isUpper : !isUpper && symbol(sample.address, symbols) == nil
     }
 
     /// The line without its count. Symbols are a kernel's bytes: what would end a frame or the line is

@@ -31,6 +31,18 @@ import Testing
         #expect(stack(0xffff_ffff_8100_0123, 3).hasPrefix("vcpu3;user;"))
     }
 
+    /// In the middle of SYSCALL and SYSRET the privilege level is the other side's already.
+    @Test func instructionsBelongToWhoRunsThem() {
+        #expect(
+            stack(0x47_b123, 0, .interpreted) == "vcpu3;user;space-0x1234000;0x47b000;[interpreter]"
+        )
+        #expect(stack(0xffff_ffff_8100_0123, 3, .interpreted) == "vcpu3;kernel;idle;[interpreter]")
+        // Where the kernel is loaded it runs until it has page tables.
+        #expect(stack(0x100_0123, 0, .interpreted) == "vcpu3;kernel;idle;[interpreter]")
+        #expect(stack(0x100_0123, 0) == "vcpu3;kernel;idle")
+        #expect(stack(0x47_b123, 0) == "vcpu3;kernel;0x47b000")
+    }
+
     /// A line is its frames, a space and a number, whatever the kernel calls its functions.
     @Test func namesCannotBreakLines() {
         let line = stack(0xffff_ffff_8100_0000, 0)
