@@ -127,7 +127,7 @@ let package = Package(
             "Machine",
             [
                 "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Boot", "Bus", "Clocks",
-                "Interrupts", "LegacyDevices", "KVMParavirt", "Scheduler",
+                "Interrupts", "LegacyDevices", "KVMParavirt", "Scheduler", "SoftwareCPU",
             ]),
         tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

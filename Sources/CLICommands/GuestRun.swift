@@ -15,14 +15,23 @@ struct GuestRun {
     func run() throws -> Int32 {
         let progress = Progress(quiet: options.quiet)
         var configuration = try configure(progress)
-        let trace = configuration.trace
-        let status =
-            options.initrd == nil
+        // Files of what happened are of use whatever became of the guest. Its status is the command's:
+        // what a file lacks is said, no more.
+        let (trace, profile, perfMap) = (
+            configuration.trace, configuration.profile, configuration.perfMap
+        )
+        defer {
+            Self.sayWhatFails { () throws(XError) in try trace?.close() }
+            Self.sayWhatFails { () throws(XError) in try profile?.close() }
+            Self.sayWhatFails { () throws(XError) in try perfMap?.close() }
+        }
+        return options.initrd == nil
             ? try runWithAgent(&configuration, progress)
             : try runWithOwnInitramfs(&configuration, progress)
-        // The guest's status is the command's: what the trace lacks is said, no more.
-        do { try trace?.close() } catch { StandardError.write("martlet: \(error.message)\n") }
-        return status
+    }
+
+    private static func sayWhatFails(_ close: () throws(XError) -> Void) {
+        do { try close() } catch { StandardError.write("martlet: \(error.message)\n") }
     }
 
     // MARK: What is booted

@@ -83,6 +83,15 @@ struct RunCommand: ParsableCommand {
             valueName: "path"))
     var trace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Writes where the guest spends its time to a file for flame graph tools.",
+            valueName: "path"))
+    var profile: String?
+
+    @Flag(help: "Names translated code for the host's perf, in /tmp/perf-PID.map.")
+    var perfMap = false
+
     @Flag(help: "Prints statistics as JSON on standard error at the end.")
     var stats = false
 
@@ -136,7 +145,10 @@ struct RunCommand: ParsableCommand {
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]
         try configuration.validate()
+        configuration.countsForms = stats
         if let trace { configuration.trace = try TraceRecorder(path: trace) }
+        if let profile { configuration.profile = try GuestProfile(path: profile) }
+        if perfMap { configuration.perfMap = try PerfMap() }
         return configuration
     }
 

@@ -1,3 +1,4 @@
+internal import CHost
 import Glibc
 public import Vocabulary
 
@@ -28,6 +29,35 @@ public import Vocabulary
         descriptor: CInt, offset: Int, byteCount: Int, access: Access
     ) throws(XError) {
         try self.init(byteCount, access, MAP_SHARED, descriptor, offset)
+    }
+
+    /// Zeroed pages that `again` maps at a second address. The host's tools show them as `/dev/zero`.
+    public init(shared byteCount: Int, access: Access = [.read, .write]) throws(XError) {
+        try self.init(
+            byteCount, access, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    }
+
+    private init(pages: UnsafeMutableRawPointer, byteCount: Int) {
+        unsafe base = unsafe pages
+        self.byteCount = byteCount
+    }
+
+    /// The same pages at another address. Of shared ones only.
+    public borrowing func again(access: Access) throws(XError) -> MemoryMapping {
+        guard let pages = unsafe chost_map_again(base, byteCount) else {
+            throw hostError("map \(byteCount) bytes again", HostErrno(rawValue: errno))
+        }
+        let result = unsafe MemoryMapping(pages: pages, byteCount: byteCount)
+        try result.protect(access)
+        return result
+    }
+
+    /// Gives the pages back and keeps the addresses: the process maps nothing else there any more.
+    public consuming func retireAddresses() {
+        let reserved = unsafe mmap(
+            base, byteCount, PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
+        if unsafe reserved != MAP_FAILED { discard self } else { _ = consume self }
     }
 
     private init(

@@ -26,6 +26,7 @@ public final class Machine: Sendable {
     private let memory: GuestMemory
     private let ensemble: VCPUEnsemble
     private let code: CodeCache
+    private let observation: MachineObservation
     private let runners: [VCPURunner]
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
@@ -94,9 +95,11 @@ public final class Machine: Sendable {
         parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
         let isKVM = configuration.platform == .kvm
         let model = try configuration.processor.model()
+        var observation = MachineObservation(configuration)
         let code = CodeCache(
             memory: memory,
-            translation: configuration.engine == .translator ? .standard : .off)
+            translation: configuration.engine == .translator ? .standard : .off,
+            observation: observation.ofCode)
         self.code = code
         runners = (0..<count).map { index in
             let vcpu = VCPUIndex(UInt32(index))
@@ -109,16 +112,19 @@ public final class Machine: Sendable {
                 ).answer)
             if index == 0 { engine.state = start }
             engine.pauseLoop = configuration.scheduling.pauseLoop
+            observation.add(engine)
             return VCPURunner(
                 index: vcpu, engine: engine,
                 surroundings: MachineSurroundings(
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
                     face: isKVM ? face : nil),
                 pending: pending[index], waitsForStartUp: index != 0, track: tracks[index],
+                observer: observation.samplers.last,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
                 sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) },
                 hasEnded: { [ensemble] in ensemble.finish($0, $1) })
         }
+        self.observation = observation
     }
 
     private static func makeAPIC(
@@ -159,6 +165,7 @@ public final class Machine: Sendable {
     /// Starts the vCPUs. Once.
     public func start() throws {
         try timers.start()
+        try observation.start()
         for context in devices.contexts { try context.start() }
         try ensemble.start(runners)
     }
@@ -175,6 +182,7 @@ public final class Machine: Sendable {
         let reason = ensemble.wait(seconds: seconds)
         if reason != nil {
             timers.stop()
+            observation.stop()
             devices.finish()
         }
         return reason
@@ -193,6 +201,7 @@ public final class Machine: Sendable {
         var result = MachineStatistics()
         for runner in runners { result.add(runner.report) }
         result.code = code.statistics
+        result.exitsByForm = observation.mostFrequent(code.exitsByForm)
         result.seconds = ensemble.seconds
         result.scheduling = ensemble.scheduling
         let spent = result.scheduling.reduce(0) { $0 &+ $1.runNanoseconds }

@@ -32,6 +32,12 @@ public struct MachineConfiguration: Sendable {
     public var interrupts = InterruptOptions()
     /// Gets what happens, if somebody wants to know; the caller closes it after the machine's end.
     public var trace: TraceRecorder?
+    /// Gets where the guest spends its time, if somebody wants to know; the same.
+    public var profile: GuestProfile?
+    /// Gets what translated code is, for the host's tools; the same.
+    public var perfMap: PerfMap?
+    /// Counts which instruction forms leave translated code for the interpreter.
+    public var countsForms = false
     /// The kernel's command line, at most 2047 bytes.
     public var commandLine = MachineConfiguration.defaultCommandLine
 

@@ -26,6 +26,9 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     public var engine = EngineStatistics()
     /// Of all vCPUs together.
     public var code = CodeCacheStatistics()
+    /// Instruction forms that left translated code for the interpreter, most often first; at most
+    /// twenty, none unless `MachineConfiguration.countsForms`.
+    public var exitsByForm: [FormExits] = []
     /// What each device, controller and clock counted, by its name.
     public var parts: [String: [String: UInt64]] = [:]
     /// What the scheduler counted for each vCPU, in their order.

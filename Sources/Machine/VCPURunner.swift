@@ -62,10 +62,13 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     private var reportDue = Instant(nanoseconds: 0)
     private let published: RankedLock<Report>
     private let track: TraceTrack
+    /// Told on which thread the vCPU is.
+    private let observer: (any WorkerObserver)?
 
     init(
         index: VCPUIndex, engine: any CPUEngine, surroundings: any VCPUSurroundings,
         pending: PendingEvents, waitsForStartUp: Bool, track: TraceTrack = .off,
+        observer: (any WorkerObserver)? = nil,
         nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
         sleepsDeeply: @escaping @Sendable (Bool) -> Void,
         hasEnded: @escaping @Sendable (VCPURunner, Ending) -> Void
@@ -77,6 +80,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         self.waitsForStartUp = waitsForStartUp
         isBootstrap = !waitsForStartUp
         self.track = track
+        self.observer = observer
         self.nothingCanWake = nothingCanWake
         self.sleepsDeeply = sleepsDeeply
         self.hasEnded = hasEnded
@@ -106,9 +110,13 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
 
     func scheduledIn(stolenNanoseconds: UInt64) {
         if surroundings.scheduledIn(stolenNanoseconds: stolenNanoseconds) { engine.flushTLB() }
+        observer?.comesOntoThread()
     }
 
-    func scheduledOut(preempted: Bool) { surroundings.scheduledOut(preempted: preempted) }
+    func scheduledOut(preempted: Bool) {
+        observer?.leavesThread()
+        surroundings.scheduledOut(preempted: preempted)
+    }
 
     func hasInterrupted(_ other: VCPUIndex) -> Bool { surroundings.hasInterrupted(other) }
 

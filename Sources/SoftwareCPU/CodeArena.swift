@@ -22,13 +22,13 @@ final class CodeArena: @unchecked Sendable {
     /// Counts from 1.
     let number: UInt64
     /// Room for this many instructions; untouched room costs nothing.
-    private let capacity: Int
+    let capacity: Int
     /// Makes host code of blocks; nil: they are interpreted.
     private(set) var translator: Translator?
     // Zeros from the host, which cost nothing before they are written. Nil: given back.
     private var instructionPages: MemoryMapping?
     private var bucketPages: MemoryMapping?
-    private let instructions: UnsafeMutablePointer<DecodedInstruction>
+    let instructions: UnsafeMutablePointer<DecodedInstruction>
     /// Chains of headers through `target`. A page's blocks are in 64 neighbouring buckets.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
     private var used = 0

@@ -56,31 +56,48 @@ public final class CodeCache: Sendable {
     private let observer = Atomic<Int>(0)
     private let threshold: UInt8?
     private let size: Size
+    /// What tools want to know of translations.
+    let observation: CodeObservation
+    /// Of the engines that count.
+    private let formCounts = RankedLock([FormCounts](), owner: "form-counts", rank: .leaf)
     private static let canSerialize = chost_can_serialize_threads() != 0
 
     /// - Parameters:
     ///   - memory: of the machine. Engines that share it share this cache.
     ///   - translation: whether blocks become host code.
-    public convenience init(memory: GuestMemory, translation: TranslationPolicy = .off) {
-        self.init(memory: memory, translation: translation, size: Size())
+    ///   - observation: what tools want to know of that.
+    public convenience init(
+        memory: GuestMemory, translation: TranslationPolicy = .off,
+        observation: CodeObservation = .none
+    ) {
+        self.init(
+            memory: memory, translation: translation, size: Size(), observation: observation)
     }
 
-    init(memory: GuestMemory, translation: TranslationPolicy, size: Size) {
+    init(
+        memory: GuestMemory, translation: TranslationPolicy, size: Size,
+        observation: CodeObservation = .none
+    ) {
         self.size = size
+        self.observation = observation
         if case .afterRuns(let count) = translation { threshold = count } else { threshold = nil }
         contents = RankedLock(
-            Contents(newest: Self.arena(1, threshold, size)), owner: "code", rank: .codeCache)
+            Contents(newest: Self.arena(1, threshold, size, observation)), owner: "code",
+            rank: .codeCache)
         let drop: @Sendable (CodeChange, UInt64) -> Void = { [weak self] change, page in
             if change == .written { self?.drop(page: page) }
         }
         observer.store(memory.observeCode(drop), ordering: .relaxed)
     }
 
-    private static func arena(_ number: UInt64, _ threshold: UInt8?, _ size: Size) -> CodeArena {
+    private static func arena(
+        _ number: UInt64, _ threshold: UInt8?, _ size: Size, _ observation: CodeObservation
+    ) -> CodeArena {
         CodeArena(
             number: number, capacity: size.instructionCount,
             translator: threshold.flatMap {
-                try? Translator(threshold: $0, byteCount: size.codeByteCount)
+                try? Translator(
+                    threshold: $0, byteCount: size.codeByteCount, observation: observation)
             })
     }
 
@@ -92,10 +109,23 @@ public final class CodeCache: Sendable {
             var result = contents.statistics
             for arena in contents.earlier + [contents.newest] {
                 result.instructionByteCount &+= UInt64(arena.byteCount)
-                if let translator = arena.translator { result.add(translator) }
+                guard let translator = arena.translator else { continue }
+                result.add(translator)
+                result.codeByteCountInUse &+= UInt64(translator.byteCount)
             }
             return result
         }
+    }
+
+    /// How often each instruction form left translated code so far, if that is counted.
+    public var exitsByForm: [FormExits] { FormCounts.sum(formCounts.withLock { $0 }) }
+
+    /// Counters for one more engine; nil: nothing is counted.
+    func makeFormCounts() -> FormCounts? {
+        guard observation.countsForms else { return nil }
+        let counts = FormCounts()
+        formCounts.withLock { $0.append(counts) }
+        return counts
     }
 
     // MARK: Dropping
@@ -142,7 +172,8 @@ public final class CodeCache: Sendable {
             if contents.newest !== arena { return contents.newest }
             contents.earlier.append(arena)
             hasEarlier.store(true, ordering: .relaxed)
-            contents.newest = Self.arena(arena.number &+ 1, threshold, size)
+            contents.newest = Self.arena(
+                arena.number &+ 1, threshold, size, observation)
             contents.statistics.generations &+= 1
             newest.store(contents.newest.number, ordering: .sequentiallyConsistent)
             for resident in contents.residents { resident.events.raise(.codeChanged) }
@@ -190,5 +221,6 @@ extension CodeCacheStatistics {
         translatedInstructions &+= translator.statistics.translatedInstructions
         handlerInstructions &+= translator.statistics.handlerInstructions
         codeByteCount &+= translator.statistics.codeByteCount
+        translationSeconds += Double(translator.statistics.nanoseconds) * 1e-9
     }
 }

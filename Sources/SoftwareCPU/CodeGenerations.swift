@@ -15,7 +15,10 @@ func changeGeneration(_ cpu: CPU, _ engine: EngineContext) {
     if engine.code.number == newest, engine.resident.oldest.load(ordering: .relaxed) == newest {
         return
     }
+    // The one that it was in may go.
+    engine.sampler?.setBlocks(0..<0)
     let arena = engine.cache.change(engine.resident)
+    engine.sampler?.setBlocks(arena.addresses)
     if arena === engine.code { return }
     engine.code = arena
     unsafe forgetInstructions(cpu)
@@ -25,6 +28,7 @@ func changeGeneration(_ cpu: CPU, _ engine: EngineContext) {
 /// earlier generation, which stays until the run loop gets to `changeGeneration`.
 func nextGeneration(_ cpu: CPU, _ engine: EngineContext) {
     engine.code = engine.cache.next(after: engine.code)
+    engine.sampler?.setBlocks(engine.code.addresses)
     unsafe forgetInstructions(cpu)
 }
 

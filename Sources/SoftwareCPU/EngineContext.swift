@@ -58,6 +58,10 @@ final class EngineContext {
     let crossings = CrossingBlocks()
     var patched = PatchedPages()
     var accesses = AccessEstimate()
+    /// Where instructions leave translated code, counted; nil: they are not.
+    let formCounts: FormCounts?
+    /// Told what may be looked at; nil: nobody looks.
+    var sampler: GuestSampler?
 
     /// The instruction TLB: direct mapped, tagged like the data TLB.
     var fetchEntries = [FetchEntry](
@@ -76,6 +80,7 @@ final class EngineContext {
         let resident = CodeCache.Resident(events)
         self.resident = resident
         self.code = cache.admit(resident)
+        formCounts = cache.makeFormCounts()
         unsafe transient = .allocate(capacity: 4)
         unsafe transient.initialize(repeating: .empty, count: 4)
         let seat = memory.busLock.makeSeat { events.raise(.codeChanged) }

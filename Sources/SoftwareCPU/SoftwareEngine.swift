@@ -37,6 +37,7 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.context = unsafe Unmanaged.passUnretained(engine).toOpaque()
         unsafe cpu.pointee.pendingWord = unsafe UnsafeRawPointer(events.word).assumingMemoryBound(
             to: UInt32.self)
+        unsafe cpu.pointee.formCounts = unsafe engine.formCounts?.counters
         unsafe cpu.pointee.tscOffset = tscOffset
         unsafe cpu.pointee.x87Exact = x87Register
         unsafe cpu.pointee.extendedStates = ExtendedState.supported(engine.features)
@@ -88,7 +89,9 @@ public final class SoftwareEngine: CPUEngine {
         unsafe vectorStateLoad(cpu)
         engine.memory.busLock.sitDown(engine.seat)
         unsafe enterCode(cpu, engine)
+        engine.sampler?.setRunning(true)
         let exit = runLoop()
+        engine.sampler?.setRunning(false)
         engine.cache.leave(engine.resident)
         engine.memory.busLock.getUp(engine.seat)
         unsafe x87_release(cpu)
@@ -268,6 +271,14 @@ public final class SoftwareEngine: CPUEngine {
     }
 
     // MARK: State
+
+    /// What a profiler looks at the vCPU through. Before the first run; once.
+    public func makeSampler() -> GuestSampler {
+        let sampler = unsafe GuestSampler(cpu, engine.cache)
+        sampler.setBlocks(engine.code.addresses)
+        engine.sampler = sampler
+        return sampler
+    }
 
     public var statistics: EngineStatistics {
         var result = engine.statistics

@@ -74,6 +74,7 @@ import Vocabulary
         ["run", "--cpus", "9223372036854775807"], ["run", "--cpu-limit", "0"],
         ["run", "--interrupts", "polled"], ["run", "--interrupt-priority", "uart0=100"],
         ["run", "--interrupt-priority", "uart9=1"], ["run", "--trace", "/no/such/folder/x"],
+        ["run", "--profile", "/no/such/folder/x"],
         ["run", "--timeout", "-1"], ["fly"], ["pull", "windows"],
     ])
     func failuresAreOneHundredTwentyFive(arguments: [String]) {

@@ -80,6 +80,76 @@ struct RunOptionTests {
         #expect(number("peakMemoryByteCount") > 67_108_864)
         let exits = try #require(all["exits"] as? [String: Any])
         #expect(exits["portWrite"] != nil, "\(exits)")
+        let forms = try #require(all["exitsByForm"] as? [[String: Any]])
+        #expect(forms.count == 20)
+        let counts = forms.map { form in
+            ["handler", "slowPath"].reduce(0) { $0 + ((form[$1] as? NSNumber)?.intValue ?? 0) }
+        }
+        #expect(counts == counts.sorted(by: >) && (counts.last ?? 0) > 0, "\(forms)")
+        let code = try #require(all["code"] as? [String: Any])
+        for name in ["translationSeconds", "codeByteCountInUse", "instructionByteCount"] {
+            #expect(((code[name] as? NSNumber)?.doubleValue ?? 0) > 0, "\(name)")
+        }
+    }
+
+    /// A kernel that fills memory with zeros, and a program that counts.
+    @Test func aProfileNamesWhatTheGuestRuns() throws {
+        try withFile([]) { path in
+            let script =
+                "dd if=/dev/zero of=/dev/null bs=512 count=400000 2>/dev/null; "
+                + "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done"
+            let result = try Martlet.run([
+                "run", "--profile", path, "--cpus", "2", "--timeout", "120", "--", "sh", "-c",
+                script,
+            ])
+            #expect(result.status == 0 && result.errors.isEmpty, "\(text(result.errors))")
+            var counts: [String: Int] = [:]
+            for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
+                let words = line.split(separator: " ")
+                try #require(words.count == 2, "\(line)")
+                let count: Int = try #require(Int(words[1]), "\(line)")
+                counts[String(words[0])] = count
+            }
+            func samples(_ words: String) -> Int {
+                counts.filter { $0.key.contains(words) }.values.reduce(0, +)
+            }
+            #expect(samples("vcpu") > 200)
+            // Whichever of the two has the loop in this kernel.
+            let zeros = samples(";kernel;read_zero") + samples(";kernel;clear_user")
+            #expect(zeros > 10, "\(counts.keys.sorted())")
+            #expect(samples(";user;space-0x") > 20)
+            // The kernel has a name for nearly all of its code.
+            #expect(samples(";kernel;0x") * 5 < samples(";kernel;"))
+        }
+    }
+
+    /// What `perf` needs to name translated code: of each byte one name, the kernel's where it has one.
+    @Test func aMapForPerfNamesTranslatedCode() throws {
+        let script = "echo $$; exec \"$0\" run --perf-map --timeout 120 -- true"
+        let result = try Martlet.run(
+            tool: "/bin/sh", ["-c", script, try #require(Martlet.path)])
+        #expect(result.status == 0, "\(text(result.errors))")
+        let process = text(result.output).trimmingCharacters(in: .whitespacesAndNewlines)
+        let path = "/tmp/perf-\(process).map"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var ranges: [(start: UInt64, end: UInt64)] = []
+        var names: Set<String> = []
+        for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 2)
+            try #require(words.count == 3, "\(line)")
+            let start = try #require(UInt64(words[0], radix: 16))
+            let size = try #require(UInt64(words[1], radix: 16))
+            #expect(size > 0)
+            ranges.append((start, start + size))
+            names.insert(String(words[2].prefix { $0 != "+" }))
+        }
+        ranges.sort { $0.start < $1.start }
+        #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.end <= $1.start })
+        #expect(ranges.count > 1000)
+        for name in ["martlet:routines", "guest:clear_page_erms"] {
+            #expect(names.contains(name))
+        }
+        #expect(names.filter { $0.hasPrefix("guest:0xffffffff8") }.isEmpty)
     }
 
     /// A stock kernel with a cap, from its first instruction to its last.

@@ -71,6 +71,24 @@ import Vocabulary
         #expect(throws: XError.self) { _ = try MemoryMapping(anonymous: 1 << 60) }
         #expect(throws: XError.self) { _ = try MemoryMapping(anonymous: Int.max) }
     }
+
+    /// What is written at one address is read at the other, and what is given back is mapped no more.
+    @Test func sharedPagesHaveTwoAddresses() throws {
+        let first = try MemoryMapping(shared: 8192)
+        let second = try first.again(access: .read)
+        unsafe first.base.storeBytes(of: 0x1234_5678, toByteOffset: 4096, as: UInt32.self)
+        let seen = unsafe second.base.load(fromByteOffset: 4096, as: UInt32.self)
+        #expect(seen == 0x1234_5678)
+        let (one, other) = unsafe (UInt(bitPattern: first.base), UInt(bitPattern: second.base))
+        #expect(one != other)
+        second.retireAddresses()
+        var later: [UInt] = []
+        for _ in 0..<20 {
+            let pages = try MemoryMapping(anonymous: 8192)
+            later.append(unsafe UInt(bitPattern: pages.base))
+        }
+        #expect(!later.contains(other))
+    }
 }
 
 @Suite struct ThreadTests {

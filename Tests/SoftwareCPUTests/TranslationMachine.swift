@@ -8,8 +8,12 @@ import Vocabulary
 struct TranslationMachine {
     let engine: SoftwareEngine
     let memory: GuestMemory
+    let cache: CodeCache
 
-    init(_ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy) throws {
+    init(
+        _ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy,
+        observation: CodeObservation = .none
+    ) throws {
         memory = try GuestMemory(regions: [
             MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 8 << 20)
         ])
@@ -26,8 +30,9 @@ struct TranslationMachine {
         }
         memory.write(GuestPhysicalAddress(0x4008), [0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0])
         memory.write(GuestPhysicalAddress(0x3000), [0xf4])
+        cache = CodeCache(memory: memory, translation: policy, observation: observation)
         engine = SoftwareEngine(
-            memory: memory, events: PendingEvents(), translation: policy
+            memory: memory, events: PendingEvents(), code: cache
         ) { _, _ in CPUIDResult() }
         var state = ArchitecturalState()
         state.cs = .init(selector: 8, base: 0, limit: .max, attributes: 0xa09b)

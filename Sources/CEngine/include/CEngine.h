@@ -4,6 +4,7 @@
 
 #include "CPUState.h"
 #include "Cores.h"
+#include "GuestSampling.h"
 #include "HostProcessor.h"
 #include "VectorElement.h"
 #include "VectorFloat.h"

@@ -283,6 +283,8 @@ typedef struct CPUState {
     /// Direct mapped, and behind that the victims.
     TLBEntry tlb[TLB_ENTRY_COUNT + TLB_VICTIM_COUNT];
     JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
+    /// How often each instruction form left translated code; null: nobody counts. See `FormCounts`.
+    uint64_t *_Nullable formCounts;
 } CPUState;
 
 /// Offsets that Swift needs as compile-time constants.
@@ -316,6 +318,7 @@ enum {
     CPU_OFFSET_ST = __builtin_offsetof(CPUState, st),
     CPU_OFFSET_SCRATCH = __builtin_offsetof(CPUState, scratch),
     CPU_OFFSET_REPLAY_VALUES = __builtin_offsetof(CPUState, replayValues),
+    CPU_OFFSET_FORM_COUNTS = __builtin_offsetof(CPUState, formCounts),
     CPU_OFFSET_TLB = __builtin_offsetof(CPUState, tlb),
     CPU_OFFSET_JUMP_CACHE = __builtin_offsetof(CPUState, jumpCache),
 };

@@ -16,6 +16,7 @@
 #include "Futex.h"
 #include "HostAtomics.h"
 #include "HostEvents.h"
+#include "HostMappings.h"
 #include "HostProbe.h"
 #include "HostThreads.h"
 

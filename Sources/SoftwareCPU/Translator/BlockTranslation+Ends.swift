@@ -7,6 +7,7 @@ extension BlockTranslation {
     mutating func finish() {
         segment = 0
         isPaid = false
+        mark(place(0))
         assembler.bind(spent)
         addToBudget(prepaid)
         assembler.bind(pending)
@@ -22,6 +23,7 @@ extension BlockTranslation {
         for exit in sideExits { emit(exit) }
         isPaid = false
         for path in slowPaths {
+            mark(path.place)
             assembler.bind(path.patches)
             if let source = path.flags {
                 source.emit(&assembler)
@@ -29,6 +31,7 @@ extension BlockTranslation {
             }
             segment = path.place.segment
             if let note = path.x87Note { emit(note) }
+            countExit(instruction(path.place), path.isHandler ? .handler : .slowPath)
             setInstruction(path.place)
             switch path.way {
             case .resume(let position):
@@ -43,6 +46,7 @@ extension BlockTranslation {
             self.isPaid = isPaid
             switch exit {
             case .instruction(let place):
+                mark(place)
                 segment = place.segment
                 setInstruction(place)
                 assembler.jump(to: way(to: routines.leave))
@@ -78,6 +82,7 @@ extension BlockTranslation {
         assembler.bind(exit.patch)
         if exit.savesFlags { SharedRoutines.saveFlags(&assembler) }
         segment = exit.segment
+        mark(place(exit.index))
         if let note = exit.x87Note { emit(note) }
         isPaid = false
         pay()

@@ -8,6 +8,7 @@ extension BlockTranslation {
     mutating func translate(_ page: UnsafeRawBufferPointer) -> Entries {
         let (residency, usesX87) = choose()
         segment = 0
+        mark(place(0))
         let entries = begin(residency, usesX87: usesX87)
         emitCodeCheck()
         for current in segments.indices {
@@ -15,6 +16,7 @@ extension BlockTranslation {
             let isLast = current == segments.count &- 1
             for place in 0..<count {
                 index = place
+                mark(self.place(place))
                 let number = segments[current].first &+ place
                 let kind = kinds[number]
                 role = groups.role(number)
@@ -92,6 +94,7 @@ extension BlockTranslation {
     private mutating func leaveToInterpreter() {
         writeX87Note()
         saveFlags()
+        countExit(instructions[segments[segment].first &+ index], .handler)
         exit(to: index)
         finish()
     }

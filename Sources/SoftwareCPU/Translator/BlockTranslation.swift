@@ -46,6 +46,8 @@ struct BlockTranslation {
         /// What has to be written down first.
         var flags: FlagSource?
         var x87Note: X87Note?
+        /// The handler runs always: there is no other way.
+        var isHandler = false
     }
 
     /// A jump that leads to another block of the page once that is translated.
@@ -124,6 +126,9 @@ struct BlockTranslation {
     /// Looked at before each run: see `CrossingBlocks`.
     var code: [CodePart] = []
     var codeChanges: [Assembler.Patch] = []
+    /// What tools want to know, and what they are told.
+    var observation = CodeObservation.none
+    var marks: [TranslationPlaces.Mark] = []
     /// The last x87 instruction, if nobody has written it down yet.
     var x87Note: X87Note?
 
@@ -162,6 +167,7 @@ struct BlockTranslation {
         isGroupLive = false
         code = []
         codeChanges = []
+        marks.removeAll(keepingCapacity: true)
         x87Note = nil
         vectorLoad = nil
         x87Load = nil
@@ -340,6 +346,7 @@ struct BlockTranslation {
         pathSource = nil
         misses.append(assembler.jump())
         endMisses()
+        slowPaths[slowPaths.count - 1].isHandler = true
         hostFlags = .all
     }
 

@@ -7,6 +7,9 @@ internal import Vocabulary
 /// Memory for host code: one memory file, mapped once to be written and once to be executed, so that
 /// no page is ever writable and executable by one address.
 ///
+/// For the host's tools it is no file, whose names for code they would take, but shared pages mapped
+/// twice, and no address is used for a second generation.
+///
 /// Owner: `Translator`. Written while the lock of `CodeCache` is held.
 @safe
 final class CodeMemory {
@@ -14,15 +17,44 @@ final class CodeMemory {
     let byteCount: Int
 
     private let writing: MemoryMapping
-    private let executing: MemoryMapping
+    private var executing: MemoryMapping?
+    /// Whether the addresses are used again.
+    private let keepsAddresses: Bool
     /// The first byte, to be written. Valid as long as this object.
     let writable: UnsafeMutablePointer<UInt8>
     /// The same byte, to be executed. Valid as long as this object.
     let executable: UInt64
 
     /// Throws when the host forbids memory files or executable memory.
-    init(byteCount: Int) throws(XError) {
+    ///
+    /// - Parameter isNamed: the host's tools are told what the code is.
+    init(byteCount: Int, isNamed: Bool = false) throws(XError) {
         self.byteCount = byteCount
+        keepsAddresses = isNamed
+        if isNamed {
+            writing = try MemoryMapping(shared: byteCount)
+            let pages = try writing.again(access: [.read, .execute])
+            unsafe executable = UInt64(UInt(bitPattern: pages.base))
+            executing = consume pages
+        } else {
+            let file = try Self.file(byteCount)
+            writing = try MemoryMapping(
+                descriptor: file.rawValue, offset: 0, byteCount: byteCount,
+                access: [.read, .write])
+            let pages = try MemoryMapping(
+                descriptor: file.rawValue, offset: 0, byteCount: byteCount,
+                access: [.read, .execute])
+            unsafe executable = UInt64(UInt(bitPattern: pages.base))
+            executing = consume pages
+        }
+        unsafe writable = writing.base.assumingMemoryBound(to: UInt8.self)
+    }
+
+    deinit {
+        if keepsAddresses { executing.take()?.retireAddresses() }
+    }
+
+    private static func file(_ byteCount: Int) throws(XError) -> HostIO.Descriptor {
         let number = unsafe chost_memfd_create("martlet-code", chost_MFD_CLOEXEC)
         guard number >= 0 else {
             throw XError(
@@ -33,14 +65,7 @@ final class CodeMemory {
             throw XError(
                 .hostCall, "cannot size the memory file for code: error \(chost_errno())")
         }
-        writing = try MemoryMapping(
-            descriptor: file.rawValue, offset: 0, byteCount: byteCount,
-            access: [.read, .write])
-        executing = try MemoryMapping(
-            descriptor: file.rawValue, offset: 0, byteCount: byteCount,
-            access: [.read, .execute])
-        unsafe writable = writing.base.assumingMemoryBound(to: UInt8.self)
-        unsafe executable = UInt64(UInt(bitPattern: executing.base))
+        return file
     }
 
     /// The address at which the byte at `offset` is executed.

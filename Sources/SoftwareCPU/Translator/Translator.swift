@@ -1,5 +1,6 @@
 internal import CEngine
 internal import CHost
+internal import HostIO
 internal import Vocabulary
 internal import X86
 
@@ -31,6 +32,8 @@ final class Translator {
     /// When the groups of a block had missed often, by the host's counter.
     private var misses: [Key: UInt64] = [:]
     private(set) var statistics = Statistics()
+    private let observation: CodeObservation
+    private var places = TranslationPlaces()
 
     struct Statistics {
         var translations: UInt64 = 0
@@ -38,6 +41,8 @@ final class Translator {
         /// Instructions in them that their handlers run.
         var handlerInstructions: UInt64 = 0
         var codeByteCount: UInt64 = 0
+        /// Time that making translations took.
+        var nanoseconds: UInt64 = 0
     }
 
     private struct Key: Hashable {
@@ -52,13 +57,28 @@ final class Translator {
     }
 
     /// - Parameter threshold: 1 translates every block at its second run.
-    init(threshold: UInt8, byteCount: Int) throws(XError) {
+    init(
+        threshold: UInt8, byteCount: Int, observation: CodeObservation = .none
+    ) throws(XError) {
         self.threshold = max(1, threshold)
-        memory = try CodeMemory(byteCount: byteCount)
+        self.observation = observation
+        memory = try CodeMemory(byteCount: byteCount, isNamed: observation.translated != nil)
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
         position = assembler.position
         block = BlockTranslation(assembler, routines)
+        block.observation = observation
+        observation.translated?(memory.address(of: 0), position, nil)
+    }
+
+    /// Bytes of code.
+    var byteCount: Int { position }
+
+    /// The place in its page of the instruction whose code is at a host address, if it is in here.
+    func pageOffset(of hostAddress: UInt64) -> UInt16? {
+        let offset = hostAddress &- memory.address(of: 0)
+        guard offset < UInt64(position) else { return nil }
+        return places.pageOffset(at: Int(offset))
     }
 
     /// Where translated code goes on with a block that it finds in the jump cache. Without the lock.
@@ -74,9 +94,11 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
+        let start = HostThread.monotonicNow
+        defer { noteTime(since: start) }
         unsafe begin(header, linear)
         unsafe addBlocks(from: header, code, bytes)
-        return unsafe make(header, bytes: bytes)
+        return unsafe make(header, bytes: bytes, linear: linear)
     }
 
     /// Translates the block of an instruction that reaches into the next page; `code` is looked at
@@ -86,10 +108,12 @@ final class Translator {
         bytes: UnsafeRawBufferPointer, linear: UInt64, features: InstructionFeatures
     ) -> Bool {
         self.features = features
+        let start = HostThread.monotonicNow
+        defer { noteTime(since: start) }
         unsafe begin(header, linear)
         if unsafe decode(header, bytes, into: &block) { unsafe block.add(header) }
         block.code = code
-        return unsafe make(header, bytes: bytes)
+        return unsafe make(header, bytes: bytes, linear: linear)
     }
 
     private func begin(_ header: UnsafeMutablePointer<DecodedInstruction>, _ linear: UInt64) {
@@ -100,7 +124,8 @@ final class Translator {
 
     /// Makes the translation of the blocks that were added.
     private func make(
-        _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer
+        _ header: UnsafeMutablePointer<DecodedInstruction>, bytes: UnsafeRawBufferPointer,
+        linear: UInt64
     ) -> Bool {
         // The bytes are not what they were.
         if block.segments.isEmpty { return true }
@@ -109,6 +134,10 @@ final class Translator {
         // Alone, a handler is called sooner by the interpreter.
         if !block.code.isEmpty, block.handlerCount > 0 { return true }
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
+        places.append(block.marks)
+        observation.translated?(
+            memory.address(of: position), block.assembler.position &- position,
+            linear & ~0xfff | UInt64(unsafe header.pointee.pageOffset))
         position = block.assembler.position
         statistics.translations &+= 1
         statistics.translatedInstructions &+= UInt64(block.instructions.count)
@@ -168,6 +197,11 @@ final class Translator {
     }
 
     // MARK: -
+
+    private func noteTime(since start: Instant) {
+        let now = HostThread.monotonicNow.nanoseconds
+        statistics.nanoseconds &+= now &- min(start.nanoseconds, now)
+    }
 
     private func handler(at offset: Int) -> InstructionHandler {
         // SAFETY: code memory holds a routine with the arguments and the result of a handler there.
