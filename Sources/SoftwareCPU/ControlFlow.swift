@@ -147,27 +147,10 @@ enum NearTransfer {
         return unsafe branchTarget(cpu, op)
     }
 
-    static let jumpRegister64: InstructionHandler = { cpu, op in
-        unsafe branch(cpu, op, to: cpu.read(op.pointee.source, as: UInt64.self))
-    }
-
-    static let jumpMemory64: InstructionHandler = { cpu, op in
-        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
-            return nil
-        }
-        return unsafe branch(cpu, op, to: target)
-    }
-
-    static let callRegister64: InstructionHandler = { cpu, op in
-        unsafe callLong(cpu, op, cpu.read(op.pointee.source, as: UInt64.self))
-    }
-
-    static let callMemory64: InstructionHandler = { cpu, op in
-        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
-            return nil
-        }
-        return unsafe callLong(cpu, op, target)
-    }
+    static let jumpRegister64: InstructionHandler = unsafe jumpRegister
+    static let jumpMemory64: InstructionHandler = unsafe jumpMemory
+    static let callRegister64: InstructionHandler = unsafe callRegister
+    static let callMemory64: InstructionHandler = unsafe callMemory
 
     static let jumpLegacy: InstructionHandler = { cpu, op in
         guard let target = unsafe legacyTarget(cpu, op) else { return nil }
@@ -264,6 +247,84 @@ private let returnSlowly: InstructionHandler = { cpu, op in
     }
     unsafe cpu.setGPR(GPR.rsp, rsp &+ 8 &+ op.pointee.immediate)
     return unsafe jump(cpu, to: target)
+}
+
+@inline(__always)
+private func jumpRegister(_ cpu: CPU, _ op: Op) -> Next {
+    let target = unsafe cpu.read(op.pointee.source, as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, jumpRegisterSlowly)
+    }
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+@inline(__always)
+private func jumpMemory(_ cpu: CPU, _ op: Op) -> Next {
+    let operand = unsafe Probe(cpu, reading: plainAddress(cpu, op), 8)
+    guard unsafe _fastPath(op.pointee.flags & slowAddress == 0 && operand.hits) else {
+        return unsafe cengine_run(cpu, op, jumpMemorySlowly)
+    }
+    let target = unsafe operand.pointer.loadUnaligned(as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, jumpMemorySlowly)
+    }
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+@inline(__always)
+private func callRegister(_ cpu: CPU, _ op: Op) -> Next {
+    let target = unsafe cpu.read(op.pointee.source, as: UInt64.self)
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: rsp, 8)
+    guard _fastPath(top.hits && isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, callRegisterSlowly)
+    }
+    return unsafe call(cpu, op, target, rsp, top)
+}
+
+@inline(__always)
+private func callMemory(_ cpu: CPU, _ op: Op) -> Next {
+    let operand = unsafe Probe(cpu, reading: plainAddress(cpu, op), 8)
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: rsp, 8)
+    guard unsafe _fastPath(op.pointee.flags & slowAddress == 0 && operand.hits && top.hits) else {
+        return unsafe cengine_run(cpu, op, callMemorySlowly)
+    }
+    let target = unsafe operand.pointer.loadUnaligned(as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, callMemorySlowly)
+    }
+    return unsafe call(cpu, op, target, rsp, top)
+}
+
+@inline(__always)
+private func call(_ cpu: CPU, _ op: Op, _ target: UInt64, _ rsp: UInt64, _ top: Probe) -> Next {
+    unsafe top.pointer.storeBytes(
+        of: cpu.linearAddress(of: op) &+ UInt64(op.pointee.length), as: UInt64.self)
+    unsafe cpu.setGPR(GPR.rsp, rsp)
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+private let jumpRegisterSlowly: InstructionHandler = { cpu, op in
+    unsafe branch(cpu, op, to: cpu.read(op.pointee.source, as: UInt64.self))
+}
+
+private let jumpMemorySlowly: InstructionHandler = { cpu, op in
+    guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+        return nil
+    }
+    return unsafe branch(cpu, op, to: target)
+}
+
+private let callRegisterSlowly: InstructionHandler = { cpu, op in
+    unsafe callLong(cpu, op, cpu.read(op.pointee.source, as: UInt64.self))
+}
+
+private let callMemorySlowly: InstructionHandler = { cpu, op in
+    guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+        return nil
+    }
+    return unsafe callLong(cpu, op, target)
 }
 
 @inline(__always)
