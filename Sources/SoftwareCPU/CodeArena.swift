@@ -199,18 +199,24 @@ let refetch: InstructionHandler = { cpu, op in
 
 /// The first instruction of each block: counts, and sees whether anybody wants the vCPU. A block
 /// that has begun is finished beyond the budget, so that every budget gets the guest on.
-let blockHeader: InstructionHandler = { cpu, op in
-    let budget = unsafe cpu.pointee.budget
+let blockHeader: InstructionHandler = unsafe runBlockHeader
+
+@inline(__always)
+private func runBlockHeader(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe pay(cpu, op) ? following(cpu, op) : pollAtHeader(cpu, op)
+}
+
+/// What `blockHeader` does where it is not the last thing that a handler does.
+func enterBlock(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe pay(cpu, op) ? op + 1 : pollAtHeader(cpu, op)
+}
+
+private let pollAtHeader: InstructionHandler = { cpu, op in
     unsafe cpu.pointee.block = unsafe op
-    let pending = unsafe cengine_load32(cpu.pointee.pendingWord) & cpu.pointee.pendingMask
-    if _slowPath(budget <= 0 || pending != 0) {
-        unsafe context(cpu).accesses.sample(op)
-        unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
-        unsafe cpu.pointee.leaveReason = LeaveReason.poll
-        return nil
-    }
-    unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
-    return unsafe following(cpu, op)
+    unsafe context(cpu).accesses.sample(op)
+    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    unsafe cpu.pointee.leaveReason = LeaveReason.poll
+    return nil
 }
 
 /// The header of a block that is translated once it has been run often enough. Several vCPUs may count
@@ -224,7 +230,10 @@ let countingHeader: InstructionHandler = { cpu, op in
 }
 
 /// Behind the last instruction of a block that does not end in a jump.
-let blockEnd: InstructionHandler = { cpu, op in
-    if let target = unsafe op.pointee.target { return unsafe target }
-    return unsafe jumpAndLink(cpu, op, to: cpu.instructionPointer(of: op))
+let blockEnd: InstructionHandler = unsafe runBlockEnd
+
+@inline(__always)
+private func runBlockEnd(_ cpu: CPU, _ op: Op) -> Next {
+    // Without an operand and a length it is like a jump to the next instruction.
+    unsafe takeBranch(cpu, op)
 }

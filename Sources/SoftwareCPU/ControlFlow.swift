@@ -16,8 +16,32 @@ private func relativeTarget(_ cpu: CPU, _ op: Op) -> UInt64 {
 
 @inline(__always)
 func takeBranch(_ cpu: CPU, _ op: Op) -> Next {
-    if let target = unsafe op.pointee.target { return unsafe target }
-    return unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+    if let target = unsafe op.pointee.target { return unsafe proceed(cpu, target) }
+    return unsafe takeUnlinked(cpu, op)
+}
+
+/// The same where it is not the last thing that a handler does.
+private func branchTarget(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe op.pointee.target ?? jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+}
+
+/// A direct branch that is not linked: into another page, or for the first time.
+private let takeUnlinked: InstructionHandler = unsafe findTarget
+
+@inline(__always)
+private func findTarget(_ cpu: CPU, _ op: Op) -> Next {
+    let rip = unsafe relativeTarget(cpu, op)
+    // Within its page it is to be linked.
+    if unsafe cpu.isLongCode, unsafe cpu.pointee.codePage != rip & ~0xfff,
+        let target = unsafe knownTarget(cpu, rip)
+    {
+        return unsafe proceed(cpu, target)
+    }
+    return unsafe cengine_run(cpu, op, linkTarget)
+}
+
+private let linkTarget: InstructionHandler = { cpu, op in
+    unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
 }
 
 /// Outside 64-bit code, a relative branch beyond the limit of CS faults itself: for those that change
@@ -37,113 +61,96 @@ private func isInside(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Bool {
 /// Jcc falls through to the block's end instruction behind it.
 enum ConditionalBranch {
     static let handlers: [InstructionHandler] = unsafe [
-        { cpu, op in
-            unsafe condition0(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition1(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition2(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition3(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition4(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition5(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition6(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition7(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition8(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition9(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition10(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition11(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition12(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition13(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition14(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
-        { cpu, op in
-            unsafe condition15(flags: cpu.pointee.statusFlags)
-                ? takeBranch(cpu, op) : fallThrough(op)
-        },
+        branch0, branch1, branch2, branch3, branch4, branch5, branch6, branch7, branch8, branch9,
+        branch10, branch11, branch12, branch13, branch14, branch15,
     ]
 }
 
-enum NearTransfer {
-    static let jumpRelative: InstructionHandler = { cpu, op in unsafe takeBranch(cpu, op) }
+@inline(__always)
+private func branch(_ cpu: CPU, _ op: Op, if condition: (_ flags: UInt64) -> Bool) -> Next {
+    unsafe condition(cpu.pointee.statusFlags) ? takeBranch(cpu, op) : fallThrough(cpu, op)
+}
 
-    static let callRelative64: InstructionHandler = { cpu, op in
-        let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
-        if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length))
-        {
-            return nil
-        }
-        unsafe cpu.setGPR(GPR.rsp, rsp)
-        return unsafe takeBranch(cpu, op)
-    }
+@inline(__always)
+private func branch0(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition0)
+}
+@inline(__always)
+private func branch1(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition1)
+}
+@inline(__always)
+private func branch2(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition2)
+}
+@inline(__always)
+private func branch3(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition3)
+}
+@inline(__always)
+private func branch4(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition4)
+}
+@inline(__always)
+private func branch5(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition5)
+}
+@inline(__always)
+private func branch6(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition6)
+}
+@inline(__always)
+private func branch7(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition7)
+}
+@inline(__always)
+private func branch8(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition8)
+}
+@inline(__always)
+private func branch9(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition9)
+}
+@inline(__always)
+private func branch10(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition10)
+}
+@inline(__always)
+private func branch11(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition11)
+}
+@inline(__always)
+private func branch12(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition12)
+}
+@inline(__always)
+private func branch13(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition13)
+}
+@inline(__always)
+private func branch14(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition14)
+}
+@inline(__always)
+private func branch15(_ cpu: CPU, _ op: Op) -> Next {
+    unsafe branch(cpu, op, if: condition15)
+}
+
+enum NearTransfer {
+    static let jumpRelative: InstructionHandler = unsafe takeBranch
+    static let callRelative64: InstructionHandler = unsafe callRelative
+    static let return64: InstructionHandler = unsafe returnLong
 
     static let callRelativeLegacy: InstructionHandler = { cpu, op in
         if unsafe !targetIsInside(cpu, op) { return nil }
         if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
-        return unsafe takeBranch(cpu, op)
+        return unsafe branchTarget(cpu, op)
     }
 
-    static let jumpRegister64: InstructionHandler = { cpu, op in
-        unsafe branch(cpu, op, to: cpu.read(op.pointee.source, as: UInt64.self))
-    }
-
-    static let jumpMemory64: InstructionHandler = { cpu, op in
-        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
-            return nil
-        }
-        return unsafe branch(cpu, op, to: target)
-    }
-
-    static let callRegister64: InstructionHandler = { cpu, op in
-        unsafe callLong(cpu, op, cpu.read(op.pointee.source, as: UInt64.self))
-    }
-
-    static let callMemory64: InstructionHandler = { cpu, op in
-        guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
-            return nil
-        }
-        return unsafe callLong(cpu, op, target)
-    }
+    static let jumpRegister64: InstructionHandler = unsafe jumpRegister
+    static let jumpMemory64: InstructionHandler = unsafe jumpMemory
+    static let callRegister64: InstructionHandler = unsafe callRegister
+    static let callMemory64: InstructionHandler = unsafe callMemory
 
     static let jumpLegacy: InstructionHandler = { cpu, op in
         guard let target = unsafe legacyTarget(cpu, op) else { return nil }
@@ -156,16 +163,6 @@ enum NearTransfer {
         }
         if unsafe !pushLegacy(cpu, op, cpu.nextInstructionPointer(of: op)) { return nil }
         return unsafe branch(cpu, op, to: target)
-    }
-
-    static let return64: InstructionHandler = { cpu, op in
-        let rsp = unsafe cpu.gpr(GPR.rsp)
-        guard let target = unsafe loadStack(cpu, op, rsp, as: UInt64.self) else { return nil }
-        if _slowPath(!isCanonical(target)) {
-            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
-        }
-        unsafe cpu.setGPR(GPR.rsp, rsp &+ 8 &+ op.pointee.immediate)
-        return unsafe jump(cpu, to: target)
     }
 
     static let returnLegacy: InstructionHandler = { cpu, op in
@@ -188,7 +185,7 @@ enum NearTransfer {
             }
         let count = unsafe cpu.gpr(GPR.rcx)
         if unsafe op.pointee.scaleShift == 3 {
-            return unsafe count & mask == 0 ? takeBranch(cpu, op) : fallThrough(op)
+            return unsafe count & mask == 0 ? branchTarget(cpu, op) : op + 1
         }
         let next = (count &- 1) & mask
         let zero = unsafe cpu.pointee.statusFlags & 0x4000 != 0
@@ -203,8 +200,131 @@ enum NearTransfer {
         case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
         default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
         }
-        return unsafe taken ? takeBranch(cpu, op) : fallThrough(op)
+        return unsafe taken ? branchTarget(cpu, op) : op + 1
     }
+}
+
+// MARK: 64-bit code
+
+@inline(__always)
+private func callRelative(_ cpu: CPU, _ op: Op) -> Next {
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: rsp, 8)
+    guard _fastPath(top.hits) else {
+        return unsafe cengine_run(cpu, op, callRelativeSlowly)
+    }
+    unsafe top.pointer.storeBytes(
+        of: cpu.linearAddress(of: op) &+ UInt64(op.pointee.length), as: UInt64.self)
+    unsafe cpu.setGPR(GPR.rsp, rsp)
+    return unsafe takeBranch(cpu, op)
+}
+
+private let callRelativeSlowly: InstructionHandler = { cpu, op in
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length)) {
+        return nil
+    }
+    unsafe cpu.setGPR(GPR.rsp, rsp)
+    return unsafe branchTarget(cpu, op)
+}
+
+@inline(__always)
+private func returnLong(_ cpu: CPU, _ op: Op) -> Next {
+    let rsp = unsafe cpu.gpr(GPR.rsp)
+    let top = unsafe Probe(cpu, reading: rsp, 8)
+    guard _fastPath(top.hits) else { return unsafe cengine_run(cpu, op, returnSlowly) }
+    let target = unsafe top.pointer.loadUnaligned(as: UInt64.self)
+    if _slowPath(!isCanonical(target)) { return unsafe cengine_run(cpu, op, returnSlowly) }
+    unsafe cpu.setGPR(GPR.rsp, rsp &+ 8 &+ op.pointee.immediate)
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+private let returnSlowly: InstructionHandler = { cpu, op in
+    let rsp = unsafe cpu.gpr(GPR.rsp)
+    guard let target = unsafe loadStack(cpu, op, rsp, as: UInt64.self) else { return nil }
+    if !isCanonical(target) {
+        return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
+    }
+    unsafe cpu.setGPR(GPR.rsp, rsp &+ 8 &+ op.pointee.immediate)
+    return unsafe jump(cpu, to: target)
+}
+
+@inline(__always)
+private func jumpRegister(_ cpu: CPU, _ op: Op) -> Next {
+    let target = unsafe cpu.read(op.pointee.source, as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, jumpRegisterSlowly)
+    }
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+@inline(__always)
+private func jumpMemory(_ cpu: CPU, _ op: Op) -> Next {
+    let operand = unsafe Probe(cpu, reading: plainAddress(cpu, op), 8)
+    guard unsafe _fastPath(op.pointee.flags & slowAddress == 0 && operand.hits) else {
+        return unsafe cengine_run(cpu, op, jumpMemorySlowly)
+    }
+    let target = unsafe operand.pointer.loadUnaligned(as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, jumpMemorySlowly)
+    }
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+@inline(__always)
+private func callRegister(_ cpu: CPU, _ op: Op) -> Next {
+    let target = unsafe cpu.read(op.pointee.source, as: UInt64.self)
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: rsp, 8)
+    guard _fastPath(top.hits && isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, callRegisterSlowly)
+    }
+    return unsafe call(cpu, op, target, rsp, top)
+}
+
+@inline(__always)
+private func callMemory(_ cpu: CPU, _ op: Op) -> Next {
+    let operand = unsafe Probe(cpu, reading: plainAddress(cpu, op), 8)
+    let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: rsp, 8)
+    guard unsafe _fastPath(op.pointee.flags & slowAddress == 0 && operand.hits && top.hits) else {
+        return unsafe cengine_run(cpu, op, callMemorySlowly)
+    }
+    let target = unsafe operand.pointer.loadUnaligned(as: UInt64.self)
+    guard _fastPath(isCanonical(target)) else {
+        return unsafe cengine_run(cpu, op, callMemorySlowly)
+    }
+    return unsafe call(cpu, op, target, rsp, top)
+}
+
+@inline(__always)
+private func call(_ cpu: CPU, _ op: Op, _ target: UInt64, _ rsp: UInt64, _ top: Probe) -> Next {
+    unsafe top.pointer.storeBytes(
+        of: cpu.linearAddress(of: op) &+ UInt64(op.pointee.length), as: UInt64.self)
+    unsafe cpu.setGPR(GPR.rsp, rsp)
+    return unsafe jumpLong(cpu, op, to: target)
+}
+
+private let jumpRegisterSlowly: InstructionHandler = { cpu, op in
+    unsafe branch(cpu, op, to: cpu.read(op.pointee.source, as: UInt64.self))
+}
+
+private let jumpMemorySlowly: InstructionHandler = { cpu, op in
+    guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+        return nil
+    }
+    return unsafe branch(cpu, op, to: target)
+}
+
+private let callRegisterSlowly: InstructionHandler = { cpu, op in
+    unsafe callLong(cpu, op, cpu.read(op.pointee.source, as: UInt64.self))
+}
+
+private let callMemorySlowly: InstructionHandler = { cpu, op in
+    guard let target = unsafe load(cpu, op, effectiveAddress(cpu, op), as: UInt64.self) else {
+        return nil
+    }
+    return unsafe callLong(cpu, op, target)
 }
 
 @inline(__always)

@@ -238,5 +238,5 @@ private let crossingHeader: InstructionHandler = { cpu, op in
             unsafe header.runsToTranslation &-= 1
         }
     }
-    return unsafe blockHeader(cpu, op)
+    return unsafe enterBlock(cpu, op)
 }

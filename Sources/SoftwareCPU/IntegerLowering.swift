@@ -107,6 +107,7 @@ enum IntegerLowering {
         _ instruction: Instruction, _ op: inout DecodedInstruction
     ) -> InstructionHandler? {
         let row = row(instruction.operandSize)
+        let memoryRow = unsafe row &+ Addressing.row(op)
         let isLocked = instruction.prefixes.contains(.lock)
         let isMemory = instruction.operand0 == .memory
         if let rows = binary(instruction.mnemonic) {
@@ -116,11 +117,12 @@ enum IntegerLowering {
             if isLocked { return unsafe rows.locked[row] }
             let isImmediate = instruction.operand1 == .immediate
             if isMemory {
-                return unsafe isImmediate ? rows.memoryImmediate[row] : rows.memoryRegister[row]
+                return unsafe isImmediate
+                    ? rows.memoryImmediate[memoryRow] : rows.memoryRegister[memoryRow]
             }
             if isImmediate { return unsafe rows.registerImmediate[row] }
             return unsafe instruction.operand1 == .memory
-                ? rows.registerMemory[row] : rows.registerRegister[row]
+                ? rows.registerMemory[memoryRow] : rows.registerRegister[row]
         }
         typealias T = IntegerTable
         let table: (register: [InstructionHandler], memory: [InstructionHandler])
@@ -147,7 +149,9 @@ enum IntegerLowering {
         unsafe op.immediate = instruction.immediate
         unsafe op.auxiliary = instruction.operand1 == .immediate ? 1 : 0
         if isLocked { return unsafe locked[row] }
-        return unsafe isMemory ? table.memory[row] : table.register[row]
+        if !isMemory { return unsafe table.register[row] }
+        // Shifts in memory are rare: one row for all.
+        return unsafe table.memory[table.memory.count > 4 ? memoryRow : row]
     }
 
     private static func moves(
@@ -155,6 +159,8 @@ enum IntegerLowering {
     ) -> InstructionHandler? {
         typealias T = IntegerTable
         let row = row(instruction.operandSize)
+        let addressing = unsafe Addressing.row(op)
+        let memoryRow = row &+ addressing
         let fromMemory = instruction.operand1 == .memory
         switch instruction.mnemonic {
         case .mov, .movnti:
@@ -163,29 +169,34 @@ enum IntegerLowering {
             unsafe op.immediate = instruction.immediate
             if instruction.mnemonic == .movnti {
                 return unsafe instruction.prefixes.contains(.rexW)
-                    ? T.moveStoreRows[3] : T.moveStoreRows[2]
+                    ? T.moveStoreRows[3 &+ addressing] : T.moveStoreRows[2 &+ addressing]
             }
             if instruction.operand0 == .memory {
                 return unsafe instruction.operand1 == .immediate
-                    ? T.moveStoreImmediateRows[row] : T.moveStoreRows[row]
+                    ? T.moveStoreImmediateRows[memoryRow] : T.moveStoreRows[memoryRow]
             }
             if instruction.operand1 == .immediate { return unsafe T.moveImmediateRows[row] }
-            return unsafe fromMemory ? T.moveLoadRows[row] : T.moveRegisterRows[row]
+            return unsafe fromMemory ? T.moveLoadRows[memoryRow] : T.moveRegisterRows[row]
         case .movzx, .movsx, .movsxd:
             unsafe op.destination = Lowering.offset(instruction.operand0)
             unsafe op.source = Lowering.offset(instruction.operand1)
             let narrow = instruction.form.opcode & 1 == 0
             switch (instruction.mnemonic, narrow) {
             case (.movzx, true):
-                return unsafe fromMemory ? T.zero8_extendLoad[row] : T.zero8_extendRegister[row]
+                return unsafe fromMemory
+                    ? T.zero8_extendLoad[memoryRow] : T.zero8_extendRegister[row]
             case (.movzx, false):
-                return unsafe fromMemory ? T.zero16_extendLoad[row] : T.zero16_extendRegister[row]
+                return unsafe fromMemory
+                    ? T.zero16_extendLoad[memoryRow] : T.zero16_extendRegister[row]
             case (.movsx, true):
-                return unsafe fromMemory ? T.sign8_extendLoad[row] : T.sign8_extendRegister[row]
+                return unsafe fromMemory
+                    ? T.sign8_extendLoad[memoryRow] : T.sign8_extendRegister[row]
             case (.movsx, false):
-                return unsafe fromMemory ? T.sign16_extendLoad[row] : T.sign16_extendRegister[row]
+                return unsafe fromMemory
+                    ? T.sign16_extendLoad[memoryRow] : T.sign16_extendRegister[row]
             default:
-                return unsafe fromMemory ? T.sign32_extendLoad[row] : T.sign32_extendRegister[row]
+                return unsafe fromMemory
+                    ? T.sign32_extendLoad[memoryRow] : T.sign32_extendRegister[row]
             }
         case .cmovcc:
             unsafe op.destination = Lowering.offset(instruction.operand0)

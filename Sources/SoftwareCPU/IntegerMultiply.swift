@@ -81,7 +81,7 @@ enum IntegerMultiply {
             }
         }
         unsafe cpu.pointee.statusFlags = flags
-        return unsafe following(cpu, op)
+        return unsafe op + 1
     }
 
     static let unsignedDivide: InstructionHandler = { cpu, op in

@@ -43,18 +43,18 @@ func storeOperand(_ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ si
     }
 }
 
-enum IntegerOther {
-    static let nothing: InstructionHandler = { cpu, op in unsafe following(cpu, op) }
+@inline(__always)
+private func loadLongAddress(_ cpu: CPU, _ op: Op) -> Next {
+    let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
+    unsafe cpu.write(
+        op.pointee.destination,
+        simpleAddress(cpu, op) &+ (index &<< UInt64(op.pointee.scaleShift)))
+    return unsafe following(cpu, op)
+}
 
-    static let loadAddress64: InstructionHandler = { cpu, op in
-        let base = unsafe cpu.read(op.pointee.base, as: UInt64.self)
-        let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
-        unsafe cpu.write(
-            op.pointee.destination,
-            base &+ (index &<< UInt64(op.pointee.scaleShift))
-                &+ UInt64(bitPattern: op.pointee.displacement))
-        return unsafe following(cpu, op)
-    }
+enum IntegerOther {
+    static let nothing: InstructionHandler = unsafe following
+    static let loadAddress64: InstructionHandler = unsafe loadLongAddress
 
     @inline(__always)
     static func loadAddress<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
@@ -72,7 +72,7 @@ enum IntegerOther {
         let old = unsafe cpu.read(op.pointee.destination, as: T.self)
         let holds = unsafe condition(op.pointee.auxiliary, flags: cpu.pointee.statusFlags)
         unsafe cpu.write(op.pointee.destination, holds ? value : old)
-        return unsafe following(cpu, op)
+        return unsafe op + 1
     }
 
     static let setRegister: InstructionHandler = { cpu, op in
@@ -83,7 +83,7 @@ enum IntegerOther {
     static let setMemory: InstructionHandler = { cpu, op in
         let holds = unsafe condition(op.pointee.auxiliary, flags: cpu.pointee.statusFlags)
         return unsafe store(cpu, op, effectiveAddress(cpu, op), holds ? UInt8(1) : 0)
-            ? following(cpu, op) : nil
+            ? op + 1 : nil
     }
 
     // MARK: Registers

@@ -1,7 +1,8 @@
 internal import CEngine
 
 // The bodies that the handlers in IntegerTables.generated.swift are made of: one for each shape of
-// operands, generic over the width and over the operation, which is inlined into each handler.
+// operands, generic over the width and over the operation, which is inlined into each handler. Those
+// with memory operands are in IntegerMemoryShapes.swift and SlowMemoryShapes.swift.
 
 typealias Status = UnsafeMutablePointer<UInt64>
 
@@ -11,7 +12,7 @@ typealias Unary<T> = (T, Status) -> T
 typealias Shift<T> = (T, UInt8, Status) -> T
 
 @inline(__always)
-private func status(_ cpu: CPU) -> Status {
+func status(_ cpu: CPU) -> Status {
     unsafe UnsafeMutableRawPointer(cpu).advanced(by: CPUOffsets.statusFlags)
         .assumingMemoryBound(to: UInt64.self)
 }
@@ -35,66 +36,6 @@ func registerImmediate<T: FixedWidthInteger>(
     let result = unsafe operation(a, T(truncatingIfNeeded: op.pointee.immediate), status(cpu))
     if writes { unsafe cpu.write(op.pointee.destination, result) }
     return unsafe following(cpu, op)
-}
-
-@inline(__always)
-func registerMemory<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, writes: Bool, _ operation: Binary<T>
-) -> Next {
-    guard let b = unsafe load(cpu, op, effectiveAddress(cpu, op), as: T.self) else { return nil }
-    let a = unsafe cpu.read(op.pointee.destination, as: T.self)
-    let result = unsafe operation(a, b, status(cpu))
-    if writes { unsafe cpu.write(op.pointee.destination, result) }
-    return unsafe following(cpu, op)
-}
-
-/// Memory is the first operand; `b` comes from a register or is immediate.
-@inline(__always)
-func memoryOperation<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ b: T, writes: Bool, _ operation: Binary<T>
-) -> Next {
-    let address = unsafe effectiveAddress(cpu, op)
-    if !writes {
-        guard let a = unsafe load(cpu, op, address, as: T.self) else { return nil }
-        _ = unsafe operation(a, b, status(cpu))
-        return unsafe following(cpu, op)
-    }
-    if let pointer = unsafe modifyPointer(cpu, op, address, MemoryLayout<T>.size) {
-        let a = unsafe pointer.loadUnaligned(as: T.self)
-        unsafe pointer.storeBytes(of: operation(a, b, status(cpu)), as: T.self)
-        return unsafe following(cpu, op)
-    }
-    return unsafe slowMemoryOperation(cpu, op, address, b, operation)
-}
-
-/// A device, a page border or a page that holds code.
-@inline(__always)
-private func slowMemoryOperation<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ address: UInt64, _ b: T, _ operation: Binary<T>
-) -> Next {
-    if unsafe cpu.pointee.leaveReason != LeaveReason.none { return nil }
-    guard let a = unsafe load(cpu, op, address, as: T.self) else { return nil }
-    var flags = unsafe cpu.pointee.statusFlags
-    let result = unsafe withUnsafeMutablePointer(to: &flags) { unsafe operation(a, b, $0) }
-    if unsafe !store(cpu, op, address, result) { return nil }
-    unsafe cpu.pointee.statusFlags = flags
-    return unsafe following(cpu, op)
-}
-
-@inline(__always)
-func memoryRegister<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, writes: Bool, _ operation: Binary<T>
-) -> Next {
-    unsafe memoryOperation(
-        cpu, op, cpu.read(op.pointee.source, as: T.self), writes: writes, operation)
-}
-
-@inline(__always)
-func memoryImmediate<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, writes: Bool, _ operation: Binary<T>
-) -> Next {
-    unsafe memoryOperation(
-        cpu, op, T(truncatingIfNeeded: op.pointee.immediate), writes: writes, operation)
 }
 
 /// LOCK: a compare-and-swap loop around the operation; `source` is zero's offset for an immediate.
@@ -143,16 +84,9 @@ func unaryRegister<T: FixedWidthInteger>(
     return unsafe following(cpu, op)
 }
 
-@inline(__always)
-func unaryMemory<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ operation: Unary<T>
-) -> Next {
-    unsafe memoryOperation(cpu, op, 0, writes: true) { a, _, flags in unsafe operation(a, flags) }
-}
-
 /// Shift counts: in CL when `auxiliary` is 0, else immediate.
 @inline(__always)
-private func shiftCount(_ cpu: CPU, _ op: Op) -> UInt8 {
+func shiftCount(_ cpu: CPU, _ op: Op) -> UInt8 {
     unsafe op.pointee.auxiliary == 0
         ? UInt8(truncatingIfNeeded: cpu.gpr(GPR.rcx))
         : UInt8(truncatingIfNeeded: op.pointee.immediate)
@@ -165,16 +99,6 @@ func shiftRegister<T: FixedWidthInteger>(
     let a = unsafe cpu.read(op.pointee.destination, as: T.self)
     unsafe cpu.write(op.pointee.destination, operation(a, shiftCount(cpu, op), status(cpu)))
     return unsafe following(cpu, op)
-}
-
-@inline(__always)
-func shiftMemory<T: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ operation: Shift<T>
-) -> Next {
-    let count = unsafe shiftCount(cpu, op)
-    return unsafe memoryOperation(cpu, op, 0, writes: true) { a, _, flags in
-        unsafe operation(a, count, flags)
-    }
 }
 
 // MARK: Moves
@@ -191,44 +115,12 @@ func moveImmediate<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) 
     return unsafe following(cpu, op)
 }
 
-@inline(__always)
-func moveLoad<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: T.self) else {
-        return nil
-    }
-    unsafe cpu.write(op.pointee.destination, value)
-    return unsafe following(cpu, op)
-}
-
-@inline(__always)
-func moveStore<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    let value = unsafe cpu.read(op.pointee.source, as: T.self)
-    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? following(cpu, op) : nil
-}
-
-@inline(__always)
-func moveStoreImmediate<T: FixedWidthInteger>(_ cpu: CPU, _ op: Op, as type: T.Type) -> Next {
-    let value = unsafe T(truncatingIfNeeded: op.pointee.immediate)
-    return unsafe store(cpu, op, effectiveAddress(cpu, op), value) ? following(cpu, op) : nil
-}
-
 /// MOVZX, MOVSX, MOVSXD from a register: `From` says how the value is extended.
 @inline(__always)
 func extendRegister<From: FixedWidthInteger, To: FixedWidthInteger>(
     _ cpu: CPU, _ op: Op, _ from: From.Type, _ to: To.Type
 ) -> Next {
     let value = unsafe cpu.read(op.pointee.source, as: From.self)
-    unsafe cpu.write(op.pointee.destination, To(truncatingIfNeeded: value))
-    return unsafe following(cpu, op)
-}
-
-@inline(__always)
-func extendLoad<From: FixedWidthInteger, To: FixedWidthInteger>(
-    _ cpu: CPU, _ op: Op, _ from: From.Type, _ to: To.Type
-) -> Next {
-    guard let value = unsafe load(cpu, op, effectiveAddress(cpu, op), as: From.self) else {
-        return nil
-    }
     unsafe cpu.write(op.pointee.destination, To(truncatingIfNeeded: value))
     return unsafe following(cpu, op)
 }

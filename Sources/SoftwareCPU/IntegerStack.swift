@@ -3,21 +3,8 @@ internal import CEngine
 // PUSH, POP, ENTER and LEAVE. `op.auxiliary` is the operand size in bytes.
 
 extension IntegerOther {
-    static let pushRegister64: InstructionHandler = { cpu, op in
-        let pointer = unsafe cpu.gpr(GPR.rsp) &- 8
-        if unsafe !storeStack(cpu, op, pointer, cpu.read(op.pointee.source, as: UInt64.self)) {
-            return nil
-        }
-        unsafe cpu.setGPR(GPR.rsp, pointer)
-        return unsafe following(cpu, op)
-    }
-    static let popRegister64: InstructionHandler = { cpu, op in
-        let pointer = unsafe cpu.gpr(GPR.rsp)
-        guard let value = unsafe loadStack(cpu, op, pointer, as: UInt64.self) else { return nil }
-        unsafe cpu.setGPR(GPR.rsp, pointer &+ 8)
-        unsafe cpu.write(op.pointee.destination, value)
-        return unsafe following(cpu, op)
-    }
+    static let pushRegister64: InstructionHandler = unsafe pushLong
+    static let popRegister64: InstructionHandler = unsafe popLong
     static let pushRegister: InstructionHandler = { cpu, op in
         unsafe pushLegacy(cpu, op, cpu.read(op.pointee.source, as: UInt64.self)) ? op + 1 : nil
     }
@@ -133,4 +120,49 @@ extension IntegerOther {
         unsafe writeRegister(cpu, Layout.gpr(GPR.rbp), value, op.pointee.auxiliary)
         return unsafe op + 1
     }
+}
+
+// MARK: 64-bit code, a register
+
+@inline(__always)
+private func pushLong(_ cpu: CPU, _ op: Op) -> Next {
+    let pointer = unsafe cpu.gpr(GPR.rsp) &- 8
+    let top = unsafe Probe(cpu, writing: pointer, 8)
+    guard _fastPath(top.hits) else {
+        return unsafe pushSlowly(cpu, op)
+    }
+    unsafe top.pointer.storeBytes(of: cpu.read(op.pointee.source, as: UInt64.self), as: UInt64.self)
+    unsafe cpu.setGPR(GPR.rsp, pointer)
+    return unsafe following(cpu, op)
+}
+
+@inline(never)
+private func pushSlowly(_ cpu: CPU, _ op: Op) -> Next {
+    let pointer = unsafe cpu.gpr(GPR.rsp) &- 8
+    if unsafe !storeStack(cpu, op, pointer, cpu.read(op.pointee.source, as: UInt64.self)) {
+        return nil
+    }
+    unsafe cpu.setGPR(GPR.rsp, pointer)
+    return unsafe op + 1
+}
+
+@inline(__always)
+private func popLong(_ cpu: CPU, _ op: Op) -> Next {
+    let pointer = unsafe cpu.gpr(GPR.rsp)
+    let top = unsafe Probe(cpu, reading: pointer, 8)
+    guard _fastPath(top.hits) else {
+        return unsafe popSlowly(cpu, op)
+    }
+    unsafe cpu.setGPR(GPR.rsp, pointer &+ 8)
+    unsafe cpu.write(op.pointee.destination, top.pointer.loadUnaligned(as: UInt64.self))
+    return unsafe following(cpu, op)
+}
+
+@inline(never)
+private func popSlowly(_ cpu: CPU, _ op: Op) -> Next {
+    let pointer = unsafe cpu.gpr(GPR.rsp)
+    guard let value = unsafe loadStack(cpu, op, pointer, as: UInt64.self) else { return nil }
+    unsafe cpu.setGPR(GPR.rsp, pointer &+ 8)
+    unsafe cpu.write(op.pointee.destination, value)
+    return unsafe op + 1
 }

@@ -3,618 +3,1663 @@
 
 internal import CEngine
 
-/// Handlers of each width: 8, 16, 32, 64 bits.
+/// Handlers of each width: 8, 16, 32, 64 bits; of memory operands for each `Addressing`.
 enum IntegerTable {
     static let add_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_add8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_add16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_add32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_add64) },
+        add_registerRegister_8,
+        add_registerRegister_16,
+        add_registerRegister_32,
+        add_registerRegister_64,
     ]
     static let add_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_add8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_add16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_add32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_add64) },
+        add_registerImmediate_8,
+        add_registerImmediate_16,
+        add_registerImmediate_32,
+        add_registerImmediate_64,
     ]
     static let add_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_add8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_add16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_add32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_add64) },
+        add_registerMemory_8_simple,
+        add_registerMemory_16_simple,
+        add_registerMemory_32_simple,
+        add_registerMemory_64_simple,
+        add_registerMemory_8_plain,
+        add_registerMemory_16_plain,
+        add_registerMemory_32_plain,
+        add_registerMemory_64_plain,
+        add_registerMemory_8_slow,
+        add_registerMemory_16_slow,
+        add_registerMemory_32_slow,
+        add_registerMemory_64_slow,
     ]
     static let add_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_add8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_add16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_add32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_add64) },
+        add_memoryRegister_8_simple,
+        add_memoryRegister_16_simple,
+        add_memoryRegister_32_simple,
+        add_memoryRegister_64_simple,
+        add_memoryRegister_8_plain,
+        add_memoryRegister_16_plain,
+        add_memoryRegister_32_plain,
+        add_memoryRegister_64_plain,
+        add_memoryRegister_8_slow,
+        add_memoryRegister_16_slow,
+        add_memoryRegister_32_slow,
+        add_memoryRegister_64_slow,
     ]
     static let add_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_add8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_add16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_add32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_add64) },
+        add_memoryImmediate_8_simple,
+        add_memoryImmediate_16_simple,
+        add_memoryImmediate_32_simple,
+        add_memoryImmediate_64_simple,
+        add_memoryImmediate_8_plain,
+        add_memoryImmediate_16_plain,
+        add_memoryImmediate_32_plain,
+        add_memoryImmediate_64_plain,
+        add_memoryImmediate_8_slow,
+        add_memoryImmediate_16_slow,
+        add_memoryImmediate_32_slow,
+        add_memoryImmediate_64_slow,
     ]
     static let add_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_add8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_add16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_add32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_add64) },
+        add_locked_8,
+        add_locked_16,
+        add_locked_32,
+        add_locked_64,
     ]
     static let or_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_or8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_or16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_or32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_or64) },
+        or_registerRegister_8,
+        or_registerRegister_16,
+        or_registerRegister_32,
+        or_registerRegister_64,
     ]
     static let or_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_or8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_or16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_or32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_or64) },
+        or_registerImmediate_8,
+        or_registerImmediate_16,
+        or_registerImmediate_32,
+        or_registerImmediate_64,
     ]
     static let or_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_or8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_or16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_or32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_or64) },
+        or_registerMemory_8_simple,
+        or_registerMemory_16_simple,
+        or_registerMemory_32_simple,
+        or_registerMemory_64_simple,
+        or_registerMemory_8_plain,
+        or_registerMemory_16_plain,
+        or_registerMemory_32_plain,
+        or_registerMemory_64_plain,
+        or_registerMemory_8_slow,
+        or_registerMemory_16_slow,
+        or_registerMemory_32_slow,
+        or_registerMemory_64_slow,
     ]
     static let or_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_or8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_or16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_or32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_or64) },
+        or_memoryRegister_8_simple,
+        or_memoryRegister_16_simple,
+        or_memoryRegister_32_simple,
+        or_memoryRegister_64_simple,
+        or_memoryRegister_8_plain,
+        or_memoryRegister_16_plain,
+        or_memoryRegister_32_plain,
+        or_memoryRegister_64_plain,
+        or_memoryRegister_8_slow,
+        or_memoryRegister_16_slow,
+        or_memoryRegister_32_slow,
+        or_memoryRegister_64_slow,
     ]
     static let or_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_or8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_or16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_or32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_or64) },
+        or_memoryImmediate_8_simple,
+        or_memoryImmediate_16_simple,
+        or_memoryImmediate_32_simple,
+        or_memoryImmediate_64_simple,
+        or_memoryImmediate_8_plain,
+        or_memoryImmediate_16_plain,
+        or_memoryImmediate_32_plain,
+        or_memoryImmediate_64_plain,
+        or_memoryImmediate_8_slow,
+        or_memoryImmediate_16_slow,
+        or_memoryImmediate_32_slow,
+        or_memoryImmediate_64_slow,
     ]
     static let or_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_or8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_or16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_or32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_or64) },
+        or_locked_8,
+        or_locked_16,
+        or_locked_32,
+        or_locked_64,
     ]
     static let adc_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_adc8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_adc16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_adc32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_adc64) },
+        adc_registerRegister_8,
+        adc_registerRegister_16,
+        adc_registerRegister_32,
+        adc_registerRegister_64,
     ]
     static let adc_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_adc8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_adc16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_adc32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_adc64) },
+        adc_registerImmediate_8,
+        adc_registerImmediate_16,
+        adc_registerImmediate_32,
+        adc_registerImmediate_64,
     ]
     static let adc_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_adc8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_adc16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_adc32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_adc64) },
+        adc_registerMemory_8_simple,
+        adc_registerMemory_16_simple,
+        adc_registerMemory_32_simple,
+        adc_registerMemory_64_simple,
+        adc_registerMemory_8_plain,
+        adc_registerMemory_16_plain,
+        adc_registerMemory_32_plain,
+        adc_registerMemory_64_plain,
+        adc_registerMemory_8_slow,
+        adc_registerMemory_16_slow,
+        adc_registerMemory_32_slow,
+        adc_registerMemory_64_slow,
     ]
     static let adc_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_adc8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_adc16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_adc32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_adc64) },
+        adc_memoryRegister_8_simple,
+        adc_memoryRegister_16_simple,
+        adc_memoryRegister_32_simple,
+        adc_memoryRegister_64_simple,
+        adc_memoryRegister_8_plain,
+        adc_memoryRegister_16_plain,
+        adc_memoryRegister_32_plain,
+        adc_memoryRegister_64_plain,
+        adc_memoryRegister_8_slow,
+        adc_memoryRegister_16_slow,
+        adc_memoryRegister_32_slow,
+        adc_memoryRegister_64_slow,
     ]
     static let adc_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_adc8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_adc16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_adc32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_adc64) },
+        adc_memoryImmediate_8_simple,
+        adc_memoryImmediate_16_simple,
+        adc_memoryImmediate_32_simple,
+        adc_memoryImmediate_64_simple,
+        adc_memoryImmediate_8_plain,
+        adc_memoryImmediate_16_plain,
+        adc_memoryImmediate_32_plain,
+        adc_memoryImmediate_64_plain,
+        adc_memoryImmediate_8_slow,
+        adc_memoryImmediate_16_slow,
+        adc_memoryImmediate_32_slow,
+        adc_memoryImmediate_64_slow,
     ]
     static let adc_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_adc8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_adc16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_adc32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_adc64) },
+        adc_locked_8,
+        adc_locked_16,
+        adc_locked_32,
+        adc_locked_64,
     ]
     static let sbb_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_sbb8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sbb16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sbb32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sbb64) },
+        sbb_registerRegister_8,
+        sbb_registerRegister_16,
+        sbb_registerRegister_32,
+        sbb_registerRegister_64,
     ]
     static let sbb_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_sbb8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sbb16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sbb32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sbb64) },
+        sbb_registerImmediate_8,
+        sbb_registerImmediate_16,
+        sbb_registerImmediate_32,
+        sbb_registerImmediate_64,
     ]
     static let sbb_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_sbb8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sbb16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sbb32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sbb64) },
+        sbb_registerMemory_8_simple,
+        sbb_registerMemory_16_simple,
+        sbb_registerMemory_32_simple,
+        sbb_registerMemory_64_simple,
+        sbb_registerMemory_8_plain,
+        sbb_registerMemory_16_plain,
+        sbb_registerMemory_32_plain,
+        sbb_registerMemory_64_plain,
+        sbb_registerMemory_8_slow,
+        sbb_registerMemory_16_slow,
+        sbb_registerMemory_32_slow,
+        sbb_registerMemory_64_slow,
     ]
     static let sbb_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_sbb8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sbb16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sbb32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sbb64) },
+        sbb_memoryRegister_8_simple,
+        sbb_memoryRegister_16_simple,
+        sbb_memoryRegister_32_simple,
+        sbb_memoryRegister_64_simple,
+        sbb_memoryRegister_8_plain,
+        sbb_memoryRegister_16_plain,
+        sbb_memoryRegister_32_plain,
+        sbb_memoryRegister_64_plain,
+        sbb_memoryRegister_8_slow,
+        sbb_memoryRegister_16_slow,
+        sbb_memoryRegister_32_slow,
+        sbb_memoryRegister_64_slow,
     ]
     static let sbb_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sbb8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sbb16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sbb32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sbb64) },
+        sbb_memoryImmediate_8_simple,
+        sbb_memoryImmediate_16_simple,
+        sbb_memoryImmediate_32_simple,
+        sbb_memoryImmediate_64_simple,
+        sbb_memoryImmediate_8_plain,
+        sbb_memoryImmediate_16_plain,
+        sbb_memoryImmediate_32_plain,
+        sbb_memoryImmediate_64_plain,
+        sbb_memoryImmediate_8_slow,
+        sbb_memoryImmediate_16_slow,
+        sbb_memoryImmediate_32_slow,
+        sbb_memoryImmediate_64_slow,
     ]
     static let sbb_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_sbb8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_sbb16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_sbb32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_sbb64) },
+        sbb_locked_8,
+        sbb_locked_16,
+        sbb_locked_32,
+        sbb_locked_64,
     ]
     static let and_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_and8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_and16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_and32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_and64) },
+        and_registerRegister_8,
+        and_registerRegister_16,
+        and_registerRegister_32,
+        and_registerRegister_64,
     ]
     static let and_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_and8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_and16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_and32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_and64) },
+        and_registerImmediate_8,
+        and_registerImmediate_16,
+        and_registerImmediate_32,
+        and_registerImmediate_64,
     ]
     static let and_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_and8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_and16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_and32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_and64) },
+        and_registerMemory_8_simple,
+        and_registerMemory_16_simple,
+        and_registerMemory_32_simple,
+        and_registerMemory_64_simple,
+        and_registerMemory_8_plain,
+        and_registerMemory_16_plain,
+        and_registerMemory_32_plain,
+        and_registerMemory_64_plain,
+        and_registerMemory_8_slow,
+        and_registerMemory_16_slow,
+        and_registerMemory_32_slow,
+        and_registerMemory_64_slow,
     ]
     static let and_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_and8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_and16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_and32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_and64) },
+        and_memoryRegister_8_simple,
+        and_memoryRegister_16_simple,
+        and_memoryRegister_32_simple,
+        and_memoryRegister_64_simple,
+        and_memoryRegister_8_plain,
+        and_memoryRegister_16_plain,
+        and_memoryRegister_32_plain,
+        and_memoryRegister_64_plain,
+        and_memoryRegister_8_slow,
+        and_memoryRegister_16_slow,
+        and_memoryRegister_32_slow,
+        and_memoryRegister_64_slow,
     ]
     static let and_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_and8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_and16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_and32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_and64) },
+        and_memoryImmediate_8_simple,
+        and_memoryImmediate_16_simple,
+        and_memoryImmediate_32_simple,
+        and_memoryImmediate_64_simple,
+        and_memoryImmediate_8_plain,
+        and_memoryImmediate_16_plain,
+        and_memoryImmediate_32_plain,
+        and_memoryImmediate_64_plain,
+        and_memoryImmediate_8_slow,
+        and_memoryImmediate_16_slow,
+        and_memoryImmediate_32_slow,
+        and_memoryImmediate_64_slow,
     ]
     static let and_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_and8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_and16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_and32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_and64) },
+        and_locked_8,
+        and_locked_16,
+        and_locked_32,
+        and_locked_64,
     ]
     static let sub_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_sub8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sub16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sub32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_sub64) },
+        sub_registerRegister_8,
+        sub_registerRegister_16,
+        sub_registerRegister_32,
+        sub_registerRegister_64,
     ]
     static let sub_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_sub8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sub16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sub32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_sub64) },
+        sub_registerImmediate_8,
+        sub_registerImmediate_16,
+        sub_registerImmediate_32,
+        sub_registerImmediate_64,
     ]
     static let sub_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_sub8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sub16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sub32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_sub64) },
+        sub_registerMemory_8_simple,
+        sub_registerMemory_16_simple,
+        sub_registerMemory_32_simple,
+        sub_registerMemory_64_simple,
+        sub_registerMemory_8_plain,
+        sub_registerMemory_16_plain,
+        sub_registerMemory_32_plain,
+        sub_registerMemory_64_plain,
+        sub_registerMemory_8_slow,
+        sub_registerMemory_16_slow,
+        sub_registerMemory_32_slow,
+        sub_registerMemory_64_slow,
     ]
     static let sub_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_sub8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sub16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sub32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_sub64) },
+        sub_memoryRegister_8_simple,
+        sub_memoryRegister_16_simple,
+        sub_memoryRegister_32_simple,
+        sub_memoryRegister_64_simple,
+        sub_memoryRegister_8_plain,
+        sub_memoryRegister_16_plain,
+        sub_memoryRegister_32_plain,
+        sub_memoryRegister_64_plain,
+        sub_memoryRegister_8_slow,
+        sub_memoryRegister_16_slow,
+        sub_memoryRegister_32_slow,
+        sub_memoryRegister_64_slow,
     ]
     static let sub_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sub8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sub16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sub32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_sub64) },
+        sub_memoryImmediate_8_simple,
+        sub_memoryImmediate_16_simple,
+        sub_memoryImmediate_32_simple,
+        sub_memoryImmediate_64_simple,
+        sub_memoryImmediate_8_plain,
+        sub_memoryImmediate_16_plain,
+        sub_memoryImmediate_32_plain,
+        sub_memoryImmediate_64_plain,
+        sub_memoryImmediate_8_slow,
+        sub_memoryImmediate_16_slow,
+        sub_memoryImmediate_32_slow,
+        sub_memoryImmediate_64_slow,
     ]
     static let sub_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_sub8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_sub16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_sub32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_sub64) },
+        sub_locked_8,
+        sub_locked_16,
+        sub_locked_32,
+        sub_locked_64,
     ]
     static let xor_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: true, integer_xor8) },
-        { unsafe registerRegister($0, $1, writes: true, integer_xor16) },
-        { unsafe registerRegister($0, $1, writes: true, integer_xor32) },
-        { unsafe registerRegister($0, $1, writes: true, integer_xor64) },
+        xor_registerRegister_8,
+        xor_registerRegister_16,
+        xor_registerRegister_32,
+        xor_registerRegister_64,
     ]
     static let xor_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: true, integer_xor8) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_xor16) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_xor32) },
-        { unsafe registerImmediate($0, $1, writes: true, integer_xor64) },
+        xor_registerImmediate_8,
+        xor_registerImmediate_16,
+        xor_registerImmediate_32,
+        xor_registerImmediate_64,
     ]
     static let xor_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: true, integer_xor8) },
-        { unsafe registerMemory($0, $1, writes: true, integer_xor16) },
-        { unsafe registerMemory($0, $1, writes: true, integer_xor32) },
-        { unsafe registerMemory($0, $1, writes: true, integer_xor64) },
+        xor_registerMemory_8_simple,
+        xor_registerMemory_16_simple,
+        xor_registerMemory_32_simple,
+        xor_registerMemory_64_simple,
+        xor_registerMemory_8_plain,
+        xor_registerMemory_16_plain,
+        xor_registerMemory_32_plain,
+        xor_registerMemory_64_plain,
+        xor_registerMemory_8_slow,
+        xor_registerMemory_16_slow,
+        xor_registerMemory_32_slow,
+        xor_registerMemory_64_slow,
     ]
     static let xor_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: true, integer_xor8) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_xor16) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_xor32) },
-        { unsafe memoryRegister($0, $1, writes: true, integer_xor64) },
+        xor_memoryRegister_8_simple,
+        xor_memoryRegister_16_simple,
+        xor_memoryRegister_32_simple,
+        xor_memoryRegister_64_simple,
+        xor_memoryRegister_8_plain,
+        xor_memoryRegister_16_plain,
+        xor_memoryRegister_32_plain,
+        xor_memoryRegister_64_plain,
+        xor_memoryRegister_8_slow,
+        xor_memoryRegister_16_slow,
+        xor_memoryRegister_32_slow,
+        xor_memoryRegister_64_slow,
     ]
     static let xor_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: true, integer_xor8) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_xor16) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_xor32) },
-        { unsafe memoryImmediate($0, $1, writes: true, integer_xor64) },
+        xor_memoryImmediate_8_simple,
+        xor_memoryImmediate_16_simple,
+        xor_memoryImmediate_32_simple,
+        xor_memoryImmediate_64_simple,
+        xor_memoryImmediate_8_plain,
+        xor_memoryImmediate_16_plain,
+        xor_memoryImmediate_32_plain,
+        xor_memoryImmediate_64_plain,
+        xor_memoryImmediate_8_slow,
+        xor_memoryImmediate_16_slow,
+        xor_memoryImmediate_32_slow,
+        xor_memoryImmediate_64_slow,
     ]
     static let xor_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, integer_xor8) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, integer_xor16) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, integer_xor32) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, integer_xor64) },
+        xor_locked_8,
+        xor_locked_16,
+        xor_locked_32,
+        xor_locked_64,
     ]
     static let cmp_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: false, integer_cmp8) },
-        { unsafe registerRegister($0, $1, writes: false, integer_cmp16) },
-        { unsafe registerRegister($0, $1, writes: false, integer_cmp32) },
-        { unsafe registerRegister($0, $1, writes: false, integer_cmp64) },
+        cmp_registerRegister_8,
+        cmp_registerRegister_16,
+        cmp_registerRegister_32,
+        cmp_registerRegister_64,
     ]
     static let cmp_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: false, integer_cmp8) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_cmp16) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_cmp32) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_cmp64) },
+        cmp_registerImmediate_8,
+        cmp_registerImmediate_16,
+        cmp_registerImmediate_32,
+        cmp_registerImmediate_64,
     ]
     static let cmp_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: false, integer_cmp8) },
-        { unsafe registerMemory($0, $1, writes: false, integer_cmp16) },
-        { unsafe registerMemory($0, $1, writes: false, integer_cmp32) },
-        { unsafe registerMemory($0, $1, writes: false, integer_cmp64) },
+        cmp_registerMemory_8_simple,
+        cmp_registerMemory_16_simple,
+        cmp_registerMemory_32_simple,
+        cmp_registerMemory_64_simple,
+        cmp_registerMemory_8_plain,
+        cmp_registerMemory_16_plain,
+        cmp_registerMemory_32_plain,
+        cmp_registerMemory_64_plain,
+        cmp_registerMemory_8_slow,
+        cmp_registerMemory_16_slow,
+        cmp_registerMemory_32_slow,
+        cmp_registerMemory_64_slow,
     ]
     static let cmp_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: false, integer_cmp8) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_cmp16) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_cmp32) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_cmp64) },
+        cmp_memoryRegister_8_simple,
+        cmp_memoryRegister_16_simple,
+        cmp_memoryRegister_32_simple,
+        cmp_memoryRegister_64_simple,
+        cmp_memoryRegister_8_plain,
+        cmp_memoryRegister_16_plain,
+        cmp_memoryRegister_32_plain,
+        cmp_memoryRegister_64_plain,
+        cmp_memoryRegister_8_slow,
+        cmp_memoryRegister_16_slow,
+        cmp_memoryRegister_32_slow,
+        cmp_memoryRegister_64_slow,
     ]
     static let cmp_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: false, integer_cmp8) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_cmp16) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_cmp32) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_cmp64) },
+        cmp_memoryImmediate_8_simple,
+        cmp_memoryImmediate_16_simple,
+        cmp_memoryImmediate_32_simple,
+        cmp_memoryImmediate_64_simple,
+        cmp_memoryImmediate_8_plain,
+        cmp_memoryImmediate_16_plain,
+        cmp_memoryImmediate_32_plain,
+        cmp_memoryImmediate_64_plain,
+        cmp_memoryImmediate_8_slow,
+        cmp_memoryImmediate_16_slow,
+        cmp_memoryImmediate_32_slow,
+        cmp_memoryImmediate_64_slow,
     ]
     static let test_registerRegister: [InstructionHandler] = unsafe [
-        { unsafe registerRegister($0, $1, writes: false, integer_test8) },
-        { unsafe registerRegister($0, $1, writes: false, integer_test16) },
-        { unsafe registerRegister($0, $1, writes: false, integer_test32) },
-        { unsafe registerRegister($0, $1, writes: false, integer_test64) },
+        test_registerRegister_8,
+        test_registerRegister_16,
+        test_registerRegister_32,
+        test_registerRegister_64,
     ]
     static let test_registerImmediate: [InstructionHandler] = unsafe [
-        { unsafe registerImmediate($0, $1, writes: false, integer_test8) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_test16) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_test32) },
-        { unsafe registerImmediate($0, $1, writes: false, integer_test64) },
+        test_registerImmediate_8,
+        test_registerImmediate_16,
+        test_registerImmediate_32,
+        test_registerImmediate_64,
     ]
     static let test_registerMemory: [InstructionHandler] = unsafe [
-        { unsafe registerMemory($0, $1, writes: false, integer_test8) },
-        { unsafe registerMemory($0, $1, writes: false, integer_test16) },
-        { unsafe registerMemory($0, $1, writes: false, integer_test32) },
-        { unsafe registerMemory($0, $1, writes: false, integer_test64) },
+        test_registerMemory_8_simple,
+        test_registerMemory_16_simple,
+        test_registerMemory_32_simple,
+        test_registerMemory_64_simple,
+        test_registerMemory_8_plain,
+        test_registerMemory_16_plain,
+        test_registerMemory_32_plain,
+        test_registerMemory_64_plain,
+        test_registerMemory_8_slow,
+        test_registerMemory_16_slow,
+        test_registerMemory_32_slow,
+        test_registerMemory_64_slow,
     ]
     static let test_memoryRegister: [InstructionHandler] = unsafe [
-        { unsafe memoryRegister($0, $1, writes: false, integer_test8) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_test16) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_test32) },
-        { unsafe memoryRegister($0, $1, writes: false, integer_test64) },
+        test_memoryRegister_8_simple,
+        test_memoryRegister_16_simple,
+        test_memoryRegister_32_simple,
+        test_memoryRegister_64_simple,
+        test_memoryRegister_8_plain,
+        test_memoryRegister_16_plain,
+        test_memoryRegister_32_plain,
+        test_memoryRegister_64_plain,
+        test_memoryRegister_8_slow,
+        test_memoryRegister_16_slow,
+        test_memoryRegister_32_slow,
+        test_memoryRegister_64_slow,
     ]
     static let test_memoryImmediate: [InstructionHandler] = unsafe [
-        { unsafe memoryImmediate($0, $1, writes: false, integer_test8) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_test16) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_test32) },
-        { unsafe memoryImmediate($0, $1, writes: false, integer_test64) },
+        test_memoryImmediate_8_simple,
+        test_memoryImmediate_16_simple,
+        test_memoryImmediate_32_simple,
+        test_memoryImmediate_64_simple,
+        test_memoryImmediate_8_plain,
+        test_memoryImmediate_16_plain,
+        test_memoryImmediate_32_plain,
+        test_memoryImmediate_64_plain,
+        test_memoryImmediate_8_slow,
+        test_memoryImmediate_16_slow,
+        test_memoryImmediate_32_slow,
+        test_memoryImmediate_64_slow,
     ]
     static let inc_unaryRegister: [InstructionHandler] = unsafe [
-        { unsafe unaryRegister($0, $1, integer_inc8) },
-        { unsafe unaryRegister($0, $1, integer_inc16) },
-        { unsafe unaryRegister($0, $1, integer_inc32) },
-        { unsafe unaryRegister($0, $1, integer_inc64) },
+        inc_unaryRegister_8,
+        inc_unaryRegister_16,
+        inc_unaryRegister_32,
+        inc_unaryRegister_64,
     ]
     static let inc_unaryMemory: [InstructionHandler] = unsafe [
-        { unsafe unaryMemory($0, $1, integer_inc8) },
-        { unsafe unaryMemory($0, $1, integer_inc16) },
-        { unsafe unaryMemory($0, $1, integer_inc32) },
-        { unsafe unaryMemory($0, $1, integer_inc64) },
+        inc_unaryMemory_8_simple,
+        inc_unaryMemory_16_simple,
+        inc_unaryMemory_32_simple,
+        inc_unaryMemory_64_simple,
+        inc_unaryMemory_8_plain,
+        inc_unaryMemory_16_plain,
+        inc_unaryMemory_32_plain,
+        inc_unaryMemory_64_plain,
+        inc_unaryMemory_8_slow,
+        inc_unaryMemory_16_slow,
+        inc_unaryMemory_32_slow,
+        inc_unaryMemory_64_slow,
     ]
     static let inc_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, { a, _, f in unsafe integer_inc8(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, { a, _, f in unsafe integer_inc16(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, { a, _, f in unsafe integer_inc32(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, { a, _, f in unsafe integer_inc64(a, f) }) },
+        inc_locked_8,
+        inc_locked_16,
+        inc_locked_32,
+        inc_locked_64,
     ]
     static let dec_unaryRegister: [InstructionHandler] = unsafe [
-        { unsafe unaryRegister($0, $1, integer_dec8) },
-        { unsafe unaryRegister($0, $1, integer_dec16) },
-        { unsafe unaryRegister($0, $1, integer_dec32) },
-        { unsafe unaryRegister($0, $1, integer_dec64) },
+        dec_unaryRegister_8,
+        dec_unaryRegister_16,
+        dec_unaryRegister_32,
+        dec_unaryRegister_64,
     ]
     static let dec_unaryMemory: [InstructionHandler] = unsafe [
-        { unsafe unaryMemory($0, $1, integer_dec8) },
-        { unsafe unaryMemory($0, $1, integer_dec16) },
-        { unsafe unaryMemory($0, $1, integer_dec32) },
-        { unsafe unaryMemory($0, $1, integer_dec64) },
+        dec_unaryMemory_8_simple,
+        dec_unaryMemory_16_simple,
+        dec_unaryMemory_32_simple,
+        dec_unaryMemory_64_simple,
+        dec_unaryMemory_8_plain,
+        dec_unaryMemory_16_plain,
+        dec_unaryMemory_32_plain,
+        dec_unaryMemory_64_plain,
+        dec_unaryMemory_8_slow,
+        dec_unaryMemory_16_slow,
+        dec_unaryMemory_32_slow,
+        dec_unaryMemory_64_slow,
     ]
     static let dec_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, { a, _, f in unsafe integer_dec8(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, { a, _, f in unsafe integer_dec16(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, { a, _, f in unsafe integer_dec32(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, { a, _, f in unsafe integer_dec64(a, f) }) },
+        dec_locked_8,
+        dec_locked_16,
+        dec_locked_32,
+        dec_locked_64,
     ]
     static let neg_unaryRegister: [InstructionHandler] = unsafe [
-        { unsafe unaryRegister($0, $1, integer_neg8) },
-        { unsafe unaryRegister($0, $1, integer_neg16) },
-        { unsafe unaryRegister($0, $1, integer_neg32) },
-        { unsafe unaryRegister($0, $1, integer_neg64) },
+        neg_unaryRegister_8,
+        neg_unaryRegister_16,
+        neg_unaryRegister_32,
+        neg_unaryRegister_64,
     ]
     static let neg_unaryMemory: [InstructionHandler] = unsafe [
-        { unsafe unaryMemory($0, $1, integer_neg8) },
-        { unsafe unaryMemory($0, $1, integer_neg16) },
-        { unsafe unaryMemory($0, $1, integer_neg32) },
-        { unsafe unaryMemory($0, $1, integer_neg64) },
+        neg_unaryMemory_8_simple,
+        neg_unaryMemory_16_simple,
+        neg_unaryMemory_32_simple,
+        neg_unaryMemory_64_simple,
+        neg_unaryMemory_8_plain,
+        neg_unaryMemory_16_plain,
+        neg_unaryMemory_32_plain,
+        neg_unaryMemory_64_plain,
+        neg_unaryMemory_8_slow,
+        neg_unaryMemory_16_slow,
+        neg_unaryMemory_32_slow,
+        neg_unaryMemory_64_slow,
     ]
     static let neg_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, { a, _, f in unsafe integer_neg8(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, { a, _, f in unsafe integer_neg16(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, { a, _, f in unsafe integer_neg32(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, { a, _, f in unsafe integer_neg64(a, f) }) },
+        neg_locked_8,
+        neg_locked_16,
+        neg_locked_32,
+        neg_locked_64,
     ]
     static let not_unaryRegister: [InstructionHandler] = unsafe [
-        { unsafe unaryRegister($0, $1, integer_not8) },
-        { unsafe unaryRegister($0, $1, integer_not16) },
-        { unsafe unaryRegister($0, $1, integer_not32) },
-        { unsafe unaryRegister($0, $1, integer_not64) },
+        not_unaryRegister_8,
+        not_unaryRegister_16,
+        not_unaryRegister_32,
+        not_unaryRegister_64,
     ]
     static let not_unaryMemory: [InstructionHandler] = unsafe [
-        { unsafe unaryMemory($0, $1, integer_not8) },
-        { unsafe unaryMemory($0, $1, integer_not16) },
-        { unsafe unaryMemory($0, $1, integer_not32) },
-        { unsafe unaryMemory($0, $1, integer_not64) },
+        not_unaryMemory_8_simple,
+        not_unaryMemory_16_simple,
+        not_unaryMemory_32_simple,
+        not_unaryMemory_64_simple,
+        not_unaryMemory_8_plain,
+        not_unaryMemory_16_plain,
+        not_unaryMemory_32_plain,
+        not_unaryMemory_64_plain,
+        not_unaryMemory_8_slow,
+        not_unaryMemory_16_slow,
+        not_unaryMemory_32_slow,
+        not_unaryMemory_64_slow,
     ]
     static let not_locked: [InstructionHandler] = unsafe [
-        { unsafe lockedOperation($0, $1, integer_compare_exchange8, { a, _, f in unsafe integer_not8(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange16, { a, _, f in unsafe integer_not16(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange32, { a, _, f in unsafe integer_not32(a, f) }) },
-        { unsafe lockedOperation($0, $1, integer_compare_exchange64, { a, _, f in unsafe integer_not64(a, f) }) },
+        not_locked_8,
+        not_locked_16,
+        not_locked_32,
+        not_locked_64,
     ]
     static let rol_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_rol8) },
-        { unsafe shiftRegister($0, $1, integer_rol16) },
-        { unsafe shiftRegister($0, $1, integer_rol32) },
-        { unsafe shiftRegister($0, $1, integer_rol64) },
+        rol_shiftRegister_8,
+        rol_shiftRegister_16,
+        rol_shiftRegister_32,
+        rol_shiftRegister_64,
     ]
     static let rol_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_rol8) },
-        { unsafe shiftMemory($0, $1, integer_rol16) },
-        { unsafe shiftMemory($0, $1, integer_rol32) },
-        { unsafe shiftMemory($0, $1, integer_rol64) },
+        rol_shiftMemory_8,
+        rol_shiftMemory_16,
+        rol_shiftMemory_32,
+        rol_shiftMemory_64,
     ]
     static let ror_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_ror8) },
-        { unsafe shiftRegister($0, $1, integer_ror16) },
-        { unsafe shiftRegister($0, $1, integer_ror32) },
-        { unsafe shiftRegister($0, $1, integer_ror64) },
+        ror_shiftRegister_8,
+        ror_shiftRegister_16,
+        ror_shiftRegister_32,
+        ror_shiftRegister_64,
     ]
     static let ror_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_ror8) },
-        { unsafe shiftMemory($0, $1, integer_ror16) },
-        { unsafe shiftMemory($0, $1, integer_ror32) },
-        { unsafe shiftMemory($0, $1, integer_ror64) },
+        ror_shiftMemory_8,
+        ror_shiftMemory_16,
+        ror_shiftMemory_32,
+        ror_shiftMemory_64,
     ]
     static let rcl_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_rcl8) },
-        { unsafe shiftRegister($0, $1, integer_rcl16) },
-        { unsafe shiftRegister($0, $1, integer_rcl32) },
-        { unsafe shiftRegister($0, $1, integer_rcl64) },
+        rcl_shiftRegister_8,
+        rcl_shiftRegister_16,
+        rcl_shiftRegister_32,
+        rcl_shiftRegister_64,
     ]
     static let rcl_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_rcl8) },
-        { unsafe shiftMemory($0, $1, integer_rcl16) },
-        { unsafe shiftMemory($0, $1, integer_rcl32) },
-        { unsafe shiftMemory($0, $1, integer_rcl64) },
+        rcl_shiftMemory_8,
+        rcl_shiftMemory_16,
+        rcl_shiftMemory_32,
+        rcl_shiftMemory_64,
     ]
     static let rcr_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_rcr8) },
-        { unsafe shiftRegister($0, $1, integer_rcr16) },
-        { unsafe shiftRegister($0, $1, integer_rcr32) },
-        { unsafe shiftRegister($0, $1, integer_rcr64) },
+        rcr_shiftRegister_8,
+        rcr_shiftRegister_16,
+        rcr_shiftRegister_32,
+        rcr_shiftRegister_64,
     ]
     static let rcr_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_rcr8) },
-        { unsafe shiftMemory($0, $1, integer_rcr16) },
-        { unsafe shiftMemory($0, $1, integer_rcr32) },
-        { unsafe shiftMemory($0, $1, integer_rcr64) },
+        rcr_shiftMemory_8,
+        rcr_shiftMemory_16,
+        rcr_shiftMemory_32,
+        rcr_shiftMemory_64,
     ]
     static let shl_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_shl8) },
-        { unsafe shiftRegister($0, $1, integer_shl16) },
-        { unsafe shiftRegister($0, $1, integer_shl32) },
-        { unsafe shiftRegister($0, $1, integer_shl64) },
+        shl_shiftRegister_8,
+        shl_shiftRegister_16,
+        shl_shiftRegister_32,
+        shl_shiftRegister_64,
     ]
     static let shl_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_shl8) },
-        { unsafe shiftMemory($0, $1, integer_shl16) },
-        { unsafe shiftMemory($0, $1, integer_shl32) },
-        { unsafe shiftMemory($0, $1, integer_shl64) },
+        shl_shiftMemory_8,
+        shl_shiftMemory_16,
+        shl_shiftMemory_32,
+        shl_shiftMemory_64,
     ]
     static let shr_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_shr8) },
-        { unsafe shiftRegister($0, $1, integer_shr16) },
-        { unsafe shiftRegister($0, $1, integer_shr32) },
-        { unsafe shiftRegister($0, $1, integer_shr64) },
+        shr_shiftRegister_8,
+        shr_shiftRegister_16,
+        shr_shiftRegister_32,
+        shr_shiftRegister_64,
     ]
     static let shr_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_shr8) },
-        { unsafe shiftMemory($0, $1, integer_shr16) },
-        { unsafe shiftMemory($0, $1, integer_shr32) },
-        { unsafe shiftMemory($0, $1, integer_shr64) },
+        shr_shiftMemory_8,
+        shr_shiftMemory_16,
+        shr_shiftMemory_32,
+        shr_shiftMemory_64,
     ]
     static let sar_shiftRegister: [InstructionHandler] = unsafe [
-        { unsafe shiftRegister($0, $1, integer_sar8) },
-        { unsafe shiftRegister($0, $1, integer_sar16) },
-        { unsafe shiftRegister($0, $1, integer_sar32) },
-        { unsafe shiftRegister($0, $1, integer_sar64) },
+        sar_shiftRegister_8,
+        sar_shiftRegister_16,
+        sar_shiftRegister_32,
+        sar_shiftRegister_64,
     ]
     static let sar_shiftMemory: [InstructionHandler] = unsafe [
-        { unsafe shiftMemory($0, $1, integer_sar8) },
-        { unsafe shiftMemory($0, $1, integer_sar16) },
-        { unsafe shiftMemory($0, $1, integer_sar32) },
-        { unsafe shiftMemory($0, $1, integer_sar64) },
+        sar_shiftMemory_8,
+        sar_shiftMemory_16,
+        sar_shiftMemory_32,
+        sar_shiftMemory_64,
     ]
     static let moveRegisterRows: [InstructionHandler] = unsafe [
-        { unsafe moveRegister($0, $1, as: UInt8.self) },
-        { unsafe moveRegister($0, $1, as: UInt16.self) },
-        { unsafe moveRegister($0, $1, as: UInt32.self) },
-        { unsafe moveRegister($0, $1, as: UInt64.self) },
+        moveRegisterRows_8,
+        moveRegisterRows_16,
+        moveRegisterRows_32,
+        moveRegisterRows_64,
     ]
     static let moveImmediateRows: [InstructionHandler] = unsafe [
-        { unsafe moveImmediate($0, $1, as: UInt8.self) },
-        { unsafe moveImmediate($0, $1, as: UInt16.self) },
-        { unsafe moveImmediate($0, $1, as: UInt32.self) },
-        { unsafe moveImmediate($0, $1, as: UInt64.self) },
+        moveImmediateRows_8,
+        moveImmediateRows_16,
+        moveImmediateRows_32,
+        moveImmediateRows_64,
     ]
     static let moveLoadRows: [InstructionHandler] = unsafe [
-        { unsafe moveLoad($0, $1, as: UInt8.self) },
-        { unsafe moveLoad($0, $1, as: UInt16.self) },
-        { unsafe moveLoad($0, $1, as: UInt32.self) },
-        { unsafe moveLoad($0, $1, as: UInt64.self) },
+        moveLoadRows_8_simple,
+        moveLoadRows_16_simple,
+        moveLoadRows_32_simple,
+        moveLoadRows_64_simple,
+        moveLoadRows_8_plain,
+        moveLoadRows_16_plain,
+        moveLoadRows_32_plain,
+        moveLoadRows_64_plain,
+        moveLoadRows_8_slow,
+        moveLoadRows_16_slow,
+        moveLoadRows_32_slow,
+        moveLoadRows_64_slow,
     ]
     static let moveStoreRows: [InstructionHandler] = unsafe [
-        { unsafe moveStore($0, $1, as: UInt8.self) },
-        { unsafe moveStore($0, $1, as: UInt16.self) },
-        { unsafe moveStore($0, $1, as: UInt32.self) },
-        { unsafe moveStore($0, $1, as: UInt64.self) },
+        moveStoreRows_8_simple,
+        moveStoreRows_16_simple,
+        moveStoreRows_32_simple,
+        moveStoreRows_64_simple,
+        moveStoreRows_8_plain,
+        moveStoreRows_16_plain,
+        moveStoreRows_32_plain,
+        moveStoreRows_64_plain,
+        moveStoreRows_8_slow,
+        moveStoreRows_16_slow,
+        moveStoreRows_32_slow,
+        moveStoreRows_64_slow,
     ]
     static let moveStoreImmediateRows: [InstructionHandler] = unsafe [
-        { unsafe moveStoreImmediate($0, $1, as: UInt8.self) },
-        { unsafe moveStoreImmediate($0, $1, as: UInt16.self) },
-        { unsafe moveStoreImmediate($0, $1, as: UInt32.self) },
-        { unsafe moveStoreImmediate($0, $1, as: UInt64.self) },
+        moveStoreImmediateRows_8_simple,
+        moveStoreImmediateRows_16_simple,
+        moveStoreImmediateRows_32_simple,
+        moveStoreImmediateRows_64_simple,
+        moveStoreImmediateRows_8_plain,
+        moveStoreImmediateRows_16_plain,
+        moveStoreImmediateRows_32_plain,
+        moveStoreImmediateRows_64_plain,
+        moveStoreImmediateRows_8_slow,
+        moveStoreImmediateRows_16_slow,
+        moveStoreImmediateRows_32_slow,
+        moveStoreImmediateRows_64_slow,
     ]
     static let zero8_extendRegister: [InstructionHandler] = unsafe [
-        { unsafe extendRegister($0, $1, UInt8.self, UInt8.self) },
-        { unsafe extendRegister($0, $1, UInt8.self, UInt16.self) },
-        { unsafe extendRegister($0, $1, UInt8.self, UInt32.self) },
-        { unsafe extendRegister($0, $1, UInt8.self, UInt64.self) },
+        zero8_extendRegister_8,
+        zero8_extendRegister_16,
+        zero8_extendRegister_32,
+        zero8_extendRegister_64,
     ]
     static let zero8_extendLoad: [InstructionHandler] = unsafe [
-        { unsafe extendLoad($0, $1, UInt8.self, UInt8.self) },
-        { unsafe extendLoad($0, $1, UInt8.self, UInt16.self) },
-        { unsafe extendLoad($0, $1, UInt8.self, UInt32.self) },
-        { unsafe extendLoad($0, $1, UInt8.self, UInt64.self) },
+        zero8_extendLoad_8_simple,
+        zero8_extendLoad_16_simple,
+        zero8_extendLoad_32_simple,
+        zero8_extendLoad_64_simple,
+        zero8_extendLoad_8_plain,
+        zero8_extendLoad_16_plain,
+        zero8_extendLoad_32_plain,
+        zero8_extendLoad_64_plain,
+        zero8_extendLoad_8_slow,
+        zero8_extendLoad_16_slow,
+        zero8_extendLoad_32_slow,
+        zero8_extendLoad_64_slow,
     ]
     static let zero16_extendRegister: [InstructionHandler] = unsafe [
-        { unsafe extendRegister($0, $1, UInt16.self, UInt8.self) },
-        { unsafe extendRegister($0, $1, UInt16.self, UInt16.self) },
-        { unsafe extendRegister($0, $1, UInt16.self, UInt32.self) },
-        { unsafe extendRegister($0, $1, UInt16.self, UInt64.self) },
+        zero16_extendRegister_8,
+        zero16_extendRegister_16,
+        zero16_extendRegister_32,
+        zero16_extendRegister_64,
     ]
     static let zero16_extendLoad: [InstructionHandler] = unsafe [
-        { unsafe extendLoad($0, $1, UInt16.self, UInt8.self) },
-        { unsafe extendLoad($0, $1, UInt16.self, UInt16.self) },
-        { unsafe extendLoad($0, $1, UInt16.self, UInt32.self) },
-        { unsafe extendLoad($0, $1, UInt16.self, UInt64.self) },
+        zero16_extendLoad_8_simple,
+        zero16_extendLoad_16_simple,
+        zero16_extendLoad_32_simple,
+        zero16_extendLoad_64_simple,
+        zero16_extendLoad_8_plain,
+        zero16_extendLoad_16_plain,
+        zero16_extendLoad_32_plain,
+        zero16_extendLoad_64_plain,
+        zero16_extendLoad_8_slow,
+        zero16_extendLoad_16_slow,
+        zero16_extendLoad_32_slow,
+        zero16_extendLoad_64_slow,
     ]
     static let sign8_extendRegister: [InstructionHandler] = unsafe [
-        { unsafe extendRegister($0, $1, Int8.self, UInt8.self) },
-        { unsafe extendRegister($0, $1, Int8.self, UInt16.self) },
-        { unsafe extendRegister($0, $1, Int8.self, UInt32.self) },
-        { unsafe extendRegister($0, $1, Int8.self, UInt64.self) },
+        sign8_extendRegister_8,
+        sign8_extendRegister_16,
+        sign8_extendRegister_32,
+        sign8_extendRegister_64,
     ]
     static let sign8_extendLoad: [InstructionHandler] = unsafe [
-        { unsafe extendLoad($0, $1, Int8.self, UInt8.self) },
-        { unsafe extendLoad($0, $1, Int8.self, UInt16.self) },
-        { unsafe extendLoad($0, $1, Int8.self, UInt32.self) },
-        { unsafe extendLoad($0, $1, Int8.self, UInt64.self) },
+        sign8_extendLoad_8_simple,
+        sign8_extendLoad_16_simple,
+        sign8_extendLoad_32_simple,
+        sign8_extendLoad_64_simple,
+        sign8_extendLoad_8_plain,
+        sign8_extendLoad_16_plain,
+        sign8_extendLoad_32_plain,
+        sign8_extendLoad_64_plain,
+        sign8_extendLoad_8_slow,
+        sign8_extendLoad_16_slow,
+        sign8_extendLoad_32_slow,
+        sign8_extendLoad_64_slow,
     ]
     static let sign16_extendRegister: [InstructionHandler] = unsafe [
-        { unsafe extendRegister($0, $1, Int16.self, UInt8.self) },
-        { unsafe extendRegister($0, $1, Int16.self, UInt16.self) },
-        { unsafe extendRegister($0, $1, Int16.self, UInt32.self) },
-        { unsafe extendRegister($0, $1, Int16.self, UInt64.self) },
+        sign16_extendRegister_8,
+        sign16_extendRegister_16,
+        sign16_extendRegister_32,
+        sign16_extendRegister_64,
     ]
     static let sign16_extendLoad: [InstructionHandler] = unsafe [
-        { unsafe extendLoad($0, $1, Int16.self, UInt8.self) },
-        { unsafe extendLoad($0, $1, Int16.self, UInt16.self) },
-        { unsafe extendLoad($0, $1, Int16.self, UInt32.self) },
-        { unsafe extendLoad($0, $1, Int16.self, UInt64.self) },
+        sign16_extendLoad_8_simple,
+        sign16_extendLoad_16_simple,
+        sign16_extendLoad_32_simple,
+        sign16_extendLoad_64_simple,
+        sign16_extendLoad_8_plain,
+        sign16_extendLoad_16_plain,
+        sign16_extendLoad_32_plain,
+        sign16_extendLoad_64_plain,
+        sign16_extendLoad_8_slow,
+        sign16_extendLoad_16_slow,
+        sign16_extendLoad_32_slow,
+        sign16_extendLoad_64_slow,
     ]
     static let sign32_extendRegister: [InstructionHandler] = unsafe [
-        { unsafe extendRegister($0, $1, Int32.self, UInt8.self) },
-        { unsafe extendRegister($0, $1, Int32.self, UInt16.self) },
-        { unsafe extendRegister($0, $1, Int32.self, UInt32.self) },
-        { unsafe extendRegister($0, $1, Int32.self, UInt64.self) },
+        sign32_extendRegister_8,
+        sign32_extendRegister_16,
+        sign32_extendRegister_32,
+        sign32_extendRegister_64,
     ]
     static let sign32_extendLoad: [InstructionHandler] = unsafe [
-        { unsafe extendLoad($0, $1, Int32.self, UInt8.self) },
-        { unsafe extendLoad($0, $1, Int32.self, UInt16.self) },
-        { unsafe extendLoad($0, $1, Int32.self, UInt32.self) },
-        { unsafe extendLoad($0, $1, Int32.self, UInt64.self) },
+        sign32_extendLoad_8_simple,
+        sign32_extendLoad_16_simple,
+        sign32_extendLoad_32_simple,
+        sign32_extendLoad_64_simple,
+        sign32_extendLoad_8_plain,
+        sign32_extendLoad_16_plain,
+        sign32_extendLoad_32_plain,
+        sign32_extendLoad_64_plain,
+        sign32_extendLoad_8_slow,
+        sign32_extendLoad_16_slow,
+        sign32_extendLoad_32_slow,
+        sign32_extendLoad_64_slow,
     ]
     static let cmov16: [InstructionHandler] = unsafe [
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition0(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition1(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition2(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition3(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition4(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition5(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition6(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition7(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition8(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition9(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition10(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition11(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition12(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition13(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition14(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt16.self, condition15(flags: $0.pointee.statusFlags)) },
+        cmov16_0,
+        cmov16_1,
+        cmov16_2,
+        cmov16_3,
+        cmov16_4,
+        cmov16_5,
+        cmov16_6,
+        cmov16_7,
+        cmov16_8,
+        cmov16_9,
+        cmov16_10,
+        cmov16_11,
+        cmov16_12,
+        cmov16_13,
+        cmov16_14,
+        cmov16_15,
     ]
     static let cmov32: [InstructionHandler] = unsafe [
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition0(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition1(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition2(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition3(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition4(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition5(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition6(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition7(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition8(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition9(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition10(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition11(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition12(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition13(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition14(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt32.self, condition15(flags: $0.pointee.statusFlags)) },
+        cmov32_0,
+        cmov32_1,
+        cmov32_2,
+        cmov32_3,
+        cmov32_4,
+        cmov32_5,
+        cmov32_6,
+        cmov32_7,
+        cmov32_8,
+        cmov32_9,
+        cmov32_10,
+        cmov32_11,
+        cmov32_12,
+        cmov32_13,
+        cmov32_14,
+        cmov32_15,
     ]
     static let cmov64: [InstructionHandler] = unsafe [
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition0(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition1(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition2(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition3(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition4(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition5(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition6(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition7(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition8(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition9(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition10(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition11(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition12(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition13(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition14(flags: $0.pointee.statusFlags)) },
-        { unsafe conditionalMove($0, $1, as: UInt64.self, condition15(flags: $0.pointee.statusFlags)) },
+        cmov64_0,
+        cmov64_1,
+        cmov64_2,
+        cmov64_3,
+        cmov64_4,
+        cmov64_5,
+        cmov64_6,
+        cmov64_7,
+        cmov64_8,
+        cmov64_9,
+        cmov64_10,
+        cmov64_11,
+        cmov64_12,
+        cmov64_13,
+        cmov64_14,
+        cmov64_15,
     ]
 }
+
+@inline(never) private func add_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add8) }
+@inline(never) private func add_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add16) }
+@inline(never) private func add_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add32) }
+@inline(never) private func add_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add64) }
+@inline(never) private func add_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add8) }
+@inline(never) private func add_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add16) }
+@inline(never) private func add_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add32) }
+@inline(never) private func add_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add64) }
+@inline(never) private func add_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_registerMemory_8_slow) }
+@inline(never) private func add_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_registerMemory_16_slow) }
+@inline(never) private func add_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_registerMemory_32_slow) }
+@inline(never) private func add_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_registerMemory_64_slow) }
+@inline(never) private func add_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_registerMemory_8_slow) }
+@inline(never) private func add_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_registerMemory_16_slow) }
+@inline(never) private func add_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_registerMemory_32_slow) }
+@inline(never) private func add_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_registerMemory_64_slow) }
+@inline(never) private func add_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add8) }
+@inline(never) private func add_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add16) }
+@inline(never) private func add_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add32) }
+@inline(never) private func add_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add64) }
+@inline(never) private func add_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_memoryRegister_8_slow) }
+@inline(never) private func add_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_memoryRegister_16_slow) }
+@inline(never) private func add_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_memoryRegister_32_slow) }
+@inline(never) private func add_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_memoryRegister_64_slow) }
+@inline(never) private func add_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_memoryRegister_8_slow) }
+@inline(never) private func add_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_memoryRegister_16_slow) }
+@inline(never) private func add_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_memoryRegister_32_slow) }
+@inline(never) private func add_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_memoryRegister_64_slow) }
+@inline(never) private func add_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add8) }
+@inline(never) private func add_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add16) }
+@inline(never) private func add_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add32) }
+@inline(never) private func add_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add64) }
+@inline(never) private func add_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_memoryImmediate_8_slow) }
+@inline(never) private func add_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_memoryImmediate_16_slow) }
+@inline(never) private func add_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_memoryImmediate_32_slow) }
+@inline(never) private func add_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_memoryImmediate_64_slow) }
+@inline(never) private func add_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_memoryImmediate_8_slow) }
+@inline(never) private func add_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_memoryImmediate_16_slow) }
+@inline(never) private func add_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_memoryImmediate_32_slow) }
+@inline(never) private func add_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_memoryImmediate_64_slow) }
+@inline(never) private func add_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add8) }
+@inline(never) private func add_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add16) }
+@inline(never) private func add_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add32) }
+@inline(never) private func add_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add64) }
+@inline(never) private func add_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_add8) }
+@inline(never) private func add_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_add16) }
+@inline(never) private func add_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_add32) }
+@inline(never) private func add_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_add64) }
+@inline(never) private func or_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or8) }
+@inline(never) private func or_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or16) }
+@inline(never) private func or_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or32) }
+@inline(never) private func or_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or64) }
+@inline(never) private func or_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or8) }
+@inline(never) private func or_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or16) }
+@inline(never) private func or_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or32) }
+@inline(never) private func or_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or64) }
+@inline(never) private func or_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_registerMemory_8_slow) }
+@inline(never) private func or_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_registerMemory_16_slow) }
+@inline(never) private func or_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_registerMemory_32_slow) }
+@inline(never) private func or_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_registerMemory_64_slow) }
+@inline(never) private func or_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_registerMemory_8_slow) }
+@inline(never) private func or_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_registerMemory_16_slow) }
+@inline(never) private func or_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_registerMemory_32_slow) }
+@inline(never) private func or_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_registerMemory_64_slow) }
+@inline(never) private func or_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or8) }
+@inline(never) private func or_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or16) }
+@inline(never) private func or_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or32) }
+@inline(never) private func or_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or64) }
+@inline(never) private func or_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_memoryRegister_8_slow) }
+@inline(never) private func or_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_memoryRegister_16_slow) }
+@inline(never) private func or_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_memoryRegister_32_slow) }
+@inline(never) private func or_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_memoryRegister_64_slow) }
+@inline(never) private func or_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_memoryRegister_8_slow) }
+@inline(never) private func or_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_memoryRegister_16_slow) }
+@inline(never) private func or_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_memoryRegister_32_slow) }
+@inline(never) private func or_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_memoryRegister_64_slow) }
+@inline(never) private func or_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or8) }
+@inline(never) private func or_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or16) }
+@inline(never) private func or_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or32) }
+@inline(never) private func or_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or64) }
+@inline(never) private func or_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_memoryImmediate_8_slow) }
+@inline(never) private func or_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_memoryImmediate_16_slow) }
+@inline(never) private func or_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_memoryImmediate_32_slow) }
+@inline(never) private func or_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_memoryImmediate_64_slow) }
+@inline(never) private func or_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_memoryImmediate_8_slow) }
+@inline(never) private func or_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_memoryImmediate_16_slow) }
+@inline(never) private func or_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_memoryImmediate_32_slow) }
+@inline(never) private func or_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_memoryImmediate_64_slow) }
+@inline(never) private func or_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or8) }
+@inline(never) private func or_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or16) }
+@inline(never) private func or_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or32) }
+@inline(never) private func or_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or64) }
+@inline(never) private func or_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_or8) }
+@inline(never) private func or_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_or16) }
+@inline(never) private func or_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_or32) }
+@inline(never) private func or_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_or64) }
+@inline(never) private func adc_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_adc8) }
+@inline(never) private func adc_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_adc16) }
+@inline(never) private func adc_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_adc32) }
+@inline(never) private func adc_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_adc64) }
+@inline(never) private func adc_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_adc8) }
+@inline(never) private func adc_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_adc16) }
+@inline(never) private func adc_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_adc32) }
+@inline(never) private func adc_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_adc64) }
+@inline(never) private func adc_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc8, slow: adc_registerMemory_8_slow) }
+@inline(never) private func adc_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc16, slow: adc_registerMemory_16_slow) }
+@inline(never) private func adc_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc32, slow: adc_registerMemory_32_slow) }
+@inline(never) private func adc_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc64, slow: adc_registerMemory_64_slow) }
+@inline(never) private func adc_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_adc8, slow: adc_registerMemory_8_slow) }
+@inline(never) private func adc_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_adc16, slow: adc_registerMemory_16_slow) }
+@inline(never) private func adc_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_adc32, slow: adc_registerMemory_32_slow) }
+@inline(never) private func adc_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_adc64, slow: adc_registerMemory_64_slow) }
+@inline(never) private func adc_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_adc8) }
+@inline(never) private func adc_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_adc16) }
+@inline(never) private func adc_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_adc32) }
+@inline(never) private func adc_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_adc64) }
+@inline(never) private func adc_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc8, slow: adc_memoryRegister_8_slow) }
+@inline(never) private func adc_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc16, slow: adc_memoryRegister_16_slow) }
+@inline(never) private func adc_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc32, slow: adc_memoryRegister_32_slow) }
+@inline(never) private func adc_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc64, slow: adc_memoryRegister_64_slow) }
+@inline(never) private func adc_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_adc8, slow: adc_memoryRegister_8_slow) }
+@inline(never) private func adc_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_adc16, slow: adc_memoryRegister_16_slow) }
+@inline(never) private func adc_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_adc32, slow: adc_memoryRegister_32_slow) }
+@inline(never) private func adc_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_adc64, slow: adc_memoryRegister_64_slow) }
+@inline(never) private func adc_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_adc8) }
+@inline(never) private func adc_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_adc16) }
+@inline(never) private func adc_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_adc32) }
+@inline(never) private func adc_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_adc64) }
+@inline(never) private func adc_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc8, slow: adc_memoryImmediate_8_slow) }
+@inline(never) private func adc_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc16, slow: adc_memoryImmediate_16_slow) }
+@inline(never) private func adc_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc32, slow: adc_memoryImmediate_32_slow) }
+@inline(never) private func adc_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_adc64, slow: adc_memoryImmediate_64_slow) }
+@inline(never) private func adc_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_adc8, slow: adc_memoryImmediate_8_slow) }
+@inline(never) private func adc_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_adc16, slow: adc_memoryImmediate_16_slow) }
+@inline(never) private func adc_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_adc32, slow: adc_memoryImmediate_32_slow) }
+@inline(never) private func adc_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_adc64, slow: adc_memoryImmediate_64_slow) }
+@inline(never) private func adc_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_adc8) }
+@inline(never) private func adc_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_adc16) }
+@inline(never) private func adc_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_adc32) }
+@inline(never) private func adc_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_adc64) }
+@inline(never) private func adc_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_adc8) }
+@inline(never) private func adc_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_adc16) }
+@inline(never) private func adc_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_adc32) }
+@inline(never) private func adc_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_adc64) }
+@inline(never) private func sbb_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sbb8) }
+@inline(never) private func sbb_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sbb16) }
+@inline(never) private func sbb_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sbb32) }
+@inline(never) private func sbb_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sbb64) }
+@inline(never) private func sbb_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sbb8) }
+@inline(never) private func sbb_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sbb16) }
+@inline(never) private func sbb_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sbb32) }
+@inline(never) private func sbb_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sbb64) }
+@inline(never) private func sbb_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_registerMemory_8_slow) }
+@inline(never) private func sbb_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_registerMemory_16_slow) }
+@inline(never) private func sbb_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_registerMemory_32_slow) }
+@inline(never) private func sbb_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_registerMemory_64_slow) }
+@inline(never) private func sbb_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_registerMemory_8_slow) }
+@inline(never) private func sbb_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_registerMemory_16_slow) }
+@inline(never) private func sbb_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_registerMemory_32_slow) }
+@inline(never) private func sbb_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_registerMemory_64_slow) }
+@inline(never) private func sbb_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sbb8) }
+@inline(never) private func sbb_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sbb16) }
+@inline(never) private func sbb_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sbb32) }
+@inline(never) private func sbb_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sbb64) }
+@inline(never) private func sbb_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_memoryRegister_8_slow) }
+@inline(never) private func sbb_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_memoryRegister_16_slow) }
+@inline(never) private func sbb_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_memoryRegister_32_slow) }
+@inline(never) private func sbb_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_memoryRegister_64_slow) }
+@inline(never) private func sbb_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_memoryRegister_8_slow) }
+@inline(never) private func sbb_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_memoryRegister_16_slow) }
+@inline(never) private func sbb_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_memoryRegister_32_slow) }
+@inline(never) private func sbb_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_memoryRegister_64_slow) }
+@inline(never) private func sbb_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sbb8) }
+@inline(never) private func sbb_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sbb16) }
+@inline(never) private func sbb_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sbb32) }
+@inline(never) private func sbb_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sbb64) }
+@inline(never) private func sbb_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_memoryImmediate_8_slow) }
+@inline(never) private func sbb_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_memoryImmediate_16_slow) }
+@inline(never) private func sbb_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_memoryImmediate_32_slow) }
+@inline(never) private func sbb_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_memoryImmediate_64_slow) }
+@inline(never) private func sbb_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb8, slow: sbb_memoryImmediate_8_slow) }
+@inline(never) private func sbb_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb16, slow: sbb_memoryImmediate_16_slow) }
+@inline(never) private func sbb_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb32, slow: sbb_memoryImmediate_32_slow) }
+@inline(never) private func sbb_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sbb64, slow: sbb_memoryImmediate_64_slow) }
+@inline(never) private func sbb_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sbb8) }
+@inline(never) private func sbb_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sbb16) }
+@inline(never) private func sbb_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sbb32) }
+@inline(never) private func sbb_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sbb64) }
+@inline(never) private func sbb_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_sbb8) }
+@inline(never) private func sbb_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_sbb16) }
+@inline(never) private func sbb_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_sbb32) }
+@inline(never) private func sbb_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_sbb64) }
+@inline(never) private func and_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and8) }
+@inline(never) private func and_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and16) }
+@inline(never) private func and_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and32) }
+@inline(never) private func and_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and64) }
+@inline(never) private func and_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and8) }
+@inline(never) private func and_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and16) }
+@inline(never) private func and_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and32) }
+@inline(never) private func and_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and64) }
+@inline(never) private func and_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_registerMemory_8_slow) }
+@inline(never) private func and_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_registerMemory_16_slow) }
+@inline(never) private func and_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_registerMemory_32_slow) }
+@inline(never) private func and_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_registerMemory_64_slow) }
+@inline(never) private func and_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_registerMemory_8_slow) }
+@inline(never) private func and_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_registerMemory_16_slow) }
+@inline(never) private func and_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_registerMemory_32_slow) }
+@inline(never) private func and_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_registerMemory_64_slow) }
+@inline(never) private func and_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and8) }
+@inline(never) private func and_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and16) }
+@inline(never) private func and_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and32) }
+@inline(never) private func and_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and64) }
+@inline(never) private func and_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_memoryRegister_8_slow) }
+@inline(never) private func and_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_memoryRegister_16_slow) }
+@inline(never) private func and_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_memoryRegister_32_slow) }
+@inline(never) private func and_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_memoryRegister_64_slow) }
+@inline(never) private func and_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_memoryRegister_8_slow) }
+@inline(never) private func and_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_memoryRegister_16_slow) }
+@inline(never) private func and_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_memoryRegister_32_slow) }
+@inline(never) private func and_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_memoryRegister_64_slow) }
+@inline(never) private func and_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and8) }
+@inline(never) private func and_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and16) }
+@inline(never) private func and_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and32) }
+@inline(never) private func and_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and64) }
+@inline(never) private func and_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_memoryImmediate_8_slow) }
+@inline(never) private func and_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_memoryImmediate_16_slow) }
+@inline(never) private func and_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_memoryImmediate_32_slow) }
+@inline(never) private func and_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_memoryImmediate_64_slow) }
+@inline(never) private func and_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_memoryImmediate_8_slow) }
+@inline(never) private func and_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_memoryImmediate_16_slow) }
+@inline(never) private func and_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_memoryImmediate_32_slow) }
+@inline(never) private func and_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_memoryImmediate_64_slow) }
+@inline(never) private func and_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and8) }
+@inline(never) private func and_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and16) }
+@inline(never) private func and_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and32) }
+@inline(never) private func and_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and64) }
+@inline(never) private func and_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_and8) }
+@inline(never) private func and_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_and16) }
+@inline(never) private func and_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_and32) }
+@inline(never) private func and_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_and64) }
+@inline(never) private func sub_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub8) }
+@inline(never) private func sub_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub16) }
+@inline(never) private func sub_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub32) }
+@inline(never) private func sub_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub64) }
+@inline(never) private func sub_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub8) }
+@inline(never) private func sub_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub16) }
+@inline(never) private func sub_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub32) }
+@inline(never) private func sub_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub64) }
+@inline(never) private func sub_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_registerMemory_8_slow) }
+@inline(never) private func sub_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_registerMemory_16_slow) }
+@inline(never) private func sub_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_registerMemory_32_slow) }
+@inline(never) private func sub_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_registerMemory_64_slow) }
+@inline(never) private func sub_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_registerMemory_8_slow) }
+@inline(never) private func sub_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_registerMemory_16_slow) }
+@inline(never) private func sub_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_registerMemory_32_slow) }
+@inline(never) private func sub_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_registerMemory_64_slow) }
+@inline(never) private func sub_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub8) }
+@inline(never) private func sub_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub16) }
+@inline(never) private func sub_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub32) }
+@inline(never) private func sub_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub64) }
+@inline(never) private func sub_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryRegister_8_slow) }
+@inline(never) private func sub_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryRegister_16_slow) }
+@inline(never) private func sub_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryRegister_32_slow) }
+@inline(never) private func sub_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryRegister_64_slow) }
+@inline(never) private func sub_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryRegister_8_slow) }
+@inline(never) private func sub_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryRegister_16_slow) }
+@inline(never) private func sub_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryRegister_32_slow) }
+@inline(never) private func sub_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryRegister_64_slow) }
+@inline(never) private func sub_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub8) }
+@inline(never) private func sub_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub16) }
+@inline(never) private func sub_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub32) }
+@inline(never) private func sub_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub64) }
+@inline(never) private func sub_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryImmediate_8_slow) }
+@inline(never) private func sub_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryImmediate_16_slow) }
+@inline(never) private func sub_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryImmediate_32_slow) }
+@inline(never) private func sub_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryImmediate_64_slow) }
+@inline(never) private func sub_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryImmediate_8_slow) }
+@inline(never) private func sub_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryImmediate_16_slow) }
+@inline(never) private func sub_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryImmediate_32_slow) }
+@inline(never) private func sub_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryImmediate_64_slow) }
+@inline(never) private func sub_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub8) }
+@inline(never) private func sub_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub16) }
+@inline(never) private func sub_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub32) }
+@inline(never) private func sub_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub64) }
+@inline(never) private func sub_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_sub8) }
+@inline(never) private func sub_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_sub16) }
+@inline(never) private func sub_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_sub32) }
+@inline(never) private func sub_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_sub64) }
+@inline(never) private func xor_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor8) }
+@inline(never) private func xor_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor16) }
+@inline(never) private func xor_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor32) }
+@inline(never) private func xor_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor64) }
+@inline(never) private func xor_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor8) }
+@inline(never) private func xor_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor16) }
+@inline(never) private func xor_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor32) }
+@inline(never) private func xor_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor64) }
+@inline(never) private func xor_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_registerMemory_8_slow) }
+@inline(never) private func xor_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_registerMemory_16_slow) }
+@inline(never) private func xor_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_registerMemory_32_slow) }
+@inline(never) private func xor_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_registerMemory_64_slow) }
+@inline(never) private func xor_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_registerMemory_8_slow) }
+@inline(never) private func xor_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_registerMemory_16_slow) }
+@inline(never) private func xor_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_registerMemory_32_slow) }
+@inline(never) private func xor_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_registerMemory_64_slow) }
+@inline(never) private func xor_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor8) }
+@inline(never) private func xor_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor16) }
+@inline(never) private func xor_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor32) }
+@inline(never) private func xor_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor64) }
+@inline(never) private func xor_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryRegister_8_slow) }
+@inline(never) private func xor_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryRegister_16_slow) }
+@inline(never) private func xor_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryRegister_32_slow) }
+@inline(never) private func xor_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryRegister_64_slow) }
+@inline(never) private func xor_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryRegister_8_slow) }
+@inline(never) private func xor_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryRegister_16_slow) }
+@inline(never) private func xor_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryRegister_32_slow) }
+@inline(never) private func xor_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryRegister_64_slow) }
+@inline(never) private func xor_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor8) }
+@inline(never) private func xor_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor16) }
+@inline(never) private func xor_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor32) }
+@inline(never) private func xor_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor64) }
+@inline(never) private func xor_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryImmediate_8_slow) }
+@inline(never) private func xor_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryImmediate_16_slow) }
+@inline(never) private func xor_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryImmediate_32_slow) }
+@inline(never) private func xor_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryImmediate_64_slow) }
+@inline(never) private func xor_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryImmediate_8_slow) }
+@inline(never) private func xor_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryImmediate_16_slow) }
+@inline(never) private func xor_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryImmediate_32_slow) }
+@inline(never) private func xor_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryImmediate_64_slow) }
+@inline(never) private func xor_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor8) }
+@inline(never) private func xor_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor16) }
+@inline(never) private func xor_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor32) }
+@inline(never) private func xor_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor64) }
+@inline(never) private func xor_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, integer_xor8) }
+@inline(never) private func xor_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_xor16) }
+@inline(never) private func xor_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_xor32) }
+@inline(never) private func xor_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_xor64) }
+@inline(never) private func cmp_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp8) }
+@inline(never) private func cmp_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp16) }
+@inline(never) private func cmp_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp32) }
+@inline(never) private func cmp_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp64) }
+@inline(never) private func cmp_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp8) }
+@inline(never) private func cmp_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp16) }
+@inline(never) private func cmp_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp32) }
+@inline(never) private func cmp_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp64) }
+@inline(never) private func cmp_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_registerMemory_8_slow) }
+@inline(never) private func cmp_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_registerMemory_16_slow) }
+@inline(never) private func cmp_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_registerMemory_32_slow) }
+@inline(never) private func cmp_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_registerMemory_64_slow) }
+@inline(never) private func cmp_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_registerMemory_8_slow) }
+@inline(never) private func cmp_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_registerMemory_16_slow) }
+@inline(never) private func cmp_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_registerMemory_32_slow) }
+@inline(never) private func cmp_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_registerMemory_64_slow) }
+@inline(never) private func cmp_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp8) }
+@inline(never) private func cmp_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp16) }
+@inline(never) private func cmp_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp32) }
+@inline(never) private func cmp_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp64) }
+@inline(never) private func cmp_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryRegister_8_slow) }
+@inline(never) private func cmp_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryRegister_16_slow) }
+@inline(never) private func cmp_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryRegister_32_slow) }
+@inline(never) private func cmp_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryRegister_64_slow) }
+@inline(never) private func cmp_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryRegister_8_slow) }
+@inline(never) private func cmp_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryRegister_16_slow) }
+@inline(never) private func cmp_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryRegister_32_slow) }
+@inline(never) private func cmp_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryRegister_64_slow) }
+@inline(never) private func cmp_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp8) }
+@inline(never) private func cmp_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp16) }
+@inline(never) private func cmp_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp32) }
+@inline(never) private func cmp_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp64) }
+@inline(never) private func cmp_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryImmediate_8_slow) }
+@inline(never) private func cmp_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryImmediate_16_slow) }
+@inline(never) private func cmp_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryImmediate_32_slow) }
+@inline(never) private func cmp_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryImmediate_64_slow) }
+@inline(never) private func cmp_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryImmediate_8_slow) }
+@inline(never) private func cmp_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryImmediate_16_slow) }
+@inline(never) private func cmp_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryImmediate_32_slow) }
+@inline(never) private func cmp_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryImmediate_64_slow) }
+@inline(never) private func cmp_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp8) }
+@inline(never) private func cmp_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp16) }
+@inline(never) private func cmp_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp32) }
+@inline(never) private func cmp_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp64) }
+@inline(never) private func test_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test8) }
+@inline(never) private func test_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test16) }
+@inline(never) private func test_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test32) }
+@inline(never) private func test_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test64) }
+@inline(never) private func test_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test8) }
+@inline(never) private func test_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test16) }
+@inline(never) private func test_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test32) }
+@inline(never) private func test_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test64) }
+@inline(never) private func test_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_registerMemory_8_slow) }
+@inline(never) private func test_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_registerMemory_16_slow) }
+@inline(never) private func test_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_registerMemory_32_slow) }
+@inline(never) private func test_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_registerMemory_64_slow) }
+@inline(never) private func test_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_registerMemory_8_slow) }
+@inline(never) private func test_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_registerMemory_16_slow) }
+@inline(never) private func test_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_registerMemory_32_slow) }
+@inline(never) private func test_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_registerMemory_64_slow) }
+@inline(never) private func test_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test8) }
+@inline(never) private func test_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test16) }
+@inline(never) private func test_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test32) }
+@inline(never) private func test_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test64) }
+@inline(never) private func test_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_memoryRegister_8_slow) }
+@inline(never) private func test_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_memoryRegister_16_slow) }
+@inline(never) private func test_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_memoryRegister_32_slow) }
+@inline(never) private func test_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_memoryRegister_64_slow) }
+@inline(never) private func test_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_memoryRegister_8_slow) }
+@inline(never) private func test_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_memoryRegister_16_slow) }
+@inline(never) private func test_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_memoryRegister_32_slow) }
+@inline(never) private func test_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_memoryRegister_64_slow) }
+@inline(never) private func test_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test8) }
+@inline(never) private func test_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test16) }
+@inline(never) private func test_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test32) }
+@inline(never) private func test_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test64) }
+@inline(never) private func test_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_memoryImmediate_8_slow) }
+@inline(never) private func test_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_memoryImmediate_16_slow) }
+@inline(never) private func test_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_memoryImmediate_32_slow) }
+@inline(never) private func test_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_memoryImmediate_64_slow) }
+@inline(never) private func test_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_memoryImmediate_8_slow) }
+@inline(never) private func test_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_memoryImmediate_16_slow) }
+@inline(never) private func test_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_memoryImmediate_32_slow) }
+@inline(never) private func test_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_memoryImmediate_64_slow) }
+@inline(never) private func test_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test8) }
+@inline(never) private func test_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test16) }
+@inline(never) private func test_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test32) }
+@inline(never) private func test_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test64) }
+@inline(never) private func inc_unaryRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_inc8) }
+@inline(never) private func inc_unaryRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_inc16) }
+@inline(never) private func inc_unaryRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_inc32) }
+@inline(never) private func inc_unaryRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_inc64) }
+@inline(never) private func inc_unaryMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_inc8, slow: inc_unaryMemory_8_slow) }
+@inline(never) private func inc_unaryMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_inc16, slow: inc_unaryMemory_16_slow) }
+@inline(never) private func inc_unaryMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_inc32, slow: inc_unaryMemory_32_slow) }
+@inline(never) private func inc_unaryMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_inc64, slow: inc_unaryMemory_64_slow) }
+@inline(never) private func inc_unaryMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_inc8, slow: inc_unaryMemory_8_slow) }
+@inline(never) private func inc_unaryMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_inc16, slow: inc_unaryMemory_16_slow) }
+@inline(never) private func inc_unaryMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_inc32, slow: inc_unaryMemory_32_slow) }
+@inline(never) private func inc_unaryMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_inc64, slow: inc_unaryMemory_64_slow) }
+@inline(never) private func inc_unaryMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_inc8) }
+@inline(never) private func inc_unaryMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_inc16) }
+@inline(never) private func inc_unaryMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_inc32) }
+@inline(never) private func inc_unaryMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_inc64) }
+@inline(never) private func inc_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, { a, _, f in unsafe integer_inc8(a, f) }) }
+@inline(never) private func inc_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, { a, _, f in unsafe integer_inc16(a, f) }) }
+@inline(never) private func inc_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, { a, _, f in unsafe integer_inc32(a, f) }) }
+@inline(never) private func inc_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, { a, _, f in unsafe integer_inc64(a, f) }) }
+@inline(never) private func dec_unaryRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_dec8) }
+@inline(never) private func dec_unaryRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_dec16) }
+@inline(never) private func dec_unaryRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_dec32) }
+@inline(never) private func dec_unaryRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_dec64) }
+@inline(never) private func dec_unaryMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_dec8, slow: dec_unaryMemory_8_slow) }
+@inline(never) private func dec_unaryMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_dec16, slow: dec_unaryMemory_16_slow) }
+@inline(never) private func dec_unaryMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_dec32, slow: dec_unaryMemory_32_slow) }
+@inline(never) private func dec_unaryMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_dec64, slow: dec_unaryMemory_64_slow) }
+@inline(never) private func dec_unaryMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_dec8, slow: dec_unaryMemory_8_slow) }
+@inline(never) private func dec_unaryMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_dec16, slow: dec_unaryMemory_16_slow) }
+@inline(never) private func dec_unaryMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_dec32, slow: dec_unaryMemory_32_slow) }
+@inline(never) private func dec_unaryMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_dec64, slow: dec_unaryMemory_64_slow) }
+@inline(never) private func dec_unaryMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_dec8) }
+@inline(never) private func dec_unaryMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_dec16) }
+@inline(never) private func dec_unaryMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_dec32) }
+@inline(never) private func dec_unaryMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_dec64) }
+@inline(never) private func dec_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, { a, _, f in unsafe integer_dec8(a, f) }) }
+@inline(never) private func dec_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, { a, _, f in unsafe integer_dec16(a, f) }) }
+@inline(never) private func dec_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, { a, _, f in unsafe integer_dec32(a, f) }) }
+@inline(never) private func dec_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, { a, _, f in unsafe integer_dec64(a, f) }) }
+@inline(never) private func neg_unaryRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_neg8) }
+@inline(never) private func neg_unaryRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_neg16) }
+@inline(never) private func neg_unaryRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_neg32) }
+@inline(never) private func neg_unaryRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_neg64) }
+@inline(never) private func neg_unaryMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_neg8, slow: neg_unaryMemory_8_slow) }
+@inline(never) private func neg_unaryMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_neg16, slow: neg_unaryMemory_16_slow) }
+@inline(never) private func neg_unaryMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_neg32, slow: neg_unaryMemory_32_slow) }
+@inline(never) private func neg_unaryMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_neg64, slow: neg_unaryMemory_64_slow) }
+@inline(never) private func neg_unaryMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_neg8, slow: neg_unaryMemory_8_slow) }
+@inline(never) private func neg_unaryMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_neg16, slow: neg_unaryMemory_16_slow) }
+@inline(never) private func neg_unaryMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_neg32, slow: neg_unaryMemory_32_slow) }
+@inline(never) private func neg_unaryMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_neg64, slow: neg_unaryMemory_64_slow) }
+@inline(never) private func neg_unaryMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_neg8) }
+@inline(never) private func neg_unaryMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_neg16) }
+@inline(never) private func neg_unaryMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_neg32) }
+@inline(never) private func neg_unaryMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_neg64) }
+@inline(never) private func neg_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, { a, _, f in unsafe integer_neg8(a, f) }) }
+@inline(never) private func neg_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, { a, _, f in unsafe integer_neg16(a, f) }) }
+@inline(never) private func neg_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, { a, _, f in unsafe integer_neg32(a, f) }) }
+@inline(never) private func neg_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, { a, _, f in unsafe integer_neg64(a, f) }) }
+@inline(never) private func not_unaryRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_not8) }
+@inline(never) private func not_unaryRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_not16) }
+@inline(never) private func not_unaryRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_not32) }
+@inline(never) private func not_unaryRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryRegister(cpu, op, integer_not64) }
+@inline(never) private func not_unaryMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_not8, slow: not_unaryMemory_8_slow) }
+@inline(never) private func not_unaryMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_not16, slow: not_unaryMemory_16_slow) }
+@inline(never) private func not_unaryMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_not32, slow: not_unaryMemory_32_slow) }
+@inline(never) private func not_unaryMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, simpleAddress(cpu, op), integer_not64, slow: not_unaryMemory_64_slow) }
+@inline(never) private func not_unaryMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_not8, slow: not_unaryMemory_8_slow) }
+@inline(never) private func not_unaryMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_not16, slow: not_unaryMemory_16_slow) }
+@inline(never) private func not_unaryMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_not32, slow: not_unaryMemory_32_slow) }
+@inline(never) private func not_unaryMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemory(cpu, op, plainAddress(cpu, op), integer_not64, slow: not_unaryMemory_64_slow) }
+@inline(never) private func not_unaryMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_not8) }
+@inline(never) private func not_unaryMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_not16) }
+@inline(never) private func not_unaryMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_not32) }
+@inline(never) private func not_unaryMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe unaryMemorySlowly(cpu, op, integer_not64) }
+@inline(never) private func not_locked_8(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange8, { a, _, f in unsafe integer_not8(a, f) }) }
+@inline(never) private func not_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, { a, _, f in unsafe integer_not16(a, f) }) }
+@inline(never) private func not_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, { a, _, f in unsafe integer_not32(a, f) }) }
+@inline(never) private func not_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, { a, _, f in unsafe integer_not64(a, f) }) }
+@inline(never) private func rol_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rol8) }
+@inline(never) private func rol_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rol16) }
+@inline(never) private func rol_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rol32) }
+@inline(never) private func rol_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rol64) }
+@inline(never) private func rol_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rol8) }
+@inline(never) private func rol_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rol16) }
+@inline(never) private func rol_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rol32) }
+@inline(never) private func rol_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rol64) }
+@inline(never) private func ror_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_ror8) }
+@inline(never) private func ror_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_ror16) }
+@inline(never) private func ror_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_ror32) }
+@inline(never) private func ror_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_ror64) }
+@inline(never) private func ror_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_ror8) }
+@inline(never) private func ror_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_ror16) }
+@inline(never) private func ror_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_ror32) }
+@inline(never) private func ror_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_ror64) }
+@inline(never) private func rcl_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcl8) }
+@inline(never) private func rcl_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcl16) }
+@inline(never) private func rcl_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcl32) }
+@inline(never) private func rcl_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcl64) }
+@inline(never) private func rcl_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcl8) }
+@inline(never) private func rcl_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcl16) }
+@inline(never) private func rcl_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcl32) }
+@inline(never) private func rcl_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcl64) }
+@inline(never) private func rcr_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcr8) }
+@inline(never) private func rcr_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcr16) }
+@inline(never) private func rcr_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcr32) }
+@inline(never) private func rcr_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_rcr64) }
+@inline(never) private func rcr_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcr8) }
+@inline(never) private func rcr_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcr16) }
+@inline(never) private func rcr_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcr32) }
+@inline(never) private func rcr_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_rcr64) }
+@inline(never) private func shl_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shl8) }
+@inline(never) private func shl_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shl16) }
+@inline(never) private func shl_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shl32) }
+@inline(never) private func shl_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shl64) }
+@inline(never) private func shl_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shl8) }
+@inline(never) private func shl_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shl16) }
+@inline(never) private func shl_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shl32) }
+@inline(never) private func shl_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shl64) }
+@inline(never) private func shr_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shr8) }
+@inline(never) private func shr_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shr16) }
+@inline(never) private func shr_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shr32) }
+@inline(never) private func shr_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_shr64) }
+@inline(never) private func shr_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shr8) }
+@inline(never) private func shr_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shr16) }
+@inline(never) private func shr_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shr32) }
+@inline(never) private func shr_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_shr64) }
+@inline(never) private func sar_shiftRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_sar8) }
+@inline(never) private func sar_shiftRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_sar16) }
+@inline(never) private func sar_shiftRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_sar32) }
+@inline(never) private func sar_shiftRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftRegister(cpu, op, integer_sar64) }
+@inline(never) private func sar_shiftMemory_8(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_sar8) }
+@inline(never) private func sar_shiftMemory_16(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_sar16) }
+@inline(never) private func sar_shiftMemory_32(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_sar32) }
+@inline(never) private func sar_shiftMemory_64(_ cpu: CPU, _ op: Op) -> Next { unsafe shiftMemory(cpu, op, integer_sar64) }
+@inline(__always) private func moveRegisterRows_8(_ cpu: CPU, _ op: Op) -> Next { unsafe moveRegister(cpu, op, as: UInt8.self) }
+@inline(__always) private func moveRegisterRows_16(_ cpu: CPU, _ op: Op) -> Next { unsafe moveRegister(cpu, op, as: UInt16.self) }
+@inline(__always) private func moveRegisterRows_32(_ cpu: CPU, _ op: Op) -> Next { unsafe moveRegister(cpu, op, as: UInt32.self) }
+@inline(__always) private func moveRegisterRows_64(_ cpu: CPU, _ op: Op) -> Next { unsafe moveRegister(cpu, op, as: UInt64.self) }
+@inline(__always) private func moveImmediateRows_8(_ cpu: CPU, _ op: Op) -> Next { unsafe moveImmediate(cpu, op, as: UInt8.self) }
+@inline(__always) private func moveImmediateRows_16(_ cpu: CPU, _ op: Op) -> Next { unsafe moveImmediate(cpu, op, as: UInt16.self) }
+@inline(__always) private func moveImmediateRows_32(_ cpu: CPU, _ op: Op) -> Next { unsafe moveImmediate(cpu, op, as: UInt32.self) }
+@inline(__always) private func moveImmediateRows_64(_ cpu: CPU, _ op: Op) -> Next { unsafe moveImmediate(cpu, op, as: UInt64.self) }
+@inline(__always) private func moveLoadRows_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, simpleAddress(cpu, op), as: UInt8.self, slow: moveLoadRows_8_slow) }
+@inline(__always) private func moveLoadRows_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, simpleAddress(cpu, op), as: UInt16.self, slow: moveLoadRows_16_slow) }
+@inline(__always) private func moveLoadRows_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, simpleAddress(cpu, op), as: UInt32.self, slow: moveLoadRows_32_slow) }
+@inline(__always) private func moveLoadRows_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, simpleAddress(cpu, op), as: UInt64.self, slow: moveLoadRows_64_slow) }
+@inline(__always) private func moveLoadRows_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, plainAddress(cpu, op), as: UInt8.self, slow: moveLoadRows_8_slow) }
+@inline(__always) private func moveLoadRows_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, plainAddress(cpu, op), as: UInt16.self, slow: moveLoadRows_16_slow) }
+@inline(__always) private func moveLoadRows_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, plainAddress(cpu, op), as: UInt32.self, slow: moveLoadRows_32_slow) }
+@inline(__always) private func moveLoadRows_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoad(cpu, op, plainAddress(cpu, op), as: UInt64.self, slow: moveLoadRows_64_slow) }
+@inline(never) private func moveLoadRows_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoadSlowly(cpu, op, as: UInt8.self) }
+@inline(never) private func moveLoadRows_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoadSlowly(cpu, op, as: UInt16.self) }
+@inline(never) private func moveLoadRows_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoadSlowly(cpu, op, as: UInt32.self) }
+@inline(never) private func moveLoadRows_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveLoadSlowly(cpu, op, as: UInt64.self) }
+@inline(__always) private func moveStoreRows_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, simpleAddress(cpu, op), as: UInt8.self, slow: moveStoreRows_8_slow) }
+@inline(__always) private func moveStoreRows_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, simpleAddress(cpu, op), as: UInt16.self, slow: moveStoreRows_16_slow) }
+@inline(__always) private func moveStoreRows_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, simpleAddress(cpu, op), as: UInt32.self, slow: moveStoreRows_32_slow) }
+@inline(__always) private func moveStoreRows_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, simpleAddress(cpu, op), as: UInt64.self, slow: moveStoreRows_64_slow) }
+@inline(__always) private func moveStoreRows_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, plainAddress(cpu, op), as: UInt8.self, slow: moveStoreRows_8_slow) }
+@inline(__always) private func moveStoreRows_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, plainAddress(cpu, op), as: UInt16.self, slow: moveStoreRows_16_slow) }
+@inline(__always) private func moveStoreRows_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, plainAddress(cpu, op), as: UInt32.self, slow: moveStoreRows_32_slow) }
+@inline(__always) private func moveStoreRows_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStore(cpu, op, plainAddress(cpu, op), as: UInt64.self, slow: moveStoreRows_64_slow) }
+@inline(never) private func moveStoreRows_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreSlowly(cpu, op, as: UInt8.self) }
+@inline(never) private func moveStoreRows_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreSlowly(cpu, op, as: UInt16.self) }
+@inline(never) private func moveStoreRows_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreSlowly(cpu, op, as: UInt32.self) }
+@inline(never) private func moveStoreRows_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreSlowly(cpu, op, as: UInt64.self) }
+@inline(__always) private func moveStoreImmediateRows_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, simpleAddress(cpu, op), as: UInt8.self, slow: moveStoreImmediateRows_8_slow) }
+@inline(__always) private func moveStoreImmediateRows_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, simpleAddress(cpu, op), as: UInt16.self, slow: moveStoreImmediateRows_16_slow) }
+@inline(__always) private func moveStoreImmediateRows_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, simpleAddress(cpu, op), as: UInt32.self, slow: moveStoreImmediateRows_32_slow) }
+@inline(__always) private func moveStoreImmediateRows_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, simpleAddress(cpu, op), as: UInt64.self, slow: moveStoreImmediateRows_64_slow) }
+@inline(__always) private func moveStoreImmediateRows_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, plainAddress(cpu, op), as: UInt8.self, slow: moveStoreImmediateRows_8_slow) }
+@inline(__always) private func moveStoreImmediateRows_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, plainAddress(cpu, op), as: UInt16.self, slow: moveStoreImmediateRows_16_slow) }
+@inline(__always) private func moveStoreImmediateRows_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, plainAddress(cpu, op), as: UInt32.self, slow: moveStoreImmediateRows_32_slow) }
+@inline(__always) private func moveStoreImmediateRows_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediate(cpu, op, plainAddress(cpu, op), as: UInt64.self, slow: moveStoreImmediateRows_64_slow) }
+@inline(never) private func moveStoreImmediateRows_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediateSlowly(cpu, op, as: UInt8.self) }
+@inline(never) private func moveStoreImmediateRows_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediateSlowly(cpu, op, as: UInt16.self) }
+@inline(never) private func moveStoreImmediateRows_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediateSlowly(cpu, op, as: UInt32.self) }
+@inline(never) private func moveStoreImmediateRows_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe moveStoreImmediateSlowly(cpu, op, as: UInt64.self) }
+@inline(__always) private func zero8_extendRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt8.self, UInt8.self) }
+@inline(__always) private func zero8_extendRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt8.self, UInt16.self) }
+@inline(__always) private func zero8_extendRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt8.self, UInt32.self) }
+@inline(__always) private func zero8_extendRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt8.self, UInt64.self) }
+@inline(__always) private func zero8_extendLoad_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt8.self, UInt8.self, slow: zero8_extendLoad_8_slow) }
+@inline(__always) private func zero8_extendLoad_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt8.self, UInt16.self, slow: zero8_extendLoad_16_slow) }
+@inline(__always) private func zero8_extendLoad_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt8.self, UInt32.self, slow: zero8_extendLoad_32_slow) }
+@inline(__always) private func zero8_extendLoad_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt8.self, UInt64.self, slow: zero8_extendLoad_64_slow) }
+@inline(__always) private func zero8_extendLoad_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt8.self, UInt8.self, slow: zero8_extendLoad_8_slow) }
+@inline(__always) private func zero8_extendLoad_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt8.self, UInt16.self, slow: zero8_extendLoad_16_slow) }
+@inline(__always) private func zero8_extendLoad_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt8.self, UInt32.self, slow: zero8_extendLoad_32_slow) }
+@inline(__always) private func zero8_extendLoad_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt8.self, UInt64.self, slow: zero8_extendLoad_64_slow) }
+@inline(never) private func zero8_extendLoad_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt8.self, UInt8.self) }
+@inline(never) private func zero8_extendLoad_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt8.self, UInt16.self) }
+@inline(never) private func zero8_extendLoad_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt8.self, UInt32.self) }
+@inline(never) private func zero8_extendLoad_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt8.self, UInt64.self) }
+@inline(__always) private func zero16_extendRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt16.self, UInt8.self) }
+@inline(__always) private func zero16_extendRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt16.self, UInt16.self) }
+@inline(__always) private func zero16_extendRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt16.self, UInt32.self) }
+@inline(__always) private func zero16_extendRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, UInt16.self, UInt64.self) }
+@inline(__always) private func zero16_extendLoad_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt16.self, UInt8.self, slow: zero16_extendLoad_8_slow) }
+@inline(__always) private func zero16_extendLoad_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt16.self, UInt16.self, slow: zero16_extendLoad_16_slow) }
+@inline(__always) private func zero16_extendLoad_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt16.self, UInt32.self, slow: zero16_extendLoad_32_slow) }
+@inline(__always) private func zero16_extendLoad_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), UInt16.self, UInt64.self, slow: zero16_extendLoad_64_slow) }
+@inline(__always) private func zero16_extendLoad_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt16.self, UInt8.self, slow: zero16_extendLoad_8_slow) }
+@inline(__always) private func zero16_extendLoad_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt16.self, UInt16.self, slow: zero16_extendLoad_16_slow) }
+@inline(__always) private func zero16_extendLoad_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt16.self, UInt32.self, slow: zero16_extendLoad_32_slow) }
+@inline(__always) private func zero16_extendLoad_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), UInt16.self, UInt64.self, slow: zero16_extendLoad_64_slow) }
+@inline(never) private func zero16_extendLoad_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt16.self, UInt8.self) }
+@inline(never) private func zero16_extendLoad_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt16.self, UInt16.self) }
+@inline(never) private func zero16_extendLoad_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt16.self, UInt32.self) }
+@inline(never) private func zero16_extendLoad_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, UInt16.self, UInt64.self) }
+@inline(__always) private func sign8_extendRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int8.self, UInt8.self) }
+@inline(__always) private func sign8_extendRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int8.self, UInt16.self) }
+@inline(__always) private func sign8_extendRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int8.self, UInt32.self) }
+@inline(__always) private func sign8_extendRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int8.self, UInt64.self) }
+@inline(__always) private func sign8_extendLoad_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int8.self, UInt8.self, slow: sign8_extendLoad_8_slow) }
+@inline(__always) private func sign8_extendLoad_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int8.self, UInt16.self, slow: sign8_extendLoad_16_slow) }
+@inline(__always) private func sign8_extendLoad_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int8.self, UInt32.self, slow: sign8_extendLoad_32_slow) }
+@inline(__always) private func sign8_extendLoad_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int8.self, UInt64.self, slow: sign8_extendLoad_64_slow) }
+@inline(__always) private func sign8_extendLoad_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int8.self, UInt8.self, slow: sign8_extendLoad_8_slow) }
+@inline(__always) private func sign8_extendLoad_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int8.self, UInt16.self, slow: sign8_extendLoad_16_slow) }
+@inline(__always) private func sign8_extendLoad_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int8.self, UInt32.self, slow: sign8_extendLoad_32_slow) }
+@inline(__always) private func sign8_extendLoad_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int8.self, UInt64.self, slow: sign8_extendLoad_64_slow) }
+@inline(never) private func sign8_extendLoad_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int8.self, UInt8.self) }
+@inline(never) private func sign8_extendLoad_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int8.self, UInt16.self) }
+@inline(never) private func sign8_extendLoad_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int8.self, UInt32.self) }
+@inline(never) private func sign8_extendLoad_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int8.self, UInt64.self) }
+@inline(__always) private func sign16_extendRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int16.self, UInt8.self) }
+@inline(__always) private func sign16_extendRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int16.self, UInt16.self) }
+@inline(__always) private func sign16_extendRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int16.self, UInt32.self) }
+@inline(__always) private func sign16_extendRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int16.self, UInt64.self) }
+@inline(__always) private func sign16_extendLoad_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int16.self, UInt8.self, slow: sign16_extendLoad_8_slow) }
+@inline(__always) private func sign16_extendLoad_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int16.self, UInt16.self, slow: sign16_extendLoad_16_slow) }
+@inline(__always) private func sign16_extendLoad_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int16.self, UInt32.self, slow: sign16_extendLoad_32_slow) }
+@inline(__always) private func sign16_extendLoad_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int16.self, UInt64.self, slow: sign16_extendLoad_64_slow) }
+@inline(__always) private func sign16_extendLoad_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int16.self, UInt8.self, slow: sign16_extendLoad_8_slow) }
+@inline(__always) private func sign16_extendLoad_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int16.self, UInt16.self, slow: sign16_extendLoad_16_slow) }
+@inline(__always) private func sign16_extendLoad_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int16.self, UInt32.self, slow: sign16_extendLoad_32_slow) }
+@inline(__always) private func sign16_extendLoad_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int16.self, UInt64.self, slow: sign16_extendLoad_64_slow) }
+@inline(never) private func sign16_extendLoad_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int16.self, UInt8.self) }
+@inline(never) private func sign16_extendLoad_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int16.self, UInt16.self) }
+@inline(never) private func sign16_extendLoad_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int16.self, UInt32.self) }
+@inline(never) private func sign16_extendLoad_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int16.self, UInt64.self) }
+@inline(__always) private func sign32_extendRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int32.self, UInt8.self) }
+@inline(__always) private func sign32_extendRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int32.self, UInt16.self) }
+@inline(__always) private func sign32_extendRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int32.self, UInt32.self) }
+@inline(__always) private func sign32_extendRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe extendRegister(cpu, op, Int32.self, UInt64.self) }
+@inline(__always) private func sign32_extendLoad_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int32.self, UInt8.self, slow: sign32_extendLoad_8_slow) }
+@inline(__always) private func sign32_extendLoad_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int32.self, UInt16.self, slow: sign32_extendLoad_16_slow) }
+@inline(__always) private func sign32_extendLoad_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int32.self, UInt32.self, slow: sign32_extendLoad_32_slow) }
+@inline(__always) private func sign32_extendLoad_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, simpleAddress(cpu, op), Int32.self, UInt64.self, slow: sign32_extendLoad_64_slow) }
+@inline(__always) private func sign32_extendLoad_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int32.self, UInt8.self, slow: sign32_extendLoad_8_slow) }
+@inline(__always) private func sign32_extendLoad_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int32.self, UInt16.self, slow: sign32_extendLoad_16_slow) }
+@inline(__always) private func sign32_extendLoad_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int32.self, UInt32.self, slow: sign32_extendLoad_32_slow) }
+@inline(__always) private func sign32_extendLoad_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoad(cpu, op, plainAddress(cpu, op), Int32.self, UInt64.self, slow: sign32_extendLoad_64_slow) }
+@inline(never) private func sign32_extendLoad_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int32.self, UInt8.self) }
+@inline(never) private func sign32_extendLoad_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int32.self, UInt16.self) }
+@inline(never) private func sign32_extendLoad_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int32.self, UInt32.self) }
+@inline(never) private func sign32_extendLoad_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe extendLoadSlowly(cpu, op, Int32.self, UInt64.self) }
+@inline(__always) private func cmov16_0(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition0(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_1(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition1(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_2(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition2(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_3(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition3(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_4(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition4(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_5(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition5(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_6(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition6(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_7(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition7(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_8(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition8(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_9(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition9(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_10(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition10(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_11(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition11(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_12(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition12(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_13(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition13(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_14(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition14(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov16_15(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt16.self, condition15(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_0(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition0(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_1(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition1(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_2(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition2(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_3(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition3(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_4(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition4(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_5(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition5(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_6(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition6(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_7(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition7(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_8(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition8(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_9(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition9(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_10(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition10(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_11(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition11(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_12(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition12(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_13(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition13(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_14(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition14(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov32_15(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt32.self, condition15(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_0(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition0(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_1(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition1(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_2(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition2(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_3(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition3(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_4(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition4(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_5(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition5(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_6(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition6(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_7(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition7(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_8(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition8(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_9(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition9(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_10(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition10(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_11(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition11(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_12(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition12(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_13(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition13(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_14(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition14(flags: cpu.pointee.statusFlags)) }
+@inline(__always) private func cmov64_15(_ cpu: CPU, _ op: Op) -> Next { unsafe conditionalMove(cpu, op, as: UInt64.self, condition15(flags: cpu.pointee.statusFlags)) }

@@ -14,6 +14,21 @@ func effectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
         &+ UInt64(bitPattern: op.pointee.displacement) &+ segment
 }
 
+/// The same for operands that need no slow form.
+@inline(__always)
+func plainAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
+    let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
+    let segment = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    return unsafe simpleAddress(cpu, op) &+ (index &<< UInt64(op.pointee.scaleShift)) &+ segment
+}
+
+/// The same for operands that have nothing but a base and a displacement.
+@inline(__always)
+func simpleAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
+    unsafe cpu.read(op.pointee.base, as: UInt64.self)
+        &+ UInt64(bitPattern: op.pointee.displacement)
+}
+
 /// Outside 64-bit code: 32 bits, and the bit that has the segment looked at.
 @inline(__always)
 var legacyAddressMask: UInt64 { UInt64(LEGACY_ADDRESS_MASK) }
@@ -52,6 +67,39 @@ func expectedTag(_ cpu: CPU, _ address: UInt64, _ byteCount: Int) -> UInt64 {
 @inline(__always)
 func hostPointer(_ addend: UInt64, _ address: UInt64) -> UnsafeMutableRawPointer? {
     unsafe UnsafeMutableRawPointer(bitPattern: UInt(truncatingIfNeeded: addend &+ address))
+}
+
+/// What the TLB says of an access.
+@safe
+struct Probe {
+    private let entry: UnsafeMutablePointer<TLBEntry>
+    private let address: UInt64
+    /// It has the page. Otherwise the slow path looks into the matter.
+    let hits: Bool
+
+    /// Of a load of `byteCount` bytes.
+    @inline(__always)
+    init(_ cpu: CPU, reading address: UInt64, _ byteCount: Int) {
+        let entry = unsafe tlbEntry(cpu, address)
+        hits = unsafe entry.pointee.readTag == expectedTag(cpu, address, byteCount)
+        unsafe self.entry = unsafe entry
+        self.address = address
+    }
+
+    /// Of a store of `byteCount` bytes.
+    @inline(__always)
+    init(_ cpu: CPU, writing address: UInt64, _ byteCount: Int) {
+        let entry = unsafe tlbEntry(cpu, address)
+        hits = unsafe entry.pointee.writeTag == expectedTag(cpu, address, byteCount)
+        unsafe self.entry = unsafe entry
+        self.address = address
+    }
+
+    /// Where the bytes are, if it hits.
+    @inline(__always)
+    var pointer: UnsafeMutableRawPointer {
+        unsafe hostPointer(entry.pointee.addend, address).unsafelyUnwrapped
+    }
 }
 
 /// Loads an integer. Nil: a fault or an exit is recorded and nothing has changed.

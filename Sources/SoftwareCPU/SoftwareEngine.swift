@@ -122,12 +122,11 @@ public final class SoftwareEngine: CPUEngine {
                 vector: Vector.nonMaskableInterrupt, kind: .external, errorCode: nil)
             if unsafe !deliverInterrupt(cpu, event) { return .shutdown }
         }
-        let headers = unsafe unsafeBitCast(blockHeader, to: UInt.self)
         while true {
             unsafe cpu.pointee.leaveReason = LeaveReason.none
             if var op = unsafe lookUpBlock(cpu) {
                 while let next = unsafe op.pointee.handler(cpu, op) {
-                    unsafe op = unsafe enter(cpu, next, headers: headers)
+                    unsafe op = unsafe begin(cpu, next) ? next + 1 : next
                 }
             }
             switch unsafe cpu.pointee.leaveReason {

@@ -43,6 +43,17 @@ typedef struct DecodedInstruction {
     uint8_t auxiliary;
 } DecodedInstruction;
 
+// Ways out of handlers that go on with the next instruction as their last act. What a compiler sees
+// to be a call of C with the result of a handler it makes a jump of, wherever there are several.
+
+/// Returns `instruction`: the run loop goes on with it.
+const DecodedInstruction *_Nullable cengine_return(struct CPUState *_Nonnull cpu,
+                                                   const DecodedInstruction *_Nonnull instruction);
+/// Runs `handler`.
+const DecodedInstruction *_Nullable cengine_run(struct CPUState *_Nonnull cpu,
+                                                const DecodedInstruction *_Nonnull instruction,
+                                                InstructionHandler _Nonnull handler);
+
 enum {
     /// The effective address needs more than base + index * scale + displacement + segment base:
     /// a 16- or 32-bit address size or a segment with a base, limit or rights to check.

@@ -5,8 +5,11 @@
 
 #include <stdint.h>
 
+/// A handler is as long as its operation: calling that would cost as much again.
+#define INTEGER_CODE static inline __attribute__((always_inline))
+
 #define INTEGER_BINARY(name, width, type, code)                                                    \
-    static inline type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {           \
+    INTEGER_CODE type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {        \
         uint32_t status;                                                                           \
         __asm__(code " %[b], %[a]\n\tlahf\n\tseto %%al"                                            \
                 : [a] "+&q"(a), "=&a"(status)                                                      \
@@ -33,7 +36,7 @@ INTEGER_BINARY(imul_low, 64, uint64_t, "imulq")
 
 // With the carry flag in: bit 8 of the status word.
 #define INTEGER_CARRY(name, width, type, code)                                                     \
-    static inline type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {           \
+    INTEGER_CODE type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {        \
         uint32_t status;                                                                           \
         __asm__("btl $8, %[f]\n\t" code " %[b], %[a]\n\tlahf\n\tseto %%al"                         \
                 : [a] "+&q"(a), "=&a"(status)                                                      \
@@ -52,7 +55,7 @@ INTEGER_CARRY_WIDTHS(sbb)
 
 // One operand; INC and DEC keep the carry flag, so it goes in.
 #define INTEGER_UNARY(name, width, type, code)                                                     \
-    static inline type integer_##name##width(type a, uint64_t *_Nonnull flags) {                   \
+    INTEGER_CODE type integer_##name##width(type a, uint64_t *_Nonnull flags) {                \
         uint32_t status;                                                                           \
         __asm__("btl $8, %[f]\n\t" code " %[a]\n\tlahf\n\tseto %%al"                               \
                 : [a] "+&q"(a), "=&a"(status)                                                      \
@@ -71,14 +74,14 @@ INTEGER_UNARY_WIDTHS(dec)
 INTEGER_UNARY_WIDTHS(neg)
 
 // NOT changes no flags.
-static inline uint8_t integer_not8(uint8_t a, uint64_t *_Nonnull flags) { return (uint8_t)~a; }
-static inline uint16_t integer_not16(uint16_t a, uint64_t *_Nonnull flags) { return (uint16_t)~a; }
-static inline uint32_t integer_not32(uint32_t a, uint64_t *_Nonnull flags) { return ~a; }
-static inline uint64_t integer_not64(uint64_t a, uint64_t *_Nonnull flags) { return ~a; }
+INTEGER_CODE uint8_t integer_not8(uint8_t a, uint64_t *_Nonnull flags) { return (uint8_t)~a; }
+INTEGER_CODE uint16_t integer_not16(uint16_t a, uint64_t *_Nonnull flags) { return (uint16_t)~a; }
+INTEGER_CODE uint32_t integer_not32(uint32_t a, uint64_t *_Nonnull flags) { return ~a; }
+INTEGER_CODE uint64_t integer_not64(uint64_t a, uint64_t *_Nonnull flags) { return ~a; }
 
 // Shifts set all arithmetic flags, rotates only CF and OF; a masked count of 0 sets none.
 #define INTEGER_SHIFT(name, width, type, code, mask, changed)                                      \
-    static inline type integer_##name##width(type a, uint8_t count, uint64_t *_Nonnull flags) {    \
+    INTEGER_CODE type integer_##name##width(type a, uint8_t count, uint64_t *_Nonnull flags) { \
         uint32_t status;                                                                           \
         if ((count & mask) == 0) return a;                                                         \
         __asm__("btl $8, %[f]\n\t" code " %%cl, %[a]\n\tlahf\n\tseto %%al"                         \
@@ -102,7 +105,7 @@ INTEGER_SHIFT_WIDTHS(shr, 0xffff)
 INTEGER_SHIFT_WIDTHS(sar, 0xffff)
 
 #define INTEGER_DOUBLE_SHIFT(name, width, type, code, mask)                                        \
-    static inline type integer_##name##width(type a, type b, uint8_t count,                        \
+    INTEGER_CODE type integer_##name##width(type a, type b, uint8_t count,                     \
                                              uint64_t *_Nonnull flags) {                           \
         uint32_t status;                                                                           \
         if ((count & mask) == 0) return a;                                                         \
@@ -127,7 +130,7 @@ typedef struct IntegerProduct {
 } IntegerProduct;
 
 #define INTEGER_MULTIPLY(name, width, type, code, a, d)                                            \
-    static inline IntegerProduct integer_##name##width(type x, type y, uint64_t *_Nonnull flags) { \
+    INTEGER_CODE IntegerProduct integer_##name##width(type x, type y, uint64_t *_Nonnull flags) { \
         type low, high = 0;                                                                        \
         uint32_t status;                                                                           \
         __asm__("mov" code " %[x], %%" a "\n\t" #name code " %[y]\n\tmov" code " %%" a             \
@@ -148,7 +151,7 @@ INTEGER_MULTIPLY(imul, 64, uint64_t, "q", "rax", "rdx")
 
 /// AL times the operand: AX in `low`.
 #define INTEGER_MULTIPLY8(name)                                                                    \
-    static inline IntegerProduct integer_##name##8(uint8_t x, uint8_t y, uint64_t *_Nonnull flags) {\
+    INTEGER_CODE IntegerProduct integer_##name##8(uint8_t x, uint8_t y, uint64_t *_Nonnull flags) {\
         uint16_t low;                                                                              \
         uint32_t status;                                                                           \
         __asm__("movb %[x], %%al\n\t" #name "b %[y]\n\tmovw %%ax, %[low]\n\tlahf\n\tseto %%al"     \
@@ -162,10 +165,10 @@ INTEGER_MULTIPLY(imul, 64, uint64_t, "q", "rax", "rdx")
 INTEGER_MULTIPLY8(mul)
 INTEGER_MULTIPLY8(imul)
 
-// BSF and BSR keep the destination when the source is 0. BT and its kin change CF; their other flags
+// BSF and BSR keep the destination when the source is 0. BT and its kin change CF; their other flag\
 // are the host's.
 #define INTEGER_SCAN(name, width, type, code)                                                      \
-    static inline type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {           \
+    INTEGER_CODE type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {        \
         uint32_t status;                                                                           \
         __asm__(code " %[b], %[a]\n\tlahf\n\tseto %%al"                                            \
                 : [a] "+&r"(a), "=&a"(status)                                                      \
@@ -183,7 +186,7 @@ INTEGER_SCAN_WIDTHS(bsr)
 
 // BT and its kin change CF alone on the processors this runs on.
 #define INTEGER_BIT(name, width, type, code)                                                       \
-    static inline type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {           \
+    INTEGER_CODE type integer_##name##width(type a, type b, uint64_t *_Nonnull flags) {        \
         uint8_t carry;                                                                             \
         __asm__(code " %[b], %[a]\n\tsetc %[c]"                                                    \
                 : [a] "+&r"(a), [c] "=&q"(carry)                                                   \
@@ -203,11 +206,11 @@ INTEGER_BIT_WIDTHS(btc)
 
 // Compare-and-swap and swap on guest memory. The old value; equality says whether it was exchanged.
 #define INTEGER_ATOMIC(width, type)                                                                \
-    static inline type integer_exchange##width(void *_Nonnull p, type value) {                     \
+    INTEGER_CODE type integer_exchange##width(void *_Nonnull p, type value) {                  \
         __asm__ volatile("xchg %0, %1" : "+q"(value), "+m"(*(type *)p) : : "memory");              \
         return value;                                                                              \
     }                                                                                              \
-    static inline type integer_compare_exchange##width(void *_Nonnull p, type expected,            \
+    INTEGER_CODE type integer_compare_exchange##width(void *_Nonnull p, type expected,         \
                                                        type desired) {                             \
         __asm__ volatile("lock cmpxchg %2, %1"                                                     \
                          : "+a"(expected), "+m"(*(type *)p)                                        \
@@ -221,7 +224,7 @@ INTEGER_ATOMIC(32, uint32_t)
 INTEGER_ATOMIC(64, uint64_t)
 
 /// CMPXCHG16B: true when exchanged; `expected` becomes what was there.
-static inline int integer_compare_exchange128(void *_Nonnull p, uint64_t *_Nonnull low,
+INTEGER_CODE int integer_compare_exchange128(void *_Nonnull p, uint64_t *_Nonnull low,
                                               uint64_t *_Nonnull high, uint64_t newLow,
                                               uint64_t newHigh) {
     uint8_t equal;
@@ -233,12 +236,12 @@ static inline int integer_compare_exchange128(void *_Nonnull p, uint64_t *_Nonnu
 }
 
 /// RDRAND of the host: 0 when it had none.
-static inline int integer_rdrand(uint64_t *_Nonnull value) {
+INTEGER_CODE int integer_rdrand(uint64_t *_Nonnull value) {
     uint8_t ok;
     __asm__ volatile("rdrand %0\n\tsetc %1" : "=r"(*value), "=q"(ok) : : "cc");
     return ok;
 }
 
-static inline void integer_mfence(void) { __asm__ volatile("mfence" ::: "memory"); }
+INTEGER_CODE void integer_mfence(void) { __asm__ volatile("mfence" ::: "memory"); }
 
 #endif

@@ -1,11 +1,17 @@
 import Foundation
 
 /// Writes `IntegerTables.generated.swift`: C function pointers cannot be made in generic code, so each
-/// handler is a closure that calls a generic body with one operation and one width. Usage:
-/// `HandlerTableGenerator OUTPUT-DIRECTORY`.
+/// handler is a function that has a generic body with one operation and one width inlined. It has a
+/// name because Swift inlines functions that say so, and no closures, into the C function that a
+/// pointer points to. There it inlines no C functions, though: what operates with one is a function
+/// that the C function jumps to. Usage: `HandlerTableGenerator OUTPUT-DIRECTORY`.
 @main
 struct Generator {
     static let types = [("8", "UInt8"), ("16", "UInt16"), ("32", "UInt32"), ("64", "UInt64")]
+
+    /// Members of `IntegerTable`.
+    private var tables: [String] = []
+    private var functions: [String] = []
 
     static func main() throws {
         let arguments = CommandLine.arguments
@@ -13,86 +19,136 @@ struct Generator {
             print("usage: HandlerTableGenerator DIRECTORY")
             exit(64)
         }
-        var lines = [
+        var generator = Generator()
+        generator.arithmetic()
+        generator.moves()
+        let header = [
             "// DO NOT EDIT: made by Tools/HandlerTableGenerator.",
             "// swift-format-ignore-file",
             "",
             "internal import CEngine",
             "",
-            "/// Handlers of each width: 8, 16, 32, 64 bits.",
+            "/// Handlers of each width: 8, 16, 32, 64 bits; of memory operands for each `Addressing`.",
             "enum IntegerTable {",
         ]
-        for name in ["add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test"] {
-            let writes = name != "cmp" && name != "test"
-            for shape in [
-                "registerRegister", "registerImmediate", "registerMemory", "memoryRegister",
-                "memoryImmediate",
-            ] {
-                table("\(name)_\(shape)", &lines) { bits, _ in
-                    "unsafe \(shape)($0, $1, writes: \(writes), integer_\(name)\(bits))"
-                }
-            }
-            if writes {
-                table("\(name)_locked", &lines) { bits, _ in
-                    "unsafe lockedOperation($0, $1, integer_compare_exchange\(bits), "
-                        + "integer_\(name)\(bits))"
-                }
-            }
-        }
-        for name in ["inc", "dec", "neg", "not"] {
-            for shape in ["unaryRegister", "unaryMemory"] {
-                table("\(name)_\(shape)", &lines) { bits, _ in
-                    "unsafe \(shape)($0, $1, integer_\(name)\(bits))"
-                }
-            }
-            table("\(name)_locked", &lines) { bits, _ in
-                "unsafe lockedOperation($0, $1, integer_compare_exchange\(bits), "
-                    + "{ a, _, f in unsafe integer_\(name)\(bits)(a, f) })"
-            }
-        }
-        for name in ["rol", "ror", "rcl", "rcr", "shl", "shr", "sar"] {
-            for shape in ["shiftRegister", "shiftMemory"] {
-                table("\(name)_\(shape)", &lines) { bits, _ in
-                    "unsafe \(shape)($0, $1, integer_\(name)\(bits))"
-                }
-            }
-        }
-        for shape in [
-            "moveRegister", "moveImmediate", "moveLoad", "moveStore", "moveStoreImmediate",
-        ] {
-            table("\(shape)Rows", &lines) { _, type in "unsafe \(shape)($0, $1, as: \(type).self)" }
-        }
-        for (name, from) in [
-            ("zero8", "UInt8"), ("zero16", "UInt16"), ("sign8", "Int8"), ("sign16", "Int16"),
-            ("sign32", "Int32"),
-        ] {
-            for shape in ["extendRegister", "extendLoad"] {
-                table("\(name)_\(shape)", &lines) { _, type in
-                    "unsafe \(shape)($0, $1, \(from).self, \(type).self)"
-                }
-            }
-        }
-        for (bits, type) in types.dropFirst() {
-            lines.append("    static let cmov\(bits): [InstructionHandler] = unsafe [")
-            for code in 0..<16 {
-                lines.append(
-                    "        { unsafe conditionalMove($0, $1, as: \(type).self, "
-                        + "condition\(code)(flags: $0.pointee.statusFlags)) },")
-            }
-            lines.append("    ]")
-        }
-        lines.append("}")
-        lines.append("")
+        let lines = header + generator.tables + ["}", ""] + generator.functions
         let url = URL(fileURLWithPath: arguments[1])
             .appendingPathComponent("IntegerTables.generated.swift")
         try lines.joined(separator: "\n").write(to: url, atomically: true, encoding: .utf8)
     }
 
-    static func table(
-        _ name: String, _ lines: inout [String], _ body: (String, String) -> String
+    private mutating func arithmetic() {
+        for name in ["add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test"] {
+            let writes = name != "cmp" && name != "test"
+            for shape in ["registerRegister", "registerImmediate"] {
+                table("\(name)_\(shape)") { bits, _ in
+                    "\(shape)(cpu, op, writes: \(writes), integer_\(name)\(bits))"
+                }
+            }
+            for shape in ["registerMemory", "memoryRegister", "memoryImmediate"] {
+                memoryTable("\(name)_\(shape)", shape) { bits, _ in
+                    "writes: \(writes), integer_\(name)\(bits)"
+                }
+            }
+            if writes {
+                table("\(name)_locked") { bits, _ in
+                    "lockedOperation(cpu, op, integer_compare_exchange\(bits), "
+                        + "integer_\(name)\(bits))"
+                }
+            }
+        }
+        for name in ["inc", "dec", "neg", "not"] {
+            table("\(name)_unaryRegister") { bits, _ in
+                "unaryRegister(cpu, op, integer_\(name)\(bits))"
+            }
+            memoryTable("\(name)_unaryMemory", "unaryMemory") { bits, _ in
+                "integer_\(name)\(bits)"
+            }
+            table("\(name)_locked") { bits, _ in
+                "lockedOperation(cpu, op, integer_compare_exchange\(bits), "
+                    + "{ a, _, f in unsafe integer_\(name)\(bits)(a, f) })"
+            }
+        }
+        for name in ["rol", "ror", "rcl", "rcr", "shl", "shr", "sar"] {
+            for shape in ["shiftRegister", "shiftMemory"] {
+                table("\(name)_\(shape)") { bits, _ in
+                    "\(shape)(cpu, op, integer_\(name)\(bits))"
+                }
+            }
+        }
+    }
+
+    private mutating func moves() {
+        for shape in ["moveRegister", "moveImmediate"] {
+            table("\(shape)Rows") { _, type in "\(shape)(cpu, op, as: \(type).self)" }
+        }
+        for shape in ["moveLoad", "moveStore", "moveStoreImmediate"] {
+            memoryTable("\(shape)Rows", shape) { _, type in "as: \(type).self" }
+        }
+        for (name, from) in [
+            ("zero8", "UInt8"), ("zero16", "UInt16"), ("sign8", "Int8"), ("sign16", "Int16"),
+            ("sign32", "Int32"),
+        ] {
+            table("\(name)_extendRegister") { _, type in
+                "extendRegister(cpu, op, \(from).self, \(type).self)"
+            }
+            memoryTable("\(name)_extendLoad", "extendLoad") { _, type in
+                "\(from).self, \(type).self"
+            }
+        }
+        for (bits, type) in Self.types.dropFirst() {
+            let name = "cmov\(bits)"
+            begin(name)
+            for code in 0..<16 {
+                handler(
+                    "\(name)_\(code)",
+                    "conditionalMove(cpu, op, as: \(type).self, "
+                        + "condition\(code)(flags: cpu.pointee.statusFlags))")
+            }
+            end()
+        }
+    }
+
+    /// One handler for each width.
+    private mutating func table(_ name: String, _ body: (String, String) -> String) {
+        begin(name)
+        for (bits, type) in Self.types { handler("\(name)_\(bits)", body(bits, type)) }
+        end()
+    }
+
+    /// The rows of `Addressing`, one handler for each width.
+    private mutating func memoryTable(
+        _ name: String, _ shape: String, _ arguments: (String, String) -> String
     ) {
-        lines.append("    static let \(name): [InstructionHandler] = unsafe [")
-        for (bits, type) in types { lines.append("        { \(body(bits, type)) },") }
-        lines.append("    ]")
+        begin(name)
+        for addressing in ["simple", "plain"] {
+            for (bits, type) in Self.types {
+                handler(
+                    "\(name)_\(bits)_\(addressing)",
+                    "\(shape)(cpu, op, \(addressing)Address(cpu, op), \(arguments(bits, type)), "
+                        + "slow: \(name)_\(bits)_slow)")
+            }
+        }
+        for (bits, type) in Self.types {
+            handler(
+                "\(name)_\(bits)_slow", "\(shape)Slowly(cpu, op, \(arguments(bits, type)))",
+                isSlow: true)
+        }
+        end()
+    }
+
+    private mutating func begin(_ name: String) {
+        tables.append("    static let \(name): [InstructionHandler] = unsafe [")
+    }
+
+    private mutating func end() { tables.append("    ]") }
+
+    /// An element of the table that has been begun.
+    private mutating func handler(_ name: String, _ body: String, isSlow: Bool = false) {
+        tables.append("        \(name),")
+        let inline = isSlow || body.contains("integer_") ? "never" : "__always"
+        functions.append(
+            "@inline(\(inline)) private func \(name)(_ cpu: CPU, _ op: Op) -> Next { unsafe \(body) }"
+        )
     }
 }
