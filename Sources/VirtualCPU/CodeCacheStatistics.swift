@@ -7,8 +7,8 @@ public struct CodeCacheStatistics: Codable, Sendable, Equatable {
     public var handlerInstructions: UInt64 = 0
     /// Bytes of host code made so far.
     public var codeByteCount: UInt64 = 0
-    /// Time spent in making it, in seconds.
-    public var translationSeconds: Double = 0
+    /// Time spent in making it.
+    public var translationNanoseconds: UInt64 = 0
     /// Bytes of host code held now.
     public var codeByteCountInUse: UInt64 = 0
     /// Bytes of decoded instructions held now.

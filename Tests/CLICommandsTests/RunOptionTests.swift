@@ -87,7 +87,7 @@ struct RunOptionTests {
         }
         #expect(counts == counts.sorted(by: >) && (counts.last ?? 0) > 0, "\(forms)")
         let code = try #require(all["code"] as? [String: Any])
-        for name in ["translationSeconds", "codeByteCountInUse", "instructionByteCount"] {
+        for name in ["translationNanoseconds", "codeByteCountInUse", "instructionByteCount"] {
             #expect(((code[name] as? NSNumber)?.doubleValue ?? 0) > 0, "\(name)")
         }
     }
