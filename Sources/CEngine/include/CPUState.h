@@ -12,7 +12,7 @@ struct DecodedInstruction;
 typedef const struct DecodedInstruction *_Nullable (*InstructionHandler)(
     struct CPUState *_Nonnull cpu, const struct DecodedInstruction *_Nonnull instruction);
 
-/// One instruction, lowered: 40 bytes, operands resolved to byte offsets into `CPUState`.
+/// One instruction, lowered: 48 bytes, operands resolved to byte offsets into `CPUState`.
 ///
 /// `handler` comes first so that one load and one jump run it. Another vCPU may replace `handler`
 /// (when the bytes it was made from change), so it is read with one aligned load.
