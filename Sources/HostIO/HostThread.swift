@@ -5,15 +5,21 @@ public import Vocabulary
 
 /// A thread of the host with a name, as `top -H` shows it.
 ///
-/// Owner: who spawned it. Join it or let it go: a thread that is let go runs on until its body ends.
+/// Owner: who spawned it. Join it or let it go: a thread that is let go, by the last reference to this
+/// object, runs on until its body ends, and the host then takes back what it had.
 public final class HostThread: Sendable {
     /// At most 15 bytes, what the kernel keeps.
     public let name: String
     private let handle: pthread_t
+    private let isJoined = Atomic<Bool>(false)
 
     private init(name: String, handle: pthread_t) {
         self.name = name
         self.handle = handle
+    }
+
+    deinit {
+        if !isJoined.load(ordering: .acquiring) { pthread_detach(handle) }
     }
 
     /// How the host's scheduler treats a thread.
@@ -62,8 +68,9 @@ public final class HostThread: Sendable {
         return HostThread(name: short, handle: handle)
     }
 
-    /// Waits for the body to end. To be called once, from another thread.
+    /// Waits for the body to end. Once, from another thread; later calls do nothing.
     public func join() {
+        if isJoined.exchange(true, ordering: .acquiringAndReleasing) { return }
         pthread_join(handle, nil)
     }
 
