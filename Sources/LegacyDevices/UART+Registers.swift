@@ -17,14 +17,38 @@ extension UART {
         var fifoControl: UInt8 = 0
         /// The transmitter has become empty since the guest last asked why it was interrupted.
         var transmitterEmptied = false
+        /// Bytes that the guest has sent in the interrupt it is in.
+        var sentInInterrupt = 0
+        /// The transmitter is not empty until its context has run.
+        var transmitterRests = false
 
         static let inputCapacity = 16
         static let arrivingCapacity = 1024
         /// When so many are under way the transmitter is no longer empty: the guest waits, not we.
         static let leavingCapacity = 64 << 10
+        /// What the guest may send in one interrupt. Linux' handler sends for as long as the transmitter is
+        /// empty, with interrupts off: 4 KiB would keep others waiting for milliseconds.
+        static let burst = 128
 
         /// A FIFO of 16 can be filled without another look.
-        var hasRoomToLeave: Bool { leaving.count <= Self.leavingCapacity - 16 }
+        var hasRoomToLeave: Bool {
+            !transmitterRests && leaving.count <= Self.leavingCapacity - 16
+        }
+
+        /// After a write: lets the transmitter rest if it has sent enough for one interrupt.
+        mutating func restAfterBurst() {
+            guard sentInInterrupt >= Self.burst else { return }
+            sentInInterrupt = 0
+            transmitterRests = true
+            transmitterEmptied = false
+        }
+
+        /// The transmitter's context has run.
+        mutating func endRest() {
+            guard transmitterRests else { return }
+            transmitterRests = false
+            transmitterEmptied = hasRoomToLeave
+        }
 
         private var isLoopback: Bool { modemControl & 0x10 != 0 }
         private var fifosAreOn: Bool { fifoControl & 1 != 0 }
@@ -71,6 +95,7 @@ extension UART {
                 return latchIsOpen ? UInt8(truncatingIfNeeded: divisor >> 8) : interruptEnable
             case 2:
                 let value = cause | (fifosAreOn ? 0xc0 : 0)
+                if cause == 1 { sentInInterrupt = 0 }
                 if cause == 2 { transmitterEmptied = false }
                 return value
             case 3: return lineControl
@@ -100,6 +125,9 @@ extension UART {
                     // A guest that does not look whether there is room loses what it sends.
                     if leaving.count < Self.leavingCapacity { leaving.append(value) }
                     transmitterEmptied = hasRoomToLeave
+                    // A guest that looks at each byte itself has its console's log to write, with
+                    // interrupts off anyway.
+                    if interruptEnable & 2 != 0 { sentInInterrupt &+= 1 }
                 }
             case 1:
                 if latchIsOpen {

@@ -130,7 +130,11 @@ public final class UART: Device {
             // Room for what a guest sends at once, so that its vCPU need not make it.
             var bytes: [UInt8] = []
             bytes.reserveCapacity(256)
-            registers.withLock { swap(&bytes, &$0.leaving) }
+            registers.withLock { registers in
+                swap(&bytes, &registers.leaving)
+                registers.endRest()
+                announce(registers)
+            }
             if bytes.isEmpty { return }
             wire.transmit(bytes)
             registers.withLock { registers in
@@ -160,6 +164,7 @@ public final class UART: Device {
         let (begins, wantsMore) = registers.withLock { registers -> (Bool, Bool) in
             let wasEmpty = registers.leaving.isEmpty
             registers.write(UInt8(truncatingIfNeeded: offset & 7), byte)
+            if !transmitter.isInline { registers.restAfterBurst() }
             return (wasEmpty && !registers.leaving.isEmpty, refill(&registers))
         }
         if begins { transmitter.signal() }
