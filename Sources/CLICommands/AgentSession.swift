@@ -23,7 +23,6 @@ final class AgentSession: Sendable {
         var outputAllowance: Int
         /// Bytes of output written since the last CREDIT frame.
         var creditDue: UInt32 = 0
-        var readyAt: Double?
     }
 
     private let start: AgentProtocol.Start
@@ -38,7 +37,6 @@ final class AgentSession: Sendable {
     private let input = NSCondition()
     /// Bytes of standard input the agent still takes; guarded by `input`.
     private nonisolated(unsafe) var inputCredit = 0
-    private let began = ContinuousClock.now
 
     init(
         _ start: AgentProtocol.Start, standardOutput: Int32 = STDOUT_FILENO,
@@ -58,9 +56,6 @@ final class AgentSession: Sendable {
     /// How the program ended, after all of its output has been written; nil while it runs.
     var exit: AgentProtocol.Exit? { state.withLock { $0.exit } }
 
-    /// Seconds from the start of the session to the agent's first word.
-    var secondsToReady: Double? { state.withLock { $0.readyAt } }
-
     // MARK: From the guest
 
     /// Bytes from the guest, on the port's interrupt thread or a vCPU's.
@@ -72,11 +67,9 @@ final class AgentSession: Sendable {
     private func handle(_ frame: AgentProtocol.GuestFrame) {
         switch frame {
         case .ready:
-            let seconds = began.duration(to: .now).seconds
             let first = state.withLock { state -> Bool in
                 if state.isReady { return false }
                 state.isReady = true
-                state.readyAt = seconds
                 return true
             }
             if first {
@@ -195,11 +188,4 @@ final class AgentSession: Sendable {
     /// Waits until all that the guest has sent is written, and `exit` is known if it was sent. To be
     /// called once no vCPU runs: the queue may be behind the guest's end.
     func settle() { output.sync {} }
-}
-
-extension Duration {
-    fileprivate var seconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) * 1e-18
-    }
 }

@@ -172,7 +172,7 @@ struct GuestRun {
         pump.stop()
         Terminal.leaveRawMode()
         progress.done()
-        if options.stats { printStatistics(machine, session) }
+        if options.stats { printStatistics(machine) }
         if leaves.load(ordering: .acquiring) { return 0 }
         if let exit = session.exit { return try status(exit) }
         return try report(reason, machine, log)
@@ -286,19 +286,17 @@ struct GuestRun {
         }
         pump.stop()
         Terminal.leaveRawMode()
-        if options.stats { printStatistics(machine, nil) }
+        if options.stats { printStatistics(machine) }
         switch reason {
         case .poweredOff, .reset, .requested: return 0
         default: return try report(reason, machine, log)
         }
     }
 
-    private func printStatistics(_ machine: Machine, _ session: AgentSession?) {
-        var statistics = machine.statistics
-        statistics.secondsToFirstUserInstruction = session?.secondsToReady
+    private func printStatistics(_ machine: Machine) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        if let data = try? encoder.encode(statistics) {
+        if let data = try? encoder.encode(machine.statistics) {
             StandardError.write(String(decoding: data, as: UTF8.self) + "\n")
         }
     }

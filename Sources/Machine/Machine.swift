@@ -199,7 +199,10 @@ public final class Machine: Sendable {
     /// Counters of all vCPUs so far.
     public var statistics: MachineStatistics {
         var result = MachineStatistics()
-        for runner in runners { result.add(runner.report) }
+        let reports = runners.map(\.report)
+        for report in reports { result.add(report) }
+        result.secondsToFirstUserInstruction = reports.compactMap(\.firstUserEntry).min()
+            .flatMap { ensemble.seconds(to: $0) }
         result.code = code.statistics
         result.exitsByForm = observation.mostFrequent(code.exitsByForm)
         result.seconds = ensemble.seconds

@@ -18,8 +18,8 @@ public struct MachineStatistics: Codable, Sendable, Equatable {
     public var tlbMisses: UInt64 = 0
     /// Hits per access, 0 to 1.
     public var tlbHitRate: Double = 0
-    /// From start to the first instruction of the guest's first program, in seconds; absent if it
-    /// was not seen.
+    /// From the start of the first vCPU to the first instruction of a program in the guest, at
+    /// privilege level 3, in seconds; absent if there was none.
     public var secondsToFirstUserInstruction: Double?
     /// Peak resident memory of this process, in bytes.
     public var peakMemoryByteCount: UInt64 = 0

@@ -14,9 +14,13 @@ final class VCPUEnsemble: Sendable {
         /// Why the vCPUs are asked to leave; nil while nobody asked.
         var reason: StopReason?
         var postMortem: PostMortem?
-        var started: ContinuousClock.Instant?
-        var ended: ContinuousClock.Instant?
+        var started: Instant?
+        var ended: Instant?
         var runningCount = 0
+
+        func seconds(to instant: Instant) -> Double? {
+            started.map { Double(instant.nanoseconds &- $0.nanoseconds) * 1e-9 }
+        }
     }
 
     private let life = RankedLock(Life(), owner: "machine", rank: .machine)
@@ -39,10 +43,12 @@ final class VCPUEnsemble: Sendable {
     /// Seconds from the start to the end, or to now.
     var seconds: Double {
         life.withLock { life in
-            guard let started = life.started else { return 0 }
-            return (life.ended ?? .now).duration(to: started).seconds.magnitude
+            life.seconds(to: life.ended ?? HostThread.monotonicNow) ?? 0
         }
     }
+
+    /// Seconds from the start to `instant`; nil: it was not started.
+    func seconds(to instant: Instant) -> Double? { life.withLock { $0.seconds(to: instant) } }
 
     /// What the scheduler counted for each vCPU.
     var scheduling: [VCPUSchedulingStatistics] { group.statistics }
@@ -52,7 +58,7 @@ final class VCPUEnsemble: Sendable {
         let first = life.withLock { life in
             guard life.lifecycle == .created else { return false }
             life.lifecycle = .running
-            life.started = .now
+            life.started = HostThread.monotonicNow
             life.runningCount = runners.count
             return true
         }
@@ -126,18 +132,10 @@ final class VCPUEnsemble: Sendable {
         let last = life.withLock { life in
             life.runningCount -= 1
             guard life.runningCount == 0 else { return false }
-            life.ended = .now
+            life.ended = HostThread.monotonicNow
             life.lifecycle = .stopped(life.reason ?? .requested)
             return true
         }
         if last { end.leave() }
-    }
-}
-
-extension Duration {
-    /// In seconds.
-    var seconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) * 1e-18
     }
 }

@@ -23,6 +23,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     struct Report: Sendable {
         var engine = EngineStatistics()
         var exits: [ExitKind: UInt64] = [:]
+        var firstUserEntry: Instant?
     }
 
     /// How an exit was dealt with.
@@ -307,7 +308,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     private func publish(_ now: Instant) {
         guard now >= reportDue else { return }
         reportDue = now.advanced(by: Self.reportInterval)
-        let report = Report(engine: engine.statistics, exits: history.counts)
+        let report = Report(
+            engine: engine.statistics, exits: history.counts, firstUserEntry: engine.firstUserEntry)
         published.withLock { $0 = report }
     }
 }

@@ -54,6 +54,8 @@ final class EngineContext {
     /// Retired instructions up to the last entry to the run loop.
     var retired: UInt64 = 0
     var statistics = EngineStatistics()
+    /// When the guest first came to CPL 3.
+    var firstUserEntry: Instant?
     var transients = TransientInstructions()
     let crossings = CrossingBlocks()
     var patched = PatchedPages()

@@ -2,7 +2,7 @@ internal import CEngine
 internal import CHost
 public import GuestMemory
 public import VirtualCPU
-internal import Vocabulary
+public import Vocabulary
 
 /// The CPU engine in software: decoded blocks of interpreted instructions.
 ///
@@ -261,6 +261,8 @@ public final class SoftwareEngine: CPUEngine {
     }
 
     public var keptSpinning: Bool { unsafe cpu.pointee.keptSpinning != 0 }
+
+    public var firstUserEntry: Instant? { engine.firstUserEntry }
 
     public var isInKernel: Bool { unsafe cpu.pointee.currentPrivilegeLevel == 0 }
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import HostIO
 
 // Translation contexts: the low 12 bits of a TLB tag say under which address space and with which
 // rights the entry was made, so that a switch of address space or of privilege flushes nothing.
@@ -35,6 +36,7 @@ func refreshContexts(_ cpu: CPU) {
     let engine = unsafe context(cpu)
     let mode: UInt64
     if unsafe cpu.pointee.currentPrivilegeLevel == 3 {
+        if engine.firstUserEntry == nil { engine.firstUserEntry = HostThread.monotonicNow }
         let checked =
             unsafe cpu.pointee.cr0 & CR0.am != 0
             && cpu.pointee.systemFlags & Flags.alignmentCheck != 0

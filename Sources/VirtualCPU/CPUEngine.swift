@@ -1,3 +1,5 @@
+public import Vocabulary
+
 /// One virtual processor, whatever runs it: interpreter, translator or `/dev/kvm`.
 ///
 /// Owner: the runner of one vCPU. Every member is called on that vCPU's own thread only; other
@@ -40,6 +42,8 @@ public protocol CPUEngine: AnyObject {
     var keptSpinning: Bool { get }
     /// The guest runs at privilege level 0, where its kernel is.
     var isInKernel: Bool { get }
+    /// When the guest first ran at privilege level 3, where its programs are; nil: not yet.
+    var firstUserEntry: Instant? { get }
 
     /// Everything architectural. Reading and writing are slow; for start, snapshots and reports.
     var state: ArchitecturalState { get set }

@@ -208,13 +208,18 @@ struct RunOptionTests {
         let line = String(repeating: "x", count: 59) + "\n"
         try withFile(try tree.bytes()) { path in
             let result = try Martlet.run(
-                ["run", "--initrd", path, "--timeout", "120"],
+                ["run", "--initrd", path, "--stats", "--timeout", "120"],
                 input: String(repeating: line, count: 25) + "end\n")
             #expect(result.status == 0, "\(text(result.errors))")
             let said = text(result.output)
             #expect(said.contains("Linux version"))
             #expect(said.contains("counted \(59 * 25)"), "\(said.suffix(400))")
-            #expect(result.errors.isEmpty, "\(text(result.errors))")
+            let errors = text(result.errors).split(separator: "\n")
+            #expect(errors.count == 1, "\(errors)")
+            let statistics = try JSONDecoder().decode(
+                MachineStatistics.self, from: Data((errors.last ?? "").utf8))
+            let first = try #require(statistics.secondsToFirstUserInstruction)
+            #expect(first > 0.05 && first < statistics.seconds)
         }
     }
 }

@@ -131,3 +131,10 @@ struct NeighbourTests {
         #expect(shares.contains { abs($0 / limit - 1) < 0.03 })
     }
 }
+
+extension Duration {
+    fileprivate var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

@@ -31,6 +31,7 @@ final class ScriptedEngine: CPUEngine, @unchecked Sendable {
     var canTakeInterrupt: Bool { interruptsEnabled }
     var isInKernel: Bool { true }
     var keptSpinning: Bool { false }
+    var firstUserEntry: Instant?
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
     func injectNonMaskableInterrupt() { calls.append("nmi") }
     func flushTLB() { calls.append("flush") }
