@@ -34,6 +34,10 @@ func step(_ cpu: CPU, _ engine: EngineContext) -> Next {
         }
         unsafe cpu.pointee.leaveReason = LeaveReason.none
     }
+    if unsafe isInterruptible(cpu) {
+        unsafe cpu.pointee.leaveReason = LeaveReason.poll
+        return nil
+    }
     guard let (linear, physical) = unsafe fetchAddress(cpu, engine) else { return nil }
     let shadowed = unsafe cpu.pointee.stepping & Stepping.stackShadow != 0
     if engine.breakpoints.hasExecute, unsafe cpu.pointee.stepping & Stepping.replay == 0, !shadowed,
@@ -54,6 +58,15 @@ func step(_ cpu: CPU, _ engine: EngineContext) -> Next {
     }
     unsafe refreshContexts(cpu)
     return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+}
+
+/// Time is up, or an event is pending, and the next instruction need not come first. An instruction that
+/// transfers control and ends stepping by that, as INT does, comes by here and not by `endStep`.
+private func isInterruptible(_ cpu: CPU) -> Bool {
+    let firm = Stepping.replay | Stepping.armed | Stepping.alone | Stepping.stackShadow
+    if unsafe cpu.pointee.stepping & firm != 0 { return false }
+    let pending = unsafe cengine_load32(cpu.pointee.pendingWord) & cpu.pointee.pendingMask
+    return unsafe cpu.pointee.budget <= 0 || pending != 0
 }
 
 /// The one instruction is done. True: a debug trap is recorded.
