@@ -107,7 +107,7 @@ extension CoreOperation {
         writesFlags = !form.flagsTouched.isEmpty
         raisesExceptions = form.raisesVectorExceptions
         memoryByteCount = Int(instruction.memory.byteCount)
-        number = Self.number(instruction)
+        number = Self.number(instruction, instruction.form)
         let operands = [
             instruction.operand0, instruction.operand1, instruction.operand2, instruction.operand3,
         ]
@@ -121,6 +121,15 @@ extension CoreOperation {
         case .mulx: result = .both
         case .vmovaps, .vmovapd, .vmovdqa, .vmovntps, .vmovntpd, .vmovntdq, .vmovntdqa:
             needsAlignment = true
+        default: break
+        }
+        switch instruction.mnemonic {
+        case .vmovntps, .vmovntpd, .vmovntdq:
+            // The core's memory is ours. A store around the caches, which is read back at once, takes
+            // a microsecond.
+            guard let form = Self.alignedStore else { break }
+            number = Self.number(instruction, form)
+            memory = .vector
         default: break
         }
         if !form.isVEX, form.feature == .sha {
@@ -162,10 +171,14 @@ extension CoreOperation {
         if isResult { result = results }
     }
 
+    /// VMOVAPS to memory.
+    private static let alignedStore = Form.all.first {
+        $0.mnemonic == .vmovaps && $0.opcode == 0x29
+    }
+
     /// Cores of a form: 128 bits before 256 bits, 32-bit operands before 64- and 16-bit ones, the
     /// immediate byte last.
-    private static func number(_ instruction: Instruction) -> UInt64 {
-        let form = instruction.form
+    private static func number(_ instruction: Instruction, _ form: Form) -> UInt64 {
         let index = Int(form.index)
         guard index < CoreTable.starts.count else { return 0 }
         var variant: UInt64 = 0
