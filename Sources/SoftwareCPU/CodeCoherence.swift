@@ -57,7 +57,7 @@ extension CodeCache.Contents {
 /// After a store outside the fast path: instructions decoded from the page are void.
 func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
     // The store has to be seen before the mark is looked at: who decodes marks before it reads.
-    serialize()
+    integer_drain_stores()
     let engine = unsafe context(cpu)
     let page =
         unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: engine.hostBase)) & ~0xfff
@@ -122,7 +122,7 @@ func beforeWriteEntriesGo(_ cpu: CPU, _ engine: EngineContext) {
 /// The same for one entry.
 func beforeWriteEntryGoes(_ engine: EngineContext, _ entry: UnsafePointer<TLBEntry>) {
     if unsafe entry.pointee.writeTag == .max { return }
-    serialize()
+    integer_drain_stores()
     if engine.mailbox.isEmpty { return }
     let page = unsafe entry.pointee.physical & ~0xfff
     if engine.memory.pageHoldsCode(page) { doubt(engine, page) }

@@ -49,7 +49,6 @@ struct LargePages {
 func flushLargePage(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64) {
     let first = address & ~0x1f_ffff
     for page in 0..<UInt64(512) {
-        unsafe flush(tlbEntry(cpu, first &+ page &<< 12), engine, address, shift: 21)
+        unsafe flushPlace(cpu, engine, first &+ page &<< 12, shift: 21)
     }
-    unsafe flushVictims(cpu, engine, address, shift: 21)
 }

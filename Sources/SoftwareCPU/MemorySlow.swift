@@ -44,7 +44,9 @@ func accessMode(_ cpu: CPU) -> UInt64 {
 /// Where one page-bounded piece of an access leads.
 @safe
 private enum Piece {
-    case memory(UnsafeMutableRawPointer)
+    /// Host memory. `watched`: the TLB has an entry to write to it, so who decodes instructions from the
+    /// page has the vCPU give that up first, and a store needs no look at the page's mark.
+    case memory(UnsafeMutableRawPointer, watched: Bool)
     case device(UInt64)
     case fault
 }
@@ -59,12 +61,12 @@ private func translate(
         return .fault
     }
     if let pointer = unsafe resident(cpu, address, access, mode: mode) {
-        return unsafe .memory(pointer)
+        return unsafe .memory(pointer, watched: access == .write)
     }
     if unsafe recallVictim(cpu, address, access, mode: mode),
         let pointer = unsafe resident(cpu, address, access, mode: mode)
     {
-        return unsafe .memory(pointer)
+        return unsafe .memory(pointer, watched: access == .write)
     }
     unsafe cpu.pointee.tlbMisses &+= 1
     let engine = unsafe context(cpu)
@@ -78,9 +80,10 @@ private func translate(
         if !engine.memory.contains(physical, 4096) {
             return .device(physical | (address & 0xfff))
         }
-        unsafe fillEntry(cpu, engine, address, translation, mode: mode)
+        let watched = unsafe fillEntry(cpu, engine, address, translation, mode: mode)
         return unsafe .memory(
-            engine.hostBase + Int(truncatingIfNeeded: physical | (address & 0xfff)))
+            engine.hostBase + Int(truncatingIfNeeded: physical | (address & 0xfff)),
+            watched: watched)
     }
 }
 
@@ -98,10 +101,11 @@ private func resident(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UIn
     return unsafe hostPointer(entry.pointee.addend, address)
 }
 
+/// True: it is an entry to write to the page, too.
 private func fillEntry(
     _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ translation: Translation, mode: UInt64
-) {
-    if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return }
+) -> Bool {
+    if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return false }
     let upper = address &>> 63 != 0
     if upper, !translation.global { engine.contexts.upperHasPrivate = true }
     if translation.pageShift > 12 {
@@ -114,12 +118,14 @@ private func fillEntry(
     let entry = unsafe tlbEntry(cpu, address)
     unsafe makeWay(cpu, engine, entry, for: tag)
     unsafe entry.pointee.readTag = tag
-    let hasCode = engine.memory.pageHoldsCode(translation.physical)
-    unsafe entry.pointee.writeTag =
-        translation.writable && translation.dirty && !hasCode ? tag : .max
+    let isWritable =
+        translation.writable && translation.dirty
+        && !engine.memory.pageHoldsCode(translation.physical)
+    unsafe entry.pointee.writeTag = isWritable ? tag : .max
     unsafe entry.pointee.addend =
         unsafe UInt64(UInt(bitPattern: engine.hostBase)) &+ translation.physical &- page
     unsafe entry.pointee.physical = translation.physical
+    return isWritable
 }
 
 /// Where the next replayed value is, or nil after the exit has been recorded.
@@ -218,7 +224,7 @@ func loadPieces(
     if byteCount <= room {
         switch unsafe translate(cpu, address, .read, mode: mode, stack: stack) {
         case .fault: return nil
-        case .memory(let pointer): return UnsafeRawPointer(pointer)
+        case .memory(let pointer, _): return UnsafeRawPointer(pointer)
         case .device(let physical):
             return unsafe readDevice(cpu, op, physical, byteCount, into: scratch)
                 ? UnsafeRawPointer(scratch) : nil
@@ -254,7 +260,7 @@ private func gather(
 ) -> Bool {
     switch piece {
     case .fault: return false
-    case .memory(let pointer):
+    case .memory(let pointer, _):
         unsafe destination.copyMemory(from: pointer, byteCount: byteCount)
         return true
     case .device(let physical):
@@ -267,9 +273,9 @@ private func scatter(
 ) -> Bool {
     switch piece {
     case .fault: return false
-    case .memory(let pointer):
+    case .memory(let pointer, let watched):
         unsafe storeOnce(pointer, source, byteCount)
-        unsafe noteStore(cpu, pointer)
+        if !watched { unsafe noteStore(cpu, pointer) }
         return true
     case .device(let physical):
         return unsafe writeDevice(cpu, op, physical, source, byteCount)
@@ -340,7 +346,7 @@ func slowModifyPointer(
     switch unsafe translate(cpu, address, .write, mode: accessMode(cpu), stack: stack) {
     case .fault: return nil
     case .device: return nil
-    case .memory(let pointer):
+    case .memory(let pointer, _):
         if byteCount > room {
             // The second page has to be writable too, before anything is read or written.
             _ = unsafe translate(cpu, next, .write, mode: accessMode(cpu), stack: stack)

@@ -121,8 +121,7 @@ func flushPage(_ cpu: CPU, _ address: UInt64) {
     let engine = unsafe context(cpu)
     switch engine.contexts.largePages.shift(around: address) {
     case 12:
-        unsafe flush(tlbEntry(cpu, address), engine, address, shift: 12)
-        unsafe flushVictims(cpu, engine, address, shift: 12)
+        unsafe flushPlace(cpu, engine, address, shift: 12)
         unsafe flushPageOfCode(cpu, engine, address)
     case 21 where engine.contexts.largePages.holdCode(around: address):
         unsafe flushHalf(cpu, engine, of: address)

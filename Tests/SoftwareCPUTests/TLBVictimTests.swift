@@ -53,4 +53,21 @@ struct TLBVictimTests {
         #expect(registers[1] == 0xb)
         #expect(registers[2] == 0xc)
     }
+
+    @Test(arguments: [TranslationPolicy.off, .afterRuns(1)])
+    func codeIsSeenToChangeByWayOfWhatWasDisplaced(_ policy: TranslationPolicy) throws {
+        // mov ecx, 10; top: mov dword [rsi], "mov al, 1; ret"; mov dword [rdi], 0; call rsi; movzx ebx, al
+        // mov byte [rsi+1], 2; call rsi; movzx edx, al; dec ecx; jnz top; hlt
+        let code: [UInt8] = [
+            0xb9, 10, 0, 0, 0, 0xc7, 0x06, 0xb0, 1, 0xc3, 0, 0xc7, 0x07, 0, 0, 0, 0, 0xff, 0xd6,
+            0x0f, 0xb6, 0xd8, 0xc6, 0x46, 1, 2, 0xff, 0xd6, 0x0f, 0xb6, 0xd0, 0xff, 0xc9, 0x75,
+            0xe2, 0xf4,
+        ]
+        let (engine, _) = try engine(code, policy)
+        #expect(engine.run(budget: 1000) == .halt)
+        let registers = engine.state.generalPurposeRegisters
+        #expect(registers[1] == 0)
+        #expect(registers[3] == 1)
+        #expect(registers[2] == 2)
+    }
 }

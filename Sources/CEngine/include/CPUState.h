@@ -126,8 +126,8 @@ typedef struct CoreFrame {
 
 enum {
     TLB_ENTRY_COUNT = 2048,
-    /// Entries that another page took the place of.
-    TLB_VICTIM_COUNT = 16,
+    /// Entries that another page took the place of: one for each place.
+    TLB_VICTIM_COUNT = TLB_ENTRY_COUNT,
     JUMP_CACHE_ENTRY_COUNT = 16384,
     MMIO_REPLAY_COUNT = 16,
 };
@@ -273,8 +273,6 @@ typedef struct CPUState {
     /// is used after it.
     uint64_t codeGeneration;
     uint64_t tlbMisses;
-    /// The place of the next victim.
-    uint64_t nextVictim;
     uint64_t blockLookups;
     /// `budget` at the last PAUSE.
     int64_t pauseMark;
@@ -291,7 +289,7 @@ typedef struct CPUState {
     /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.
     void *_Nullable context;
 
-    /// Direct mapped, and behind that the victims.
+    /// Direct mapped, and behind that the victims, in the same order.
     TLBEntry tlb[TLB_ENTRY_COUNT + TLB_VICTIM_COUNT];
     JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
     /// How often each instruction form left translated code; null: nobody counts. See `FormCounts`.

@@ -244,4 +244,10 @@ INTEGER_CODE int integer_rdrand(uint64_t *_Nonnull value) {
 
 INTEGER_CODE void integer_mfence(void) { __asm__ volatile("mfence" ::: "memory"); }
 
+/// Ordinary stores before it are seen by all before what comes after it: half the time of MFENCE, which
+/// waits for stores around the caches too.
+INTEGER_CODE void integer_drain_stores(void) {
+    __asm__ volatile("lock orq $0, -8(%%rsp)" ::: "memory", "cc");
+}
+
 #endif

@@ -302,6 +302,12 @@ struct Assembler {
 
     mutating func jump(to offset: Int) { bind(jump(), to: offset) }
 
+    mutating func call(to offset: Int) {
+        byte(0xe8)
+        integer32(0)
+        bind(position &- 4, to: offset)
+    }
+
     /// No-operations, until `byteCount` bytes that begin `distance` bytes from here lie in eight aligned
     /// ones: see `CodeMemory.replace`.
     mutating func makeReplaceable(_ byteCount: Int, after distance: Int = 0) {

@@ -26,7 +26,7 @@ extension BlockTranslation {
         for patch in codeChanges { assembler.bind(patch) }
         addToBudget(prepaid)
         let start = Int(unsafe op(0).pointee.pageOffset)
-        exits.append((Patches(assembler.jump()), .lookUp(start, segment: 0), true))
+        exits.append((Misses(Patches(assembler.jump())), .lookUp(start, segment: 0), true))
     }
 
     /// CMP of bytes at R10; eight of them by way of R11.

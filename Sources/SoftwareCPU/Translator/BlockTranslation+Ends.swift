@@ -24,7 +24,7 @@ extension BlockTranslation {
         isPaid = false
         for path in slowPaths {
             mark(path.place)
-            assembler.bind(path.patches)
+            bind(path.misses)
             if let source = path.flags {
                 source.emit(&assembler)
                 SharedRoutines.saveFlags(&assembler)
@@ -41,8 +41,8 @@ extension BlockTranslation {
             case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
             }
         }
-        for (patches, exit, isPaid) in exits {
-            assembler.bind(patches)
+        for (misses, exit, isPaid) in exits {
+            bind(misses)
             self.isPaid = isPaid
             switch exit {
             case .instruction(let place):

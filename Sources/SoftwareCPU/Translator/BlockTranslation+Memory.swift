@@ -21,12 +21,12 @@ extension BlockTranslation {
             var range = access
             range.displacement = group.low
             range.byteCount = group.byteCount
-            groupMiss(probeEntry(range, write: group.isWrite))
+            groupMiss(Misses(probeEntry(range, write: group.isWrite)))
             if group.alignment != 0 {
                 var aligned = access
                 aligned.displacement = group.alignedAt
                 assembler.compute(aligned, into: .r10)
-                groupMiss(testAlignment(.r10, group.alignment))
+                groupMiss(Misses(Patches(testAlignment(.r10, group.alignment))))
             }
             assembler.store(SharedRoutines.groupSlot(group.slot), .r11)
         case .member(let group):
@@ -51,31 +51,6 @@ extension BlockTranslation {
             assembler.loadAddress(.r10, HostAddress(base: .r10, index: .r11))
         }
         return Located(address: HostAddress(base: .r10), free: .r11)
-    }
-
-    /// What to add to a linear address into R11, if the TLB has it. The jump is taken if not. Clobbers
-    /// R10 and the host's flags.
-    private mutating func probeEntry(_ access: GuestAccess, write: Bool) -> Assembler.Patch {
-        assembler.compute(access, into: .r10)
-        // The entry's offset: SHR R10, 7; AND R10D, mask.
-        assembler.instruction(HostOpcode(0xc1, wide: true), register: 5, .register(10))
-        assembler.byte(7)
-        assembler.instruction(HostOpcode(0x81), register: 4, .register(10))
-        assembler.integer32(Int32(TLB_ENTRY_COUNT &- 1) &<< 5)
-        // The tag: the page of the last byte, with the context.
-        assembler.compute(access, plus: max(access.byteCount &- 1, 0), into: .r11)
-        assembler.instruction(HostOpcode(0x81, wide: true), register: 4, .register(11))
-        assembler.integer32(-4096)
-        assembler.instruction(
-            HostOpcode(0x0b, wide: true), register: 11,
-            .memory(HostLayout.tlbContext(upper: isUpper)))
-        assembler.instruction(
-            HostOpcode(0x3b, wide: true), register: 11,
-            .memory(write ? HostLayout.writeTag(.r10) : HostLayout.readTag(.r10)))
-        let miss = assembler.jump(.notEqual)
-        assembler.load(.r11, HostLayout.addend(.r10))
-        hostFlags = []
-        return miss
     }
 
     /// The memory access of an instruction of the current block, if it may be part of a group.

@@ -154,7 +154,7 @@ extension BlockTranslation {
         assembler.instruction(
             HostOpcode(0x3b, wide: true), register: 10,
             .memory(HostLayout.jumpEntryContext(.r11)))
-        exit(Patches(address, assembler.jump(.notEqual)), to: index)
+        exit(Misses(Patches(address, assembler.jump(.notEqual))), to: index)
     }
 
     /// Goes on at the block of the jump cache's entry R11.

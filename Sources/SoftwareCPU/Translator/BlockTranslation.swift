@@ -41,7 +41,7 @@ struct BlockTranslation {
         }
 
         var place: Place
-        var patches: Patches
+        var misses: Misses
         var way: Way
         /// What has to be written down first.
         var flags: FlagSource?
@@ -98,7 +98,7 @@ struct BlockTranslation {
     private(set) var links: [Link] = []
     var slowPaths: [SlowPath] = []
     var sideExits: [SideExit] = []
-    var exits: [(patches: Patches, exit: Exit, isPaid: Bool)] = []
+    var exits: [(misses: Misses, exit: Exit, isPaid: Bool)] = []
     /// The budget has paid for everything up to the end of the current block.
     var isPaid = false
     /// Those of the host's flags that are the guest's.
@@ -115,7 +115,7 @@ struct BlockTranslation {
     /// Instructions so far that their handlers run.
     var handlerCount = 0
     /// Jumps to the slow path of that instruction.
-    var misses = Patches()
+    var misses = Misses()
     /// See `ProbeGroups`; without them each access probes.
     private(set) var usesGroups = false
     var groups = ProbeGroups()
@@ -325,17 +325,17 @@ struct BlockTranslation {
         if misses.isEmpty { return }
         slowPaths.append(
             SlowPath(
-                place: place(index), patches: misses,
+                place: place(index), misses: misses,
                 way: isGroupLive ? .interpret : .resume(assembler.position),
                 flags: pathSource, x87Note: x87Note))
         misses.removeAll()
     }
 
     /// The probe of a group's first access has not hit.
-    mutating func groupMiss(_ patch: Assembler.Patch) {
+    mutating func groupMiss(_ misses: Misses) {
         slowPaths.append(
             SlowPath(
-                place: place(index), patches: Patches(patch), way: .leave, flags: pathSource,
+                place: place(index), misses: misses, way: .leave, flags: pathSource,
                 x87Note: x87Note))
     }
 
@@ -351,10 +351,10 @@ struct BlockTranslation {
     }
 
     /// Leaves here; the interpreter goes on with instruction `index`.
-    mutating func exit(to index: Int) { exit(Patches(assembler.jump()), to: index) }
+    mutating func exit(to index: Int) { exit(Misses(Patches(assembler.jump())), to: index) }
 
-    mutating func exit(_ patches: Patches, to index: Int) {
-        exits.append((patches, .instruction(place(index)), isPaid))
+    mutating func exit(_ misses: Misses, to index: Int) {
+        exits.append((misses, .instruction(place(index)), isPaid))
     }
 
     /// Goes on at `offset` in the same page. Until that is translated: leaves, and the interpreter
@@ -364,7 +364,7 @@ struct BlockTranslation {
             Link(patch: patch, target: offset, isPolled: offset <= source || index == nil))
         exits.append(
             (
-                Patches(patch),
+                Misses(Patches(patch)),
                 index.map { .instruction(place($0)) } ?? .lookUp(offset, segment: segment), isPaid
             ))
     }

@@ -28,6 +28,8 @@ struct SharedRoutines {
     var poll = 0
     /// Looks the block at the linear address R10 up.
     var lookUp = 0
+    /// `recall(write:)`.
+    private var recalls = (read: 0, write: 0)
     /// A jump cache entry's block was not translated. R11: the entry.
     var interpret = 0
 
@@ -90,7 +92,17 @@ struct SharedRoutines {
         interpret = assembler.position
         emitInterpret(&assembler)
         assembler.align()
+        recalls.read = assembler.position
+        Self.emitRecall(&assembler, write: false)
+        assembler.align()
+        recalls.write = assembler.position
+        Self.emitRecall(&assembler, write: true)
+        assembler.align()
     }
+
+    /// To be called where a probe has not hit, with the offset of the TLB's entry in R10 and the tag in R11.
+    /// ZF: it was displaced, and is in its place again. Changes no register.
+    func recall(write: Bool) -> Int { write ? recalls.write : recalls.read }
 
     /// The block of the jump cache's entry R11 had no translation when the entry was made. Another vCPU
     /// may have made one.
