@@ -82,9 +82,7 @@ private func buildBlock(
         }
     }
     let last = unsafe header + (count &+ 1)
-    unsafe last.initialize(to: .empty)
-    unsafe last.pointee.handler = blockEnd
-    unsafe last.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
+    unsafe last.initialize(to: .end(behind: header[count], handler: blockEnd))
     unsafe header.initialize(to: .empty)
     unsafe header.pointee.handler = blockHeader
     unsafe header.translation = 0
@@ -93,10 +91,9 @@ private func buildBlock(
         unsafe header.runsToTranslation = translator.threshold
         unsafe header.missesOfGroups = Translator.missesOfGroups
     }
-    unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
-    unsafe header.pointee.displacement = Int64(bitPattern: physical)
+    unsafe header.pointee.instructionCount = count
+    unsafe header.pointee.physical = physical
     unsafe header.pointee.mode = mode
-    unsafe header.pointee.pageOffset = UInt16(truncatingIfNeeded: physical & 0xfff)
     unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
     engine.statistics.blocksDecoded &+= 1
     if case .begunInDoubt = start { return unsafe .doubtful(header) }
@@ -161,15 +158,12 @@ func transientBlock(
             cpu, engine, slot.pointee, bytes, linear: linear, physical: physical,
             nextPage: nextPage, end: transientEnd)
     }
-    let end = unsafe code + 2
-    unsafe end.initialize(to: .empty)
-    unsafe end.pointee.handler = transientEnd
-    unsafe end.pointee.pageOffset = slot.pointee.pageOffset &+ UInt16(slot.pointee.length)
+    unsafe (code + 2).initialize(to: .end(behind: slot.pointee, handler: transientEnd))
     unsafe code.initialize(to: .empty)
     unsafe code.pointee.handler =
         cpu.pointee.stepping != 0
         ? transientHeader : blockHeader
-    unsafe code.pointee.immediate = 1
+    unsafe code.pointee.instructionCount = 1
     unsafe code.pointee.pageOffset = slot.pointee.pageOffset
     return unsafe UnsafePointer(code)
 }
@@ -232,5 +226,5 @@ private let transientHeader: InstructionHandler = { cpu, op in
 
 /// Behind a transient instruction; never linked.
 private let transientEnd: InstructionHandler = { cpu, op in
-    unsafe jump(cpu, to: cpu.instructionPointer(of: op))
+    unsafe jump(cpu, to: cpu.nextInstructionPointer(of: op))
 }

@@ -57,7 +57,7 @@ func pay(_ cpu: CPU, _ op: Op) -> Bool {
     let pending = unsafe word.pointee.load(ordering: .acquiring) & cpu.pointee.pendingMask
     if _slowPath(budget <= 0 || pending != 0) { return false }
     unsafe cpu.pointee.block = unsafe op
-    unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
+    unsafe cpu.pointee.budget = unsafe budget &- Int64(op.pointee.instructionCount)
     return true
 }
 
@@ -89,7 +89,7 @@ func knownTarget(_ cpu: CPU, _ rip: UInt64) -> Next {
 func refundBudget(_ cpu: CPU) {
     guard let header = unsafe cpu.pointee.block else { return }
     unsafe cpu.pointee.block = nil
-    let paid = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
+    let paid = unsafe header.pointee.instructionCount
     let rip = unsafe cpu.pointee.rip
     for index in 0..<min(paid, CodeArena.longestBlock)
     where unsafe cpu.instructionPointer(of: header + (index &+ 1)) == rip {

@@ -167,6 +167,10 @@ enum IntegerLowering {
             unsafe op.destination = Lowering.offset(instruction.operand0)
             unsafe op.source = Lowering.offset(instruction.operand1)
             unsafe op.immediate = instruction.immediate
+            if instruction.operand1 != .immediate {
+                // Where an absolute address does not fit.
+                unsafe op.immediate = UInt64(bitPattern: instruction.memory.displacement)
+            }
             if instruction.mnemonic == .movnti {
                 return unsafe instruction.prefixes.contains(.rexW)
                     ? T.moveStoreRows[3 &+ addressing] : T.moveStoreRows[2 &+ addressing]
@@ -235,8 +239,8 @@ enum IntegerLowering {
             case 4: return { unsafe IntegerOther.loadAddress($0, $1, as: UInt32.self) }
             default:
                 // No segment base in the offset.
-                unsafe op.segmentBase = Layout.zero
-                return unsafe instruction.addressSize == 8
+                unsafe op.segmentBase = Slot.zero
+                return unsafe op.flags & slowAddress == 0
                     ? IntegerOther.loadAddress64
                     : { unsafe IntegerOther.loadAddress($0, $1, as: UInt64.self) }
             }
@@ -248,7 +252,7 @@ enum IntegerLowering {
         case .pusha: return unsafe IntegerOther.pushAll
         case .popa: return unsafe IntegerOther.popAll
         case .enter:
-            unsafe op.displacement = Int64(bitPattern: instruction.secondImmediate & 31)
+            unsafe op.displacement = Int32(truncatingIfNeeded: instruction.secondImmediate & 31)
             return unsafe IntegerOther.enter
         case .leave: return unsafe IntegerOther.leave
         case .xchg:

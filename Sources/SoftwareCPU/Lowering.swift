@@ -90,29 +90,33 @@ enum Lowering {
     ) {
         let memory = instruction.memory
         let isLong = mode & BlockMode.sizeMask == BlockMode.code64
+        var displacement = memory.displacement
         if memory.base == MemoryOperand.instructionPointer {
-            unsafe op.base = Layout.codePage
-            unsafe op.displacement =
-                memory.displacement &+ Int64(op.pageOffset) &+ Int64(instruction.length)
-        } else {
-            if memory.base != MemoryOperand.absent {
-                unsafe op.base = Layout.gpr(Int(memory.base))
-            }
-            unsafe op.displacement = memory.displacement
+            unsafe op.base = Slot.codePage
+            displacement &+= Int64(unsafe op.offsetBehind)
+        } else if memory.base != MemoryOperand.absent {
+            unsafe op.base = Slot.gpr(Int(memory.base))
         }
         if memory.index != MemoryOperand.absent {
-            unsafe op.index = Layout.gpr(Int(memory.index))
+            unsafe op.index = Slot.gpr(Int(memory.index))
         }
         unsafe op.scaleShift = memory.scaleShift
         var flags = memory.segment &<< UInt8(INSTRUCTION_SEGMENT_SHIFT)
         if instruction.addressSize == 4 { flags |= UInt8(INSTRUCTION_ADDRESS32) }
         if instruction.addressSize == 2 { flags |= UInt8(INSTRUCTION_ADDRESS16) }
         if instruction.prefixes.contains(.lock) { flags |= UInt8(INSTRUCTION_LOCKED) }
-        if !isLong || instruction.addressSize != 8 { flags |= UInt8(INSTRUCTION_SLOW_ADDRESS) }
+        if instruction.addressSize == 8,
+            Int64(Int32(truncatingIfNeeded: displacement)) != displacement
+        {
+            // Beyond 2 GiB from the start of the page, or MOV of an absolute address.
+            flags |= UInt8(INSTRUCTION_SLOW_ADDRESS)
+            displacement = memory.displacement
+        }
+        unsafe op.displacement = Int32(truncatingIfNeeded: displacement)
         if !isLong {
-            unsafe op.segmentBase = Layout.legacyBase(Int(memory.segment))
+            unsafe op.segmentBase = Slot.legacyBase(Int(memory.segment))
         } else if memory.segment >= 4 {
-            unsafe op.segmentBase = Layout.segmentBase(Int(memory.segment))
+            unsafe op.segmentBase = Slot.segmentBase(Int(memory.segment))
         }
         unsafe op.flags = flags
     }

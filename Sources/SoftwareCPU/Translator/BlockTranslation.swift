@@ -214,9 +214,6 @@ struct BlockTranslation {
         var stale = 0
     }
 
-    /// Bytes from the way out of a translation that was given up to its polled entry.
-    static let staleDistance = 48
-
     /// Before the instructions: entries and budget.
     mutating func begin(_ residency: VectorResidency, usesX87: Bool) -> Entries {
         var entries = Entries()
