@@ -59,6 +59,7 @@ private func buildBlock(
     var offset = Int(truncatingIfNeeded: physical & 0xfff)
     var count = 0
     var ends = false
+    var hasEnd = true
     var shadow = false
     while !ends, count < CodeArena.longestBlock, offset < 4096 {
         let slot = unsafe header + (count &+ 1)
@@ -74,15 +75,19 @@ private func buildBlock(
         }
         count &+= 1
         offset &+= Int(unsafe slot.pointee.length)
+        if case .transfers = outcome { hasEnd = false }
         if shadow { break }
         switch outcome {
         case .ends: ends = true
+        case .transfers: ends = true
         case .endsAfterNext: shadow = true
         default: break
         }
     }
-    let last = unsafe header + (count &+ 1)
-    unsafe last.initialize(to: .end(behind: header[count], handler: blockEnd))
+    if hasEnd {
+        unsafe (header + (count &+ 1)).initialize(
+            to: .end(behind: header[count], handler: blockEnd))
+    }
     unsafe header.initialize(to: .empty)
     unsafe header.pointee.handler = blockHeader
     unsafe header.translation = 0
@@ -94,7 +99,8 @@ private func buildBlock(
     unsafe header.pointee.instructionCount = count
     unsafe header.pointee.physical = physical
     unsafe header.pointee.mode = mode
-    unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
+    unsafe header.pointee.hasEnd = hasEnd
+    unsafe engine.code.commit(header)
     engine.statistics.blocksDecoded &+= 1
     if case .begunInDoubt = start { return unsafe .doubtful(header) }
     return unsafe .block(header)

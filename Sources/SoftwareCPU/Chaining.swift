@@ -26,12 +26,18 @@ func proceed(_ cpu: CPU, _ next: Op) -> Next {
     #endif
 }
 
-/// Behind a branch that is not taken: where the end of the block leads, without a stop there.
+/// Behind a branch that is not taken.
 @inline(__always)
 func fallThrough(_ cpu: CPU, _ op: Op) -> Next {
-    let end = unsafe op + 1
-    guard let target = unsafe end.pointee.target else { return unsafe cengine_return(cpu, end) }
+    guard let target = unsafe op.fallThroughTarget else {
+        return unsafe cengine_run(cpu, op, fallThroughUnlinked)
+    }
     return unsafe proceed(cpu, target)
+}
+
+private let fallThroughUnlinked: InstructionHandler = { cpu, op in
+    let rip = unsafe cpu.nextInstructionPointer(of: op)
+    return unsafe jumpAndLink(cpu, op, to: rip, fallsThrough: true)
 }
 
 /// What `blockHeader` does, where that can be done without a call. False: `op` is no header, or one

@@ -4,7 +4,7 @@ internal import HostIO
 
 /// One generation of the decoded blocks of a machine, and their translations.
 ///
-/// A block is a header instruction, the instructions, and an end instruction, contiguous. Blocks are
+/// A block is a header, its instructions, and an end if the last of them may go on there, contiguous. Blocks are
 /// keyed by the physical address of their first byte and by block mode, and never leave their page.
 /// A page whose bytes change has its blocks dropped: every instruction of theirs is overwritten
 /// with `refetch`, so that links, the jump caches and blocks that are running all find out by
@@ -82,9 +82,10 @@ final class CodeArena: @unchecked Sendable {
         unsafe used &+ Self.longestBlock &+ 2 <= capacity ? instructions + used : nil
     }
 
-    /// Takes a finished block of `count` instructions (header and end included) in.
-    func commit(_ header: UnsafeMutablePointer<DecodedInstruction>, count: Int, physical: UInt64) {
-        used &+= count
+    /// Takes a finished block in.
+    func commit(_ header: UnsafeMutablePointer<DecodedInstruction>) {
+        used &+= unsafe header.pointee.recordCount
+        let physical = unsafe header.pointee.physical
         let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
         unsafe cengine_link(header).pointee = unsafe buckets[slot]
         unsafe cengine_set_link(buckets + slot, header)
@@ -102,8 +103,9 @@ final class CodeArena: @unchecked Sendable {
                     unsafe link = unsafe next
                     continue
                 }
-                let count = unsafe block.pointee.instructionCount &+ 2
-                for index in 0..<count { unsafe cengine_set_handler(block + index, refetch) }
+                for index in 0..<(unsafe block.pointee.recordCount) {
+                    unsafe cengine_set_handler(block + index, refetch)
+                }
                 if let translator, unsafe translator.retire(block) { retired = true }
                 // Its own link stays: who looks at it just now goes on from there.
                 unsafe cengine_set_link(link, next.pointee)

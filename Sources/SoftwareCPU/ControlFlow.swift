@@ -24,7 +24,8 @@ func takeBranch(_ cpu: CPU, _ op: Op) -> Next {
 
 /// The same where it is not the last thing that a handler does.
 private func branchTarget(_ cpu: CPU, _ op: Op) -> Next {
-    unsafe op.pointee.target ?? jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+    unsafe op.pointee.target
+        ?? jumpAndLink(cpu, op, to: relativeTarget(cpu, op), fallsThrough: false)
 }
 
 /// A direct branch that is not linked: into another page, or for the first time.
@@ -43,7 +44,7 @@ private func findTarget(_ cpu: CPU, _ op: Op) -> Next {
 }
 
 private let linkTarget: InstructionHandler = { cpu, op in
-    unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+    unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op), fallsThrough: false)
 }
 
 /// Outside 64-bit code, a relative branch beyond the limit of CS faults itself: for those that change
@@ -60,7 +61,7 @@ private func isInside(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Bool {
     return false
 }
 
-/// Jcc falls through to the block's end instruction behind it.
+/// Jcc keeps the links of both its ways: nothing stands behind it.
 enum ConditionalBranch {
     static let handlers: [InstructionHandler] = unsafe [
         branch0, branch1, branch2, branch3, branch4, branch5, branch6, branch7, branch8, branch9,

@@ -12,12 +12,19 @@ enum ControlLowering {
         case .jcc:
             unsafe direct(instruction, &op)
             unsafe op.handler = ConditionalBranch.handlers[Int(instruction.condition & 15)]
-        case .jmp: unsafe jump(instruction, &op, isLong: isLong)
-        case .call: unsafe call(instruction, &op, isLong: isLong)
+            unsafe cengine_set_fall_through(&op, 0)
+            return .transfers
+        case .jmp:
+            unsafe jump(instruction, &op, isLong: isLong)
+            return .transfers
+        case .call:
+            unsafe call(instruction, &op, isLong: isLong)
+            return .transfers
         case .ret:
             unsafe op.immediate = instruction.immediate
             unsafe op.auxiliary = instruction.operandSize
             unsafe op.handler = isLong ? NearTransfer.return64 : NearTransfer.returnLegacy
+            return .transfers
         case .loop: unsafe loop(instruction, &op, kind: 0)
         case .loope: unsafe loop(instruction, &op, kind: 1)
         case .loopne: unsafe loop(instruction, &op, kind: 2)

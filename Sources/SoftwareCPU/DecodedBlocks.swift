@@ -12,7 +12,7 @@ extension DecodedInstruction {
             scaleShift: 0, place: 0, flags: 0, auxiliary: 0)
     }
 
-    /// What stands behind `last`, the last instruction of a block.
+    /// What stands behind `last`, the last instruction of a block, if that may go on there.
     static func end(behind last: DecodedInstruction, handler: @escaping InstructionHandler)
         -> DecodedInstruction
     {
@@ -47,6 +47,18 @@ extension DecodedInstruction {
     }
 }
 
+extension UnsafePointer where Pointee == DecodedInstruction {
+    /// Of a conditional branch that is not taken: the instruction to continue with once linked.
+    @inline(__always)
+    var fallThroughTarget: UnsafePointer<DecodedInstruction>? {
+        let record = unsafe UnsafeRawPointer(self)
+        let distance = unsafe record.load(
+            fromByteOffset: Int(DECODED_OFFSET_FALL_THROUGH), as: Int32.self)
+        if distance == 0 { return nil }
+        return unsafe (record + Int(distance)).assumingMemoryBound(to: DecodedInstruction.self)
+    }
+}
+
 // Of a header, which has no operands. `immediate` is its link to the next one of its chain.
 extension DecodedInstruction {
     /// How many instructions the block has.
@@ -70,14 +82,23 @@ extension DecodedInstruction {
         }
     }
 
-    /// The block mode.
+    /// The block mode, of up to 15 bits.
     var mode: UInt32 {
-        get { unsafe UInt32(base) | UInt32(index) &<< 8 }
+        get { unsafe UInt32(base) | UInt32(index & 0x7f) &<< 8 }
         set {
             unsafe base = UInt8(truncatingIfNeeded: newValue)
-            unsafe index = UInt8(truncatingIfNeeded: newValue &>> 8)
+            unsafe index = unsafe index & 0x80 | UInt8(truncatingIfNeeded: newValue &>> 8) & 0x7f
         }
     }
+
+    /// The last instruction may go on behind itself, where the block's end is.
+    var hasEnd: Bool {
+        get { unsafe index & 0x80 != 0 }
+        set { unsafe index = unsafe index & 0x7f | (newValue ? 0x80 : 0) }
+    }
+
+    /// How many records the block has, from the header on.
+    var recordCount: Int { unsafe instructionCount &+ (hasEnd ? 2 : 1) }
 }
 
 // What else a header says changes while others run its block: see `EngineAtomics.h`.

@@ -8,6 +8,8 @@ enum Lowering {
         case continues
         /// The block ends here: a transfer of control, or a change of what decoding depends on.
         case ends
+        /// The same, and the instruction never returns the one behind it: the block has no end.
+        case transfers
         /// The block ends after the next instruction: interrupts are off until then.
         case endsAfterNext
         /// The instruction reaches beyond the bytes at hand.

@@ -312,6 +312,11 @@ _Static_assert(__builtin_offsetof(CPUState, legacyBase) % 8 == 0, "counted in ei
 _Static_assert(__builtin_offsetof(CPUState, legacyBase[5]) / 8 <= UINT8_MAX, "one byte");
 _Static_assert(__builtin_offsetof(CPUState, segments[5].base) / 8 <= UINT8_MAX, "one byte");
 
+/// Of a conditional branch, which has no memory operand: base, index, segmentBase and scaleShift are one
+/// word. See `EngineAtomics.h`.
+enum { DECODED_OFFSET_FALL_THROUGH = __builtin_offsetof(DecodedInstruction, base) };
+_Static_assert(DECODED_OFFSET_FALL_THROUGH % 4 == 0, "one aligned word");
+
 /// Bytes from the start of the linear page to the first byte of the instruction.
 static inline uint16_t cengine_page_offset(const DecodedInstruction *_Nonnull instruction) {
     return instruction->place & 0xfff;

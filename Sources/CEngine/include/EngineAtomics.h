@@ -51,6 +51,11 @@ static inline void cengine_set_target(DecodedInstruction *_Nonnull op,
     __atomic_store_n(&op->immediate, (uint64_t)target, __ATOMIC_RELEASE);
 }
 
+/// Where a conditional branch that is not taken leads: so many bytes from `op`.
+static inline void cengine_set_fall_through(DecodedInstruction *_Nonnull op, int32_t distance) {
+    __atomic_store_n((cengine_word32 *)&op->base, (uint32_t)distance, __ATOMIC_RELEASE);
+}
+
 /// The link of a header to the next one of its chain: as a place, so that it is like the chain's
 /// first.
 static inline DecodedInstruction *_Nullable *_Nonnull cengine_link(

@@ -89,11 +89,11 @@ extension BlockTranslation {
         }
     }
 
-    /// The block's end instruction follows the jump.
+    /// Until what follows is translated, the interpreter decides again.
     private mutating func emitNotTaken() {
         let offset = next
         if isInPage(offset) {
-            goOn(assembler.replaceableJump(), at: offset, from: start, or: index &+ 1)
+            goOn(assembler.replaceableJump(), at: offset, from: start, or: index)
         } else {
             computeTarget(offset)
             emitThroughCache()

@@ -190,7 +190,7 @@ struct BlockTranslation {
         instructions.removeSubrange(count...)
     }
 
-    /// Instruction `index` of the current block; its count is its end.
+    /// Instruction `index` of the current block; its count is its end, if it has one.
     func op(_ index: Int) -> UnsafeMutablePointer<DecodedInstruction> {
         unsafe segments[segment].header + (index &+ 1)
     }
