@@ -60,6 +60,7 @@ private func buildBlock(
     var count = 0
     var ends = false
     var hasEnd = true
+    var compares = false
     var shadow = false
     while !ends, count < CodeArena.longestBlock, offset < 4096 {
         let slot = unsafe header + (count &+ 1)
@@ -75,11 +76,18 @@ private func buildBlock(
         }
         count &+= 1
         offset &+= Int(unsafe slot.pointee.length)
-        if case .transfers = outcome { hasEnd = false }
-        if shadow { break }
         switch outcome {
-        case .ends: ends = true
-        case .transfers: ends = true
+        case .transfers: hasEnd = false
+        case .branches:
+            hasEnd = false
+            if compares { unsafe IntegerOperation.join(slot - 1, slot) }
+        default: break
+        }
+        if shadow { break }
+        compares = false
+        switch outcome {
+        case .compares: compares = true
+        case .ends, .transfers, .branches: ends = true
         case .endsAfterNext: shadow = true
         default: break
         }

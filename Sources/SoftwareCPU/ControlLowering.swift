@@ -12,8 +12,9 @@ enum ControlLowering {
         case .jcc:
             unsafe direct(instruction, &op)
             unsafe op.handler = ConditionalBranch.handlers[Int(instruction.condition & 15)]
+            unsafe op.source = UInt16(instruction.condition & 15)
             unsafe cengine_set_fall_through(&op, 0)
-            return .transfers
+            return .branches
         case .jmp:
             unsafe jump(instruction, &op, isLong: isLong)
             return .transfers

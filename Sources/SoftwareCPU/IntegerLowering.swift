@@ -7,6 +7,10 @@ enum IntegerLowering {
     static func lower(
         _ instruction: Instruction, into op: inout DecodedInstruction, mode: DecodeMode
     ) -> Bool {
+        if let handler = unsafe IntegerOperation.lower(instruction, &op) {
+            unsafe op.handler = unsafe handler
+            return true
+        }
         if let handler = unsafe arithmetic(instruction, &op) {
             unsafe op.handler = unsafe handler
             return true
@@ -45,18 +49,6 @@ enum IntegerLowering {
     private static func binary(_ mnemonic: Mnemonic) -> BinaryRows? {
         typealias T = IntegerTable
         switch mnemonic {
-        case .add:
-            return unsafe BinaryRows(
-                registerRegister: T.add_registerRegister,
-                registerImmediate: T.add_registerImmediate, registerMemory: T.add_registerMemory,
-                memoryRegister: T.add_memoryRegister, memoryImmediate: T.add_memoryImmediate,
-                locked: T.add_locked)
-        case .or:
-            return unsafe BinaryRows(
-                registerRegister: T.or_registerRegister,
-                registerImmediate: T.or_registerImmediate, registerMemory: T.or_registerMemory,
-                memoryRegister: T.or_memoryRegister, memoryImmediate: T.or_memoryImmediate,
-                locked: T.or_locked)
         case .adc:
             return unsafe BinaryRows(
                 registerRegister: T.adc_registerRegister,
@@ -69,36 +61,6 @@ enum IntegerLowering {
                 registerImmediate: T.sbb_registerImmediate, registerMemory: T.sbb_registerMemory,
                 memoryRegister: T.sbb_memoryRegister, memoryImmediate: T.sbb_memoryImmediate,
                 locked: T.sbb_locked)
-        case .and:
-            return unsafe BinaryRows(
-                registerRegister: T.and_registerRegister,
-                registerImmediate: T.and_registerImmediate, registerMemory: T.and_registerMemory,
-                memoryRegister: T.and_memoryRegister, memoryImmediate: T.and_memoryImmediate,
-                locked: T.and_locked)
-        case .sub:
-            return unsafe BinaryRows(
-                registerRegister: T.sub_registerRegister,
-                registerImmediate: T.sub_registerImmediate, registerMemory: T.sub_registerMemory,
-                memoryRegister: T.sub_memoryRegister, memoryImmediate: T.sub_memoryImmediate,
-                locked: T.sub_locked)
-        case .xor:
-            return unsafe BinaryRows(
-                registerRegister: T.xor_registerRegister,
-                registerImmediate: T.xor_registerImmediate, registerMemory: T.xor_registerMemory,
-                memoryRegister: T.xor_memoryRegister, memoryImmediate: T.xor_memoryImmediate,
-                locked: T.xor_locked)
-        case .cmp:
-            return unsafe BinaryRows(
-                registerRegister: T.cmp_registerRegister,
-                registerImmediate: T.cmp_registerImmediate, registerMemory: T.cmp_registerMemory,
-                memoryRegister: T.cmp_memoryRegister, memoryImmediate: T.cmp_memoryImmediate,
-                locked: T.cmp_memoryRegister)
-        case .test:
-            return unsafe BinaryRows(
-                registerRegister: T.test_registerRegister,
-                registerImmediate: T.test_registerImmediate, registerMemory: T.test_registerMemory,
-                memoryRegister: T.test_memoryRegister, memoryImmediate: T.test_memoryImmediate,
-                locked: T.test_memoryRegister)
         default: return nil
         }
     }

@@ -6,10 +6,14 @@ enum Lowering {
     enum Outcome {
         /// The block goes on.
         case continues
+        /// The same, and a conditional branch behind the instruction may become one with it.
+        case compares
         /// The block ends here: a transfer of control, or a change of what decoding depends on.
         case ends
         /// The same, and the instruction never returns the one behind it: the block has no end.
         case transfers
+        /// The same of a conditional branch.
+        case branches
         /// The block ends after the next instruction: interrupts are off until then.
         case endsAfterNext
         /// The instruction reaches beyond the bytes at hand.
@@ -52,7 +56,8 @@ enum Lowering {
         if unsafe IntegerLowering.lower(
             instruction, into: &slot.pointee, mode: decodeMode(mode))
         {
-            return .continues
+            return unsafe IntegerOperation.isComparison(slot.pointee, instruction)
+                ? .compares : .continues
         }
         if unsafe VectorLowering.lower(
             instruction, into: &slot.pointee, availability: VectorAvailability(blockMode: mode))

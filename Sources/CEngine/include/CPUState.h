@@ -267,6 +267,10 @@ typedef struct CPUState {
 
     /// Register forms of x87 when the guest's state cannot be in the host's FPU.
     InstructionHandler _Nullable x87Exact;
+    /// The handler of headers that are neither counted nor translated.
+    InstructionHandler _Nullable blockHeader;
+    /// By `cengine_integer_code`: what goes on where the TLB does not answer.
+    const InstructionHandler _Nonnull *_Nullable slowIntegers;
 
     /// Of the instruction that runs.
     CoreFrame core;
