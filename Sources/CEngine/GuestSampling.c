@@ -36,7 +36,8 @@ static void look(int number, siginfo_t *info, void *context) {
         sample->activity = GUEST_SAMPLE_RUNS;
         uint64_t block = (uint64_t)cpu->block;
         if (block >= sampler->blocksStart && block < sampler->blocksEnd) {
-            sample->address = cpu->codePage | ((const DecodedInstruction *)block)->pageOffset;
+            sample->address =
+                cpu->codePage | cengine_page_offset((const DecodedInstruction *)block);
         } else {
             // Nothing runs, and RIP is right; or an instruction that reaches into the next page.
             sample->address = block ? cpu->codePage | 0xfff : linear;

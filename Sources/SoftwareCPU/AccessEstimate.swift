@@ -9,8 +9,7 @@ struct AccessEstimate {
 
     /// The block of `header` was about to run.
     mutating func sample(_ header: Op) {
-        let count = unsafe min(
-            Int(truncatingIfNeeded: header.pointee.immediate), CodeArena.longestBlock)
+        let count = unsafe min(header.pointee.instructionCount, CodeArena.longestBlock)
         for index in 0..<count
         where unsafe header[index &+ 1].flags & UInt8(INSTRUCTION_ACCESSES_MEMORY) != 0 {
             accesses &+= 1

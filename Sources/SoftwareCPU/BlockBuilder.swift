@@ -59,6 +59,8 @@ private func buildBlock(
     var offset = Int(truncatingIfNeeded: physical & 0xfff)
     var count = 0
     var ends = false
+    var hasEnd = true
+    var compares = false
     var shadow = false
     while !ends, count < CodeArena.longestBlock, offset < 4096 {
         let slot = unsafe header + (count &+ 1)
@@ -74,17 +76,26 @@ private func buildBlock(
         }
         count &+= 1
         offset &+= Int(unsafe slot.pointee.length)
-        if shadow { break }
         switch outcome {
-        case .ends: ends = true
+        case .transfers: hasEnd = false
+        case .branches:
+            hasEnd = false
+            if compares { unsafe IntegerOperation.join(slot - 1, slot) }
+        default: break
+        }
+        if shadow { break }
+        compares = false
+        switch outcome {
+        case .compares: compares = true
+        case .ends, .transfers, .branches: ends = true
         case .endsAfterNext: shadow = true
         default: break
         }
     }
-    let last = unsafe header + (count &+ 1)
-    unsafe last.initialize(to: .empty)
-    unsafe last.pointee.handler = blockEnd
-    unsafe last.pointee.pageOffset = UInt16(truncatingIfNeeded: offset)
+    if hasEnd {
+        unsafe (header + (count &+ 1)).initialize(
+            to: .end(behind: header[count], handler: blockEnd))
+    }
     unsafe header.initialize(to: .empty)
     unsafe header.pointee.handler = blockHeader
     unsafe header.translation = 0
@@ -93,11 +104,11 @@ private func buildBlock(
         unsafe header.runsToTranslation = translator.threshold
         unsafe header.missesOfGroups = Translator.missesOfGroups
     }
-    unsafe header.pointee.immediate = UInt64(truncatingIfNeeded: count)
-    unsafe header.pointee.displacement = Int64(bitPattern: physical)
+    unsafe header.pointee.instructionCount = count
+    unsafe header.pointee.physical = physical
     unsafe header.pointee.mode = mode
-    unsafe header.pointee.pageOffset = UInt16(truncatingIfNeeded: physical & 0xfff)
-    unsafe engine.code.commit(header, count: count &+ 2, physical: physical)
+    unsafe header.pointee.hasEnd = hasEnd
+    unsafe engine.code.commit(header)
     engine.statistics.blocksDecoded &+= 1
     if case .begunInDoubt = start { return unsafe .doubtful(header) }
     return unsafe .block(header)
@@ -161,15 +172,12 @@ func transientBlock(
             cpu, engine, slot.pointee, bytes, linear: linear, physical: physical,
             nextPage: nextPage, end: transientEnd)
     }
-    let end = unsafe code + 2
-    unsafe end.initialize(to: .empty)
-    unsafe end.pointee.handler = transientEnd
-    unsafe end.pointee.pageOffset = slot.pointee.pageOffset &+ UInt16(slot.pointee.length)
+    unsafe (code + 2).initialize(to: .end(behind: slot.pointee, handler: transientEnd))
     unsafe code.initialize(to: .empty)
     unsafe code.pointee.handler =
         cpu.pointee.stepping != 0
         ? transientHeader : blockHeader
-    unsafe code.pointee.immediate = 1
+    unsafe code.pointee.instructionCount = 1
     unsafe code.pointee.pageOffset = slot.pointee.pageOffset
     return unsafe UnsafePointer(code)
 }
@@ -232,5 +240,5 @@ private let transientHeader: InstructionHandler = { cpu, op in
 
 /// Behind a transient instruction; never linked.
 private let transientEnd: InstructionHandler = { cpu, op in
-    unsafe jump(cpu, to: cpu.instructionPointer(of: op))
+    unsafe jump(cpu, to: cpu.nextInstructionPointer(of: op))
 }

@@ -37,6 +37,17 @@ enum Layout {
     }
 }
 
+/// Fields of `CPUState` that memory operands are made of, counted in eight bytes from its start.
+enum Slot {
+    static var zero: UInt8 { slot(Layout.zero) }
+    static var codePage: UInt8 { slot(Layout.codePage) }
+    static func gpr(_ index: Int) -> UInt8 { slot(Layout.gpr(index)) }
+    static func legacyBase(_ index: Int) -> UInt8 { slot(Layout.legacyBase(index)) }
+    static func segmentBase(_ index: Int) -> UInt8 { slot(Layout.segmentBase(index)) }
+
+    private static func slot(_ offset: UInt16) -> UInt8 { UInt8(truncatingIfNeeded: offset &>> 3) }
+}
+
 /// Numbers of the general-purpose registers.
 enum GPR {
     static let rax = 0
@@ -84,6 +95,12 @@ extension UnsafeMutablePointer where Pointee == CPUState {
         unsafe bytes.load(fromByteOffset: Int(offset), as: T.self)
     }
 
+    /// One of the fields that `Slot` names.
+    @inline(__always)
+    func read(slot: UInt8) -> UInt64 {
+        unsafe bytes.load(fromByteOffset: Int(slot) &* 8, as: UInt64.self)
+    }
+
     /// Writes a register operand; a 32-bit one clears the upper half.
     @inline(__always)
     func write<T: FixedWidthInteger>(_ offset: UInt16, _ value: T) {
@@ -127,6 +144,12 @@ extension UnsafeMutablePointer where Pointee == CPUState {
         unsafe pointee.codePage &+ UInt64(op.pointee.pageOffset)
     }
 
+    /// The linear address of the byte behind a direct branch or a call.
+    @inline(__always)
+    func linearAddress(behind op: Op) -> UInt64 {
+        unsafe pointee.codePage &+ UInt64(op.pointee.destination)
+    }
+
     /// The instruction pointer at `op`, CS base taken off and wrapped to the code size.
     @inline(__always)
     func instructionPointer(of op: Op) -> UInt64 {
@@ -137,7 +160,7 @@ extension UnsafeMutablePointer where Pointee == CPUState {
     /// The instruction pointer after `op`.
     @inline(__always)
     func nextInstructionPointer(of op: Op) -> UInt64 {
-        let next = unsafe linearAddress(of: op) &+ UInt64(op.pointee.length)
+        let next = unsafe pointee.codePage &+ UInt64(op.pointee.offsetBehind)
         return unsafe isLongCode ? next : (next &- csBase) & 0xffff_ffff
     }
 

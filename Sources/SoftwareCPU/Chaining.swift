@@ -26,12 +26,18 @@ func proceed(_ cpu: CPU, _ next: Op) -> Next {
     #endif
 }
 
-/// Behind a branch that is not taken: where the end of the block leads, without a stop there.
+/// Behind a branch that is not taken.
 @inline(__always)
 func fallThrough(_ cpu: CPU, _ op: Op) -> Next {
-    let end = unsafe op + 1
-    guard let target = unsafe end.pointee.target else { return unsafe cengine_return(cpu, end) }
+    guard let target = unsafe op.fallThroughTarget else {
+        return unsafe cengine_run(cpu, op, fallThroughUnlinked)
+    }
     return unsafe proceed(cpu, target)
+}
+
+private let fallThroughUnlinked: InstructionHandler = { cpu, op in
+    let rip = unsafe cpu.nextInstructionPointer(of: op)
+    return unsafe jumpAndLink(cpu, op, to: rip, fallsThrough: true)
 }
 
 /// What `blockHeader` does, where that can be done without a call. False: `op` is no header, or one
@@ -57,7 +63,7 @@ func pay(_ cpu: CPU, _ op: Op) -> Bool {
     let pending = unsafe word.pointee.load(ordering: .acquiring) & cpu.pointee.pendingMask
     if _slowPath(budget <= 0 || pending != 0) { return false }
     unsafe cpu.pointee.block = unsafe op
-    unsafe cpu.pointee.budget = unsafe budget &- Int64(bitPattern: op.pointee.immediate)
+    unsafe cpu.pointee.budget = unsafe budget &- Int64(op.pointee.instructionCount)
     return true
 }
 
@@ -89,7 +95,7 @@ func knownTarget(_ cpu: CPU, _ rip: UInt64) -> Next {
 func refundBudget(_ cpu: CPU) {
     guard let header = unsafe cpu.pointee.block else { return }
     unsafe cpu.pointee.block = nil
-    let paid = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
+    let paid = unsafe header.pointee.instructionCount
     let rip = unsafe cpu.pointee.rip
     for index in 0..<min(paid, CodeArena.longestBlock)
     where unsafe cpu.instructionPointer(of: header + (index &+ 1)) == rip {

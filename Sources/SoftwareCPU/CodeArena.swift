@@ -4,7 +4,7 @@ internal import HostIO
 
 /// One generation of the decoded blocks of a machine, and their translations.
 ///
-/// A block is a header instruction, the instructions, and an end instruction, contiguous. Blocks are
+/// A block is a header, its instructions, and an end if the last of them may go on there, contiguous. Blocks are
 /// keyed by the physical address of their first byte and by block mode, and never leave their page.
 /// A page whose bytes change has its blocks dropped: every instruction of theirs is overwritten
 /// with `refetch`, so that links, the jump caches and blocks that are running all find out by
@@ -29,7 +29,7 @@ final class CodeArena: @unchecked Sendable {
     private var instructionPages: MemoryMapping?
     private var bucketPages: MemoryMapping?
     let instructions: UnsafeMutablePointer<DecodedInstruction>
-    /// Chains of headers through `target`. A page's blocks are in 64 neighbouring buckets.
+    /// Chains of headers through `immediate`. A page's blocks are in 64 neighbouring buckets.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
     private var used = 0
 
@@ -69,9 +69,7 @@ final class CodeArena: @unchecked Sendable {
         let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
         var header = unsafe cengine_follow(buckets + slot)
         while let block = unsafe header {
-            if unsafe block.pointee.displacement == Int64(bitPattern: physical),
-                unsafe block.pointee.mode == mode
-            {
+            if unsafe block.pointee.physical == physical, unsafe block.pointee.mode == mode {
                 return unsafe block
             }
             unsafe header = unsafe cengine_follow(cengine_link(block))
@@ -84,9 +82,10 @@ final class CodeArena: @unchecked Sendable {
         unsafe used &+ Self.longestBlock &+ 2 <= capacity ? instructions + used : nil
     }
 
-    /// Takes a finished block of `count` instructions (header and end included) in.
-    func commit(_ header: UnsafeMutablePointer<DecodedInstruction>, count: Int, physical: UInt64) {
-        used &+= count
+    /// Takes a finished block in.
+    func commit(_ header: UnsafeMutablePointer<DecodedInstruction>) {
+        used &+= unsafe header.pointee.recordCount
+        let physical = unsafe header.pointee.physical
         let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
         unsafe cengine_link(header).pointee = unsafe buckets[slot]
         unsafe cengine_set_link(buckets + slot, header)
@@ -100,12 +99,13 @@ final class CodeArena: @unchecked Sendable {
             var link = unsafe buckets + bucket(page: page, offset: part &<< 6)
             while let block = unsafe link.pointee {
                 let next = unsafe cengine_link(block)
-                guard unsafe UInt64(bitPattern: block.pointee.displacement) & ~0xfff == page else {
+                guard unsafe block.pointee.physical & ~0xfff == page else {
                     unsafe link = unsafe next
                     continue
                 }
-                let count = unsafe Int(truncatingIfNeeded: block.pointee.immediate) &+ 2
-                for index in 0..<count { unsafe cengine_set_handler(block + index, refetch) }
+                for index in 0..<(unsafe block.pointee.recordCount) {
+                    unsafe cengine_set_handler(block + index, refetch)
+                }
                 if let translator, unsafe translator.retire(block) { retired = true }
                 // Its own link stays: who looks at it just now goes on from there.
                 unsafe cengine_set_link(link, next.pointee)
@@ -119,78 +119,14 @@ final class CodeArena: @unchecked Sendable {
     var byteCount: Int { unsafe used &* MemoryLayout<DecodedInstruction>.stride }
 }
 
-extension DecodedInstruction {
-    /// An instruction without operands whose handler is `refetch`.
-    static var empty: DecodedInstruction {
-        unsafe DecodedInstruction(
-            handler: refetch, immediate: 0, displacement: 0, target: nil,
-            destination: Layout.zero, source: Layout.zero, base: Layout.zero, index: Layout.zero,
-            segmentBase: Layout.zero, pageOffset: 0, scaleShift: 0, length: 0, flags: 0,
-            auxiliary: 0)
-    }
-
-    /// The block mode, kept in a header's operand fields.
-    var mode: UInt32 {
-        get { unsafe UInt32(destination) | UInt32(source) &<< 16 }
-        set {
-            unsafe destination = UInt16(truncatingIfNeeded: newValue)
-            unsafe source = UInt16(truncatingIfNeeded: newValue &>> 16)
-        }
-    }
-
-    /// Of a header with a translation: from there to the entry that looks at no events. Read and
-    /// written while the lock of `CodeCache` is held.
-    var unpolledEntry: UInt16 {
-        get { unsafe segmentBase }
-        set { unsafe segmentBase = newValue }
-    }
-}
-
-// What else a header says changes while others run its block: see `EngineAtomics.h`.
-extension UnsafeMutablePointer where Pointee == DecodedInstruction {
-    /// Offset of the block's translation in code memory, 0 without one.
-    var translation: UInt32 {
-        get { unsafe cengine_translation(self) }
-        nonmutating set { unsafe cengine_set_translation(self, newValue) }
-    }
-
-    /// Without a translation: how often the block is still interpreted.
-    var runsToTranslation: UInt8 {
-        get { unsafe cengine_load8(byte(unsafe MemoryLayout<Pointee>.offset(of: \.auxiliary))) }
-        nonmutating set {
-            unsafe cengine_store8(
-                byte(unsafe MemoryLayout<Pointee>.offset(of: \.auxiliary)), newValue)
-        }
-    }
-
-    /// Counts down how often the probe of the translation's groups may still miss before somebody
-    /// looks. Always 0: it has none.
-    var missesOfGroups: UInt8 {
-        get { unsafe cengine_load8(byte(unsafe MemoryLayout<Pointee>.offset(of: \.length))) }
-        nonmutating set {
-            unsafe cengine_store8(
-                byte(unsafe MemoryLayout<Pointee>.offset(of: \.length)), newValue)
-        }
-    }
-
-    @inline(__always)
-    private func byte(_ offset: Int?) -> UnsafeMutablePointer<UInt8> {
-        unsafe (UnsafeMutableRawPointer(self) + (offset ?? 0)).assumingMemoryBound(to: UInt8.self)
-    }
-
-    /// The handler is `other`.
-    func isHandled(by other: InstructionHandler) -> Bool {
-        unsafe unsafeBitCast(cengine_handler(self), to: UInt.self)
-            == unsafeBitCast(other, to: UInt.self)
-    }
-}
-
 /// The bytes of this instruction may have changed: look the block up again.
 let refetch: InstructionHandler = { cpu, op in
-    unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+    let isEnd = unsafe Int(op.pointee.flags) & INSTRUCTION_END != 0
+    unsafe cpu.pointee.rip =
+        unsafe isEnd ? cpu.nextInstructionPointer(of: op) : cpu.instructionPointer(of: op)
     // Only in the middle of a block is something left of what its header took.
     if let header = unsafe cpu.pointee.block, unsafe op > header,
-        unsafe op - header <= Int(truncatingIfNeeded: header.pointee.immediate)
+        unsafe op - header <= header.pointee.instructionCount
     {
         unsafe refundBudget(cpu)
     }

@@ -17,8 +17,8 @@ public import VirtualCPU
 public final class CodeCache: Sendable {
     /// Room of one generation; the next begins when either is used up. Takes host memory as it is used.
     struct Size: Sendable {
-        /// Of 48 bytes each: 31 MiB.
-        var instructionCount = 672 * 1024
+        /// Of 32 bytes each: 31 MiB.
+        var instructionCount = 1008 * 1024
         var codeByteCount = 16 << 20
     }
 

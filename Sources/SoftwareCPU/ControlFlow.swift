@@ -1,6 +1,6 @@
 internal import CEngine
 
-// Near transfers. `op.immediate` of a direct branch is its displacement from the next instruction.
+// Near transfers. `op.displacement` of a direct branch counts from the next instruction.
 
 /// Wraps an instruction pointer to the code and operand size. `op.auxiliary` is the operand size.
 @inline(__always)
@@ -11,7 +11,9 @@ private func wrap(_ cpu: CPU, _ op: Op, _ rip: UInt64) -> UInt64 {
 
 @inline(__always)
 private func relativeTarget(_ cpu: CPU, _ op: Op) -> UInt64 {
-    unsafe wrap(cpu, op, cpu.nextInstructionPointer(of: op) &+ op.pointee.immediate)
+    let next = unsafe cpu.linearAddress(behind: op)
+    let pointer = unsafe cpu.isLongCode ? next : (next &- cpu.csBase) & 0xffff_ffff
+    return unsafe wrap(cpu, op, pointer &+ UInt64(bitPattern: Int64(op.pointee.displacement)))
 }
 
 @inline(__always)
@@ -22,7 +24,8 @@ func takeBranch(_ cpu: CPU, _ op: Op) -> Next {
 
 /// The same where it is not the last thing that a handler does.
 private func branchTarget(_ cpu: CPU, _ op: Op) -> Next {
-    unsafe op.pointee.target ?? jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+    unsafe op.pointee.target
+        ?? jumpAndLink(cpu, op, to: relativeTarget(cpu, op), fallsThrough: false)
 }
 
 /// A direct branch that is not linked: into another page, or for the first time.
@@ -41,7 +44,7 @@ private func findTarget(_ cpu: CPU, _ op: Op) -> Next {
 }
 
 private let linkTarget: InstructionHandler = { cpu, op in
-    unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op))
+    unsafe jumpAndLink(cpu, op, to: relativeTarget(cpu, op), fallsThrough: false)
 }
 
 /// Outside 64-bit code, a relative branch beyond the limit of CS faults itself: for those that change
@@ -58,7 +61,7 @@ private func isInside(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Bool {
     return false
 }
 
-/// Jcc falls through to the block's end instruction behind it.
+/// Jcc keeps the links of both its ways: nothing stands behind it.
 enum ConditionalBranch {
     static let handlers: [InstructionHandler] = unsafe [
         branch0, branch1, branch2, branch3, branch4, branch5, branch6, branch7, branch8, branch9,
@@ -175,10 +178,10 @@ enum NearTransfer {
         return unsafe jump(cpu, to: target)
     }
 
-    /// LOOP, LOOPE, LOOPNE, JCXZ: `scaleShift` says which, `destination` is the count's width.
+    /// LOOP, LOOPE, LOOPNE, JCXZ: `scaleShift` says which, `source` is the count's width.
     static let loop: InstructionHandler = { cpu, op in
         let mask: UInt64 =
-            switch unsafe op.pointee.destination {
+            switch unsafe op.pointee.source {
             case 8: .max
             case 4: 0xffff_ffff
             default: 0xffff
@@ -196,7 +199,7 @@ enum NearTransfer {
             default: next != 0
             }
         if taken, unsafe !targetIsInside(cpu, op) { return nil }
-        switch unsafe op.pointee.destination {
+        switch unsafe op.pointee.source {
         case 8, 4: unsafe cpu.setGPR(GPR.rcx, next)
         default: unsafe cpu.setGPR(GPR.rcx, count & ~0xffff | next)
         }
@@ -214,14 +217,14 @@ private func callRelative(_ cpu: CPU, _ op: Op) -> Next {
         return unsafe cengine_run(cpu, op, callRelativeSlowly)
     }
     unsafe top.pointer.storeBytes(
-        of: cpu.linearAddress(of: op) &+ UInt64(op.pointee.length), as: UInt64.self)
+        of: cpu.linearAddress(behind: op), as: UInt64.self)
     unsafe cpu.setGPR(GPR.rsp, rsp)
     return unsafe takeBranch(cpu, op)
 }
 
 private let callRelativeSlowly: InstructionHandler = { cpu, op in
     let rsp = unsafe cpu.gpr(GPR.rsp) &- 8
-    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length)) {
+    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(behind: op)) {
         return nil
     }
     unsafe cpu.setGPR(GPR.rsp, rsp)
@@ -300,7 +303,7 @@ private func callMemory(_ cpu: CPU, _ op: Op) -> Next {
 @inline(__always)
 private func call(_ cpu: CPU, _ op: Op, _ target: UInt64, _ rsp: UInt64, _ top: Probe) -> Next {
     unsafe top.pointer.storeBytes(
-        of: cpu.linearAddress(of: op) &+ UInt64(op.pointee.length), as: UInt64.self)
+        of: cpu.linearAddress(behind: op), as: UInt64.self)
     unsafe cpu.setGPR(GPR.rsp, rsp)
     return unsafe jumpLong(cpu, op, to: target)
 }
@@ -354,7 +357,7 @@ private func callLong(_ cpu: CPU, _ op: Op, _ target: UInt64) -> Next {
         if unsafe !probeStore(cpu, op, rsp, 8, stack: true) { return nil }
         return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
     }
-    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(of: op) &+ UInt64(op.pointee.length)) {
+    if unsafe !storeStack(cpu, op, rsp, cpu.linearAddress(behind: op)) {
         return nil
     }
     unsafe cpu.setGPR(GPR.rsp, rsp)

@@ -12,12 +12,20 @@ enum ControlLowering {
         case .jcc:
             unsafe direct(instruction, &op)
             unsafe op.handler = ConditionalBranch.handlers[Int(instruction.condition & 15)]
-        case .jmp: unsafe jump(instruction, &op, isLong: isLong)
-        case .call: unsafe call(instruction, &op, isLong: isLong)
+            unsafe op.source = UInt16(instruction.condition & 15)
+            unsafe cengine_set_fall_through(&op, 0)
+            return .branches
+        case .jmp:
+            unsafe jump(instruction, &op, isLong: isLong)
+            return .transfers
+        case .call:
+            unsafe call(instruction, &op, isLong: isLong)
+            return .transfers
         case .ret:
             unsafe op.immediate = instruction.immediate
             unsafe op.auxiliary = instruction.operandSize
             unsafe op.handler = isLong ? NearTransfer.return64 : NearTransfer.returnLegacy
+            return .transfers
         case .loop: unsafe loop(instruction, &op, kind: 0)
         case .loope: unsafe loop(instruction, &op, kind: 1)
         case .loopne: unsafe loop(instruction, &op, kind: 2)
@@ -56,7 +64,9 @@ enum ControlLowering {
     }
 
     private static func direct(_ instruction: Instruction, _ op: inout DecodedInstruction) {
-        unsafe op.immediate = instruction.immediate
+        unsafe op.displacement = Int32(
+            truncatingIfNeeded: Int64(bitPattern: instruction.immediate))
+        unsafe op.destination = unsafe op.offsetBehind
         unsafe op.auxiliary = instruction.operandSize
     }
 
@@ -89,6 +99,7 @@ enum ControlLowering {
         }
         let isMemory = instruction.operand0 == .memory
         unsafe op.source = Lowering.offset(instruction.operand0)
+        unsafe op.destination = unsafe op.offsetBehind
         unsafe op.auxiliary = instruction.operandSize
         if isLong {
             unsafe op.handler = isMemory ? NearTransfer.callMemory64 : NearTransfer.callRegister64
@@ -101,7 +112,7 @@ enum ControlLowering {
         _ instruction: Instruction, _ op: inout DecodedInstruction, kind: UInt8
     ) {
         unsafe direct(instruction, &op)
-        unsafe op.destination = UInt16(instruction.addressSize)
+        unsafe op.source = UInt16(instruction.addressSize)
         unsafe op.scaleShift = kind
         unsafe op.handler = NearTransfer.loop
     }
@@ -113,7 +124,7 @@ enum ControlLowering {
         unsafe op.auxiliary = instruction.operandSize
         if instruction.operand0 == .farPointer {
             unsafe op.immediate = instruction.immediate
-            unsafe op.displacement = Int64(bitPattern: instruction.secondImmediate)
+            unsafe op.displacement = Int32(truncatingIfNeeded: instruction.secondImmediate)
             unsafe op.handler = unsafe directHandler
         } else {
             unsafe op.handler = unsafe memoryHandler

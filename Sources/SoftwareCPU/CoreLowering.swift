@@ -75,7 +75,7 @@ enum CoreLowering {
                 mnemonic: .maskmovdqu, first: .vector(operation.register),
                 second: .vector(operation.registerOrMemory))
             _ = unsafe VectorLowering.lower(older, into: &op, availability: .available)
-            unsafe op.base = Layout.gpr(GPR.rdi)
+            unsafe op.base = Slot.gpr(GPR.rdi)
         case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq:
             let isDouble = [.vmaskmovpd, .vpmaskmovq].contains(instruction.mnemonic)
             unsafe op.auxiliary = isDouble ? 8 : 4
@@ -87,7 +87,7 @@ enum CoreLowering {
             operation.hasWideIndex = instruction.form.opcode & 1 != 0
             unsafe op.immediate = operation.rawValue
             unsafe op.auxiliary = instruction.memory.byteCount
-            unsafe op.index = Layout.zero
+            unsafe op.index = Slot.zero
             unsafe op.handler = gather
         default: break
         }

@@ -119,17 +119,14 @@ final class CrossingBlocks {
         let header = unsafe block(place)
         unsafe header[0] = .empty
         unsafe header[0].handler = crossingHeader
-        unsafe header[0].immediate = 1
-        unsafe header[0].displacement = Int64(bitPattern: physical)
+        unsafe header[0].instructionCount = 1
+        unsafe header[0].physical = physical
         unsafe header[0].mode = mode
-        unsafe header[0].pageOffset = lowered.pageOffset
         unsafe header.translation = 0
         unsafe header.runsToTranslation = runs
         unsafe header.missesOfGroups = 0
         unsafe header[1] = lowered
-        unsafe header[2] = .empty
-        unsafe header[2].handler = end
-        unsafe header[2].pageOffset = lowered.pageOffset &+ UInt16(lowered.length)
+        unsafe header[2] = .end(behind: lowered, handler: end)
         return unsafe header
     }
 

@@ -7,6 +7,10 @@ enum IntegerLowering {
     static func lower(
         _ instruction: Instruction, into op: inout DecodedInstruction, mode: DecodeMode
     ) -> Bool {
+        if let handler = unsafe IntegerOperation.lower(instruction, &op) {
+            unsafe op.handler = unsafe handler
+            return true
+        }
         if let handler = unsafe arithmetic(instruction, &op) {
             unsafe op.handler = unsafe handler
             return true
@@ -45,18 +49,6 @@ enum IntegerLowering {
     private static func binary(_ mnemonic: Mnemonic) -> BinaryRows? {
         typealias T = IntegerTable
         switch mnemonic {
-        case .add:
-            return unsafe BinaryRows(
-                registerRegister: T.add_registerRegister,
-                registerImmediate: T.add_registerImmediate, registerMemory: T.add_registerMemory,
-                memoryRegister: T.add_memoryRegister, memoryImmediate: T.add_memoryImmediate,
-                locked: T.add_locked)
-        case .or:
-            return unsafe BinaryRows(
-                registerRegister: T.or_registerRegister,
-                registerImmediate: T.or_registerImmediate, registerMemory: T.or_registerMemory,
-                memoryRegister: T.or_memoryRegister, memoryImmediate: T.or_memoryImmediate,
-                locked: T.or_locked)
         case .adc:
             return unsafe BinaryRows(
                 registerRegister: T.adc_registerRegister,
@@ -69,36 +61,6 @@ enum IntegerLowering {
                 registerImmediate: T.sbb_registerImmediate, registerMemory: T.sbb_registerMemory,
                 memoryRegister: T.sbb_memoryRegister, memoryImmediate: T.sbb_memoryImmediate,
                 locked: T.sbb_locked)
-        case .and:
-            return unsafe BinaryRows(
-                registerRegister: T.and_registerRegister,
-                registerImmediate: T.and_registerImmediate, registerMemory: T.and_registerMemory,
-                memoryRegister: T.and_memoryRegister, memoryImmediate: T.and_memoryImmediate,
-                locked: T.and_locked)
-        case .sub:
-            return unsafe BinaryRows(
-                registerRegister: T.sub_registerRegister,
-                registerImmediate: T.sub_registerImmediate, registerMemory: T.sub_registerMemory,
-                memoryRegister: T.sub_memoryRegister, memoryImmediate: T.sub_memoryImmediate,
-                locked: T.sub_locked)
-        case .xor:
-            return unsafe BinaryRows(
-                registerRegister: T.xor_registerRegister,
-                registerImmediate: T.xor_registerImmediate, registerMemory: T.xor_registerMemory,
-                memoryRegister: T.xor_memoryRegister, memoryImmediate: T.xor_memoryImmediate,
-                locked: T.xor_locked)
-        case .cmp:
-            return unsafe BinaryRows(
-                registerRegister: T.cmp_registerRegister,
-                registerImmediate: T.cmp_registerImmediate, registerMemory: T.cmp_registerMemory,
-                memoryRegister: T.cmp_memoryRegister, memoryImmediate: T.cmp_memoryImmediate,
-                locked: T.cmp_memoryRegister)
-        case .test:
-            return unsafe BinaryRows(
-                registerRegister: T.test_registerRegister,
-                registerImmediate: T.test_registerImmediate, registerMemory: T.test_registerMemory,
-                memoryRegister: T.test_memoryRegister, memoryImmediate: T.test_memoryImmediate,
-                locked: T.test_memoryRegister)
         default: return nil
         }
     }
@@ -167,6 +129,10 @@ enum IntegerLowering {
             unsafe op.destination = Lowering.offset(instruction.operand0)
             unsafe op.source = Lowering.offset(instruction.operand1)
             unsafe op.immediate = instruction.immediate
+            if instruction.operand1 != .immediate {
+                // Where an absolute address does not fit.
+                unsafe op.immediate = UInt64(bitPattern: instruction.memory.displacement)
+            }
             if instruction.mnemonic == .movnti {
                 return unsafe instruction.prefixes.contains(.rexW)
                     ? T.moveStoreRows[3 &+ addressing] : T.moveStoreRows[2 &+ addressing]
@@ -235,8 +201,8 @@ enum IntegerLowering {
             case 4: return { unsafe IntegerOther.loadAddress($0, $1, as: UInt32.self) }
             default:
                 // No segment base in the offset.
-                unsafe op.segmentBase = Layout.zero
-                return unsafe instruction.addressSize == 8
+                unsafe op.segmentBase = Slot.zero
+                return unsafe op.flags & slowAddress == 0
                     ? IntegerOther.loadAddress64
                     : { unsafe IntegerOther.loadAddress($0, $1, as: UInt64.self) }
             }
@@ -248,7 +214,7 @@ enum IntegerLowering {
         case .pusha: return unsafe IntegerOther.pushAll
         case .popa: return unsafe IntegerOther.popAll
         case .enter:
-            unsafe op.displacement = Int64(bitPattern: instruction.secondImmediate & 31)
+            unsafe op.displacement = Int32(truncatingIfNeeded: instruction.secondImmediate & 31)
             return unsafe IntegerOther.enter
         case .leave: return unsafe IntegerOther.leave
         case .xchg:

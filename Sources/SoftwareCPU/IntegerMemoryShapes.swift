@@ -16,7 +16,7 @@ enum Addressing {
     /// Where the row begins for the operand that `op` has.
     static func row(_ op: DecodedInstruction) -> Int {
         if unsafe op.flags & slowAddress != 0 { return slow }
-        return unsafe op.index == Layout.zero && op.segmentBase == Layout.zero ? simple : plain
+        return unsafe op.index == Slot.zero && op.segmentBase == Slot.zero ? simple : plain
     }
 }
 

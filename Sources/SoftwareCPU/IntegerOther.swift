@@ -45,7 +45,7 @@ func storeOperand(_ cpu: CPU, _ op: Op, _ address: UInt64, _ value: UInt64, _ si
 
 @inline(__always)
 private func loadLongAddress(_ cpu: CPU, _ op: Op) -> Next {
-    let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
+    let index = unsafe cpu.read(slot: op.pointee.index)
     unsafe cpu.write(
         op.pointee.destination,
         simpleAddress(cpu, op) &+ (index &<< UInt64(op.pointee.scaleShift)))
@@ -286,7 +286,7 @@ enum IntegerOther {
         var offset = unsafe cpu.gpr(GPR.rbx) &+ (cpu.gpr(GPR.rax) & 0xff)
         if unsafe op.pointee.auxiliary == 4 { offset &= 0xffff_ffff }
         if unsafe op.pointee.auxiliary == 2 { offset &= 0xffff }
-        var address = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
+        var address = unsafe offset &+ cpu.read(slot: op.pointee.segmentBase)
         if unsafe !cpu.isLongCode { address &= legacyAddressMask }
         guard let value = unsafe load(cpu, op, address, as: UInt8.self) else { return nil }
         unsafe cpu.write(Layout.gpr(GPR.rax), value)

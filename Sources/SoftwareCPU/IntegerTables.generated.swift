@@ -5,55 +5,19 @@ internal import CEngine
 
 /// Handlers of each width: 8, 16, 32, 64 bits; of memory operands for each `Addressing`.
 enum IntegerTable {
-    static let add_registerRegister: [InstructionHandler] = unsafe [
-        add_registerRegister_8,
-        add_registerRegister_16,
-        add_registerRegister_32,
-        add_registerRegister_64,
-    ]
-    static let add_registerImmediate: [InstructionHandler] = unsafe [
-        add_registerImmediate_8,
-        add_registerImmediate_16,
-        add_registerImmediate_32,
-        add_registerImmediate_64,
-    ]
     static let add_registerMemory: [InstructionHandler] = unsafe [
-        add_registerMemory_8_simple,
-        add_registerMemory_16_simple,
-        add_registerMemory_32_simple,
-        add_registerMemory_64_simple,
-        add_registerMemory_8_plain,
-        add_registerMemory_16_plain,
-        add_registerMemory_32_plain,
-        add_registerMemory_64_plain,
         add_registerMemory_8_slow,
         add_registerMemory_16_slow,
         add_registerMemory_32_slow,
         add_registerMemory_64_slow,
     ]
     static let add_memoryRegister: [InstructionHandler] = unsafe [
-        add_memoryRegister_8_simple,
-        add_memoryRegister_16_simple,
-        add_memoryRegister_32_simple,
-        add_memoryRegister_64_simple,
-        add_memoryRegister_8_plain,
-        add_memoryRegister_16_plain,
-        add_memoryRegister_32_plain,
-        add_memoryRegister_64_plain,
         add_memoryRegister_8_slow,
         add_memoryRegister_16_slow,
         add_memoryRegister_32_slow,
         add_memoryRegister_64_slow,
     ]
     static let add_memoryImmediate: [InstructionHandler] = unsafe [
-        add_memoryImmediate_8_simple,
-        add_memoryImmediate_16_simple,
-        add_memoryImmediate_32_simple,
-        add_memoryImmediate_64_simple,
-        add_memoryImmediate_8_plain,
-        add_memoryImmediate_16_plain,
-        add_memoryImmediate_32_plain,
-        add_memoryImmediate_64_plain,
         add_memoryImmediate_8_slow,
         add_memoryImmediate_16_slow,
         add_memoryImmediate_32_slow,
@@ -65,55 +29,19 @@ enum IntegerTable {
         add_locked_32,
         add_locked_64,
     ]
-    static let or_registerRegister: [InstructionHandler] = unsafe [
-        or_registerRegister_8,
-        or_registerRegister_16,
-        or_registerRegister_32,
-        or_registerRegister_64,
-    ]
-    static let or_registerImmediate: [InstructionHandler] = unsafe [
-        or_registerImmediate_8,
-        or_registerImmediate_16,
-        or_registerImmediate_32,
-        or_registerImmediate_64,
-    ]
     static let or_registerMemory: [InstructionHandler] = unsafe [
-        or_registerMemory_8_simple,
-        or_registerMemory_16_simple,
-        or_registerMemory_32_simple,
-        or_registerMemory_64_simple,
-        or_registerMemory_8_plain,
-        or_registerMemory_16_plain,
-        or_registerMemory_32_plain,
-        or_registerMemory_64_plain,
         or_registerMemory_8_slow,
         or_registerMemory_16_slow,
         or_registerMemory_32_slow,
         or_registerMemory_64_slow,
     ]
     static let or_memoryRegister: [InstructionHandler] = unsafe [
-        or_memoryRegister_8_simple,
-        or_memoryRegister_16_simple,
-        or_memoryRegister_32_simple,
-        or_memoryRegister_64_simple,
-        or_memoryRegister_8_plain,
-        or_memoryRegister_16_plain,
-        or_memoryRegister_32_plain,
-        or_memoryRegister_64_plain,
         or_memoryRegister_8_slow,
         or_memoryRegister_16_slow,
         or_memoryRegister_32_slow,
         or_memoryRegister_64_slow,
     ]
     static let or_memoryImmediate: [InstructionHandler] = unsafe [
-        or_memoryImmediate_8_simple,
-        or_memoryImmediate_16_simple,
-        or_memoryImmediate_32_simple,
-        or_memoryImmediate_64_simple,
-        or_memoryImmediate_8_plain,
-        or_memoryImmediate_16_plain,
-        or_memoryImmediate_32_plain,
-        or_memoryImmediate_64_plain,
         or_memoryImmediate_8_slow,
         or_memoryImmediate_16_slow,
         or_memoryImmediate_32_slow,
@@ -245,55 +173,19 @@ enum IntegerTable {
         sbb_locked_32,
         sbb_locked_64,
     ]
-    static let and_registerRegister: [InstructionHandler] = unsafe [
-        and_registerRegister_8,
-        and_registerRegister_16,
-        and_registerRegister_32,
-        and_registerRegister_64,
-    ]
-    static let and_registerImmediate: [InstructionHandler] = unsafe [
-        and_registerImmediate_8,
-        and_registerImmediate_16,
-        and_registerImmediate_32,
-        and_registerImmediate_64,
-    ]
     static let and_registerMemory: [InstructionHandler] = unsafe [
-        and_registerMemory_8_simple,
-        and_registerMemory_16_simple,
-        and_registerMemory_32_simple,
-        and_registerMemory_64_simple,
-        and_registerMemory_8_plain,
-        and_registerMemory_16_plain,
-        and_registerMemory_32_plain,
-        and_registerMemory_64_plain,
         and_registerMemory_8_slow,
         and_registerMemory_16_slow,
         and_registerMemory_32_slow,
         and_registerMemory_64_slow,
     ]
     static let and_memoryRegister: [InstructionHandler] = unsafe [
-        and_memoryRegister_8_simple,
-        and_memoryRegister_16_simple,
-        and_memoryRegister_32_simple,
-        and_memoryRegister_64_simple,
-        and_memoryRegister_8_plain,
-        and_memoryRegister_16_plain,
-        and_memoryRegister_32_plain,
-        and_memoryRegister_64_plain,
         and_memoryRegister_8_slow,
         and_memoryRegister_16_slow,
         and_memoryRegister_32_slow,
         and_memoryRegister_64_slow,
     ]
     static let and_memoryImmediate: [InstructionHandler] = unsafe [
-        and_memoryImmediate_8_simple,
-        and_memoryImmediate_16_simple,
-        and_memoryImmediate_32_simple,
-        and_memoryImmediate_64_simple,
-        and_memoryImmediate_8_plain,
-        and_memoryImmediate_16_plain,
-        and_memoryImmediate_32_plain,
-        and_memoryImmediate_64_plain,
         and_memoryImmediate_8_slow,
         and_memoryImmediate_16_slow,
         and_memoryImmediate_32_slow,
@@ -305,55 +197,19 @@ enum IntegerTable {
         and_locked_32,
         and_locked_64,
     ]
-    static let sub_registerRegister: [InstructionHandler] = unsafe [
-        sub_registerRegister_8,
-        sub_registerRegister_16,
-        sub_registerRegister_32,
-        sub_registerRegister_64,
-    ]
-    static let sub_registerImmediate: [InstructionHandler] = unsafe [
-        sub_registerImmediate_8,
-        sub_registerImmediate_16,
-        sub_registerImmediate_32,
-        sub_registerImmediate_64,
-    ]
     static let sub_registerMemory: [InstructionHandler] = unsafe [
-        sub_registerMemory_8_simple,
-        sub_registerMemory_16_simple,
-        sub_registerMemory_32_simple,
-        sub_registerMemory_64_simple,
-        sub_registerMemory_8_plain,
-        sub_registerMemory_16_plain,
-        sub_registerMemory_32_plain,
-        sub_registerMemory_64_plain,
         sub_registerMemory_8_slow,
         sub_registerMemory_16_slow,
         sub_registerMemory_32_slow,
         sub_registerMemory_64_slow,
     ]
     static let sub_memoryRegister: [InstructionHandler] = unsafe [
-        sub_memoryRegister_8_simple,
-        sub_memoryRegister_16_simple,
-        sub_memoryRegister_32_simple,
-        sub_memoryRegister_64_simple,
-        sub_memoryRegister_8_plain,
-        sub_memoryRegister_16_plain,
-        sub_memoryRegister_32_plain,
-        sub_memoryRegister_64_plain,
         sub_memoryRegister_8_slow,
         sub_memoryRegister_16_slow,
         sub_memoryRegister_32_slow,
         sub_memoryRegister_64_slow,
     ]
     static let sub_memoryImmediate: [InstructionHandler] = unsafe [
-        sub_memoryImmediate_8_simple,
-        sub_memoryImmediate_16_simple,
-        sub_memoryImmediate_32_simple,
-        sub_memoryImmediate_64_simple,
-        sub_memoryImmediate_8_plain,
-        sub_memoryImmediate_16_plain,
-        sub_memoryImmediate_32_plain,
-        sub_memoryImmediate_64_plain,
         sub_memoryImmediate_8_slow,
         sub_memoryImmediate_16_slow,
         sub_memoryImmediate_32_slow,
@@ -365,55 +221,19 @@ enum IntegerTable {
         sub_locked_32,
         sub_locked_64,
     ]
-    static let xor_registerRegister: [InstructionHandler] = unsafe [
-        xor_registerRegister_8,
-        xor_registerRegister_16,
-        xor_registerRegister_32,
-        xor_registerRegister_64,
-    ]
-    static let xor_registerImmediate: [InstructionHandler] = unsafe [
-        xor_registerImmediate_8,
-        xor_registerImmediate_16,
-        xor_registerImmediate_32,
-        xor_registerImmediate_64,
-    ]
     static let xor_registerMemory: [InstructionHandler] = unsafe [
-        xor_registerMemory_8_simple,
-        xor_registerMemory_16_simple,
-        xor_registerMemory_32_simple,
-        xor_registerMemory_64_simple,
-        xor_registerMemory_8_plain,
-        xor_registerMemory_16_plain,
-        xor_registerMemory_32_plain,
-        xor_registerMemory_64_plain,
         xor_registerMemory_8_slow,
         xor_registerMemory_16_slow,
         xor_registerMemory_32_slow,
         xor_registerMemory_64_slow,
     ]
     static let xor_memoryRegister: [InstructionHandler] = unsafe [
-        xor_memoryRegister_8_simple,
-        xor_memoryRegister_16_simple,
-        xor_memoryRegister_32_simple,
-        xor_memoryRegister_64_simple,
-        xor_memoryRegister_8_plain,
-        xor_memoryRegister_16_plain,
-        xor_memoryRegister_32_plain,
-        xor_memoryRegister_64_plain,
         xor_memoryRegister_8_slow,
         xor_memoryRegister_16_slow,
         xor_memoryRegister_32_slow,
         xor_memoryRegister_64_slow,
     ]
     static let xor_memoryImmediate: [InstructionHandler] = unsafe [
-        xor_memoryImmediate_8_simple,
-        xor_memoryImmediate_16_simple,
-        xor_memoryImmediate_32_simple,
-        xor_memoryImmediate_64_simple,
-        xor_memoryImmediate_8_plain,
-        xor_memoryImmediate_16_plain,
-        xor_memoryImmediate_32_plain,
-        xor_memoryImmediate_64_plain,
         xor_memoryImmediate_8_slow,
         xor_memoryImmediate_16_slow,
         xor_memoryImmediate_32_slow,
@@ -425,109 +245,37 @@ enum IntegerTable {
         xor_locked_32,
         xor_locked_64,
     ]
-    static let cmp_registerRegister: [InstructionHandler] = unsafe [
-        cmp_registerRegister_8,
-        cmp_registerRegister_16,
-        cmp_registerRegister_32,
-        cmp_registerRegister_64,
-    ]
-    static let cmp_registerImmediate: [InstructionHandler] = unsafe [
-        cmp_registerImmediate_8,
-        cmp_registerImmediate_16,
-        cmp_registerImmediate_32,
-        cmp_registerImmediate_64,
-    ]
     static let cmp_registerMemory: [InstructionHandler] = unsafe [
-        cmp_registerMemory_8_simple,
-        cmp_registerMemory_16_simple,
-        cmp_registerMemory_32_simple,
-        cmp_registerMemory_64_simple,
-        cmp_registerMemory_8_plain,
-        cmp_registerMemory_16_plain,
-        cmp_registerMemory_32_plain,
-        cmp_registerMemory_64_plain,
         cmp_registerMemory_8_slow,
         cmp_registerMemory_16_slow,
         cmp_registerMemory_32_slow,
         cmp_registerMemory_64_slow,
     ]
     static let cmp_memoryRegister: [InstructionHandler] = unsafe [
-        cmp_memoryRegister_8_simple,
-        cmp_memoryRegister_16_simple,
-        cmp_memoryRegister_32_simple,
-        cmp_memoryRegister_64_simple,
-        cmp_memoryRegister_8_plain,
-        cmp_memoryRegister_16_plain,
-        cmp_memoryRegister_32_plain,
-        cmp_memoryRegister_64_plain,
         cmp_memoryRegister_8_slow,
         cmp_memoryRegister_16_slow,
         cmp_memoryRegister_32_slow,
         cmp_memoryRegister_64_slow,
     ]
     static let cmp_memoryImmediate: [InstructionHandler] = unsafe [
-        cmp_memoryImmediate_8_simple,
-        cmp_memoryImmediate_16_simple,
-        cmp_memoryImmediate_32_simple,
-        cmp_memoryImmediate_64_simple,
-        cmp_memoryImmediate_8_plain,
-        cmp_memoryImmediate_16_plain,
-        cmp_memoryImmediate_32_plain,
-        cmp_memoryImmediate_64_plain,
         cmp_memoryImmediate_8_slow,
         cmp_memoryImmediate_16_slow,
         cmp_memoryImmediate_32_slow,
         cmp_memoryImmediate_64_slow,
     ]
-    static let test_registerRegister: [InstructionHandler] = unsafe [
-        test_registerRegister_8,
-        test_registerRegister_16,
-        test_registerRegister_32,
-        test_registerRegister_64,
-    ]
-    static let test_registerImmediate: [InstructionHandler] = unsafe [
-        test_registerImmediate_8,
-        test_registerImmediate_16,
-        test_registerImmediate_32,
-        test_registerImmediate_64,
-    ]
     static let test_registerMemory: [InstructionHandler] = unsafe [
-        test_registerMemory_8_simple,
-        test_registerMemory_16_simple,
-        test_registerMemory_32_simple,
-        test_registerMemory_64_simple,
-        test_registerMemory_8_plain,
-        test_registerMemory_16_plain,
-        test_registerMemory_32_plain,
-        test_registerMemory_64_plain,
         test_registerMemory_8_slow,
         test_registerMemory_16_slow,
         test_registerMemory_32_slow,
         test_registerMemory_64_slow,
     ]
     static let test_memoryRegister: [InstructionHandler] = unsafe [
-        test_memoryRegister_8_simple,
-        test_memoryRegister_16_simple,
-        test_memoryRegister_32_simple,
-        test_memoryRegister_64_simple,
-        test_memoryRegister_8_plain,
-        test_memoryRegister_16_plain,
-        test_memoryRegister_32_plain,
-        test_memoryRegister_64_plain,
         test_memoryRegister_8_slow,
         test_memoryRegister_16_slow,
         test_memoryRegister_32_slow,
         test_memoryRegister_64_slow,
     ]
     static let test_memoryImmediate: [InstructionHandler] = unsafe [
-        test_memoryImmediate_8_simple,
-        test_memoryImmediate_16_simple,
-        test_memoryImmediate_32_simple,
-        test_memoryImmediate_64_simple,
-        test_memoryImmediate_8_plain,
-        test_memoryImmediate_16_plain,
-        test_memoryImmediate_32_plain,
-        test_memoryImmediate_64_plain,
         test_memoryImmediate_8_slow,
         test_memoryImmediate_16_slow,
         test_memoryImmediate_32_slow,
@@ -931,46 +679,14 @@ enum IntegerTable {
     ]
 }
 
-@inline(never) private func add_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add8) }
-@inline(never) private func add_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add16) }
-@inline(never) private func add_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add32) }
-@inline(never) private func add_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_add64) }
-@inline(never) private func add_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add8) }
-@inline(never) private func add_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add16) }
-@inline(never) private func add_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add32) }
-@inline(never) private func add_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_add64) }
-@inline(never) private func add_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_registerMemory_8_slow) }
-@inline(never) private func add_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_registerMemory_16_slow) }
-@inline(never) private func add_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_registerMemory_32_slow) }
-@inline(never) private func add_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_registerMemory_64_slow) }
-@inline(never) private func add_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_registerMemory_8_slow) }
-@inline(never) private func add_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_registerMemory_16_slow) }
-@inline(never) private func add_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_registerMemory_32_slow) }
-@inline(never) private func add_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_registerMemory_64_slow) }
 @inline(never) private func add_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add8) }
 @inline(never) private func add_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add16) }
 @inline(never) private func add_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add32) }
 @inline(never) private func add_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_add64) }
-@inline(never) private func add_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_memoryRegister_8_slow) }
-@inline(never) private func add_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_memoryRegister_16_slow) }
-@inline(never) private func add_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_memoryRegister_32_slow) }
-@inline(never) private func add_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_memoryRegister_64_slow) }
-@inline(never) private func add_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_memoryRegister_8_slow) }
-@inline(never) private func add_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_memoryRegister_16_slow) }
-@inline(never) private func add_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_memoryRegister_32_slow) }
-@inline(never) private func add_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_memoryRegister_64_slow) }
 @inline(never) private func add_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add8) }
 @inline(never) private func add_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add16) }
 @inline(never) private func add_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add32) }
 @inline(never) private func add_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_add64) }
-@inline(never) private func add_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add8, slow: add_memoryImmediate_8_slow) }
-@inline(never) private func add_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add16, slow: add_memoryImmediate_16_slow) }
-@inline(never) private func add_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add32, slow: add_memoryImmediate_32_slow) }
-@inline(never) private func add_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_add64, slow: add_memoryImmediate_64_slow) }
-@inline(never) private func add_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add8, slow: add_memoryImmediate_8_slow) }
-@inline(never) private func add_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add16, slow: add_memoryImmediate_16_slow) }
-@inline(never) private func add_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add32, slow: add_memoryImmediate_32_slow) }
-@inline(never) private func add_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_add64, slow: add_memoryImmediate_64_slow) }
 @inline(never) private func add_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add8) }
 @inline(never) private func add_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add16) }
 @inline(never) private func add_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_add32) }
@@ -979,46 +695,14 @@ enum IntegerTable {
 @inline(never) private func add_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_add16) }
 @inline(never) private func add_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_add32) }
 @inline(never) private func add_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_add64) }
-@inline(never) private func or_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or8) }
-@inline(never) private func or_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or16) }
-@inline(never) private func or_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or32) }
-@inline(never) private func or_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_or64) }
-@inline(never) private func or_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or8) }
-@inline(never) private func or_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or16) }
-@inline(never) private func or_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or32) }
-@inline(never) private func or_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_or64) }
-@inline(never) private func or_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_registerMemory_8_slow) }
-@inline(never) private func or_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_registerMemory_16_slow) }
-@inline(never) private func or_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_registerMemory_32_slow) }
-@inline(never) private func or_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_registerMemory_64_slow) }
-@inline(never) private func or_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_registerMemory_8_slow) }
-@inline(never) private func or_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_registerMemory_16_slow) }
-@inline(never) private func or_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_registerMemory_32_slow) }
-@inline(never) private func or_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_registerMemory_64_slow) }
 @inline(never) private func or_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or8) }
 @inline(never) private func or_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or16) }
 @inline(never) private func or_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or32) }
 @inline(never) private func or_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_or64) }
-@inline(never) private func or_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_memoryRegister_8_slow) }
-@inline(never) private func or_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_memoryRegister_16_slow) }
-@inline(never) private func or_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_memoryRegister_32_slow) }
-@inline(never) private func or_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_memoryRegister_64_slow) }
-@inline(never) private func or_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_memoryRegister_8_slow) }
-@inline(never) private func or_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_memoryRegister_16_slow) }
-@inline(never) private func or_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_memoryRegister_32_slow) }
-@inline(never) private func or_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_memoryRegister_64_slow) }
 @inline(never) private func or_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or8) }
 @inline(never) private func or_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or16) }
 @inline(never) private func or_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or32) }
 @inline(never) private func or_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_or64) }
-@inline(never) private func or_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or8, slow: or_memoryImmediate_8_slow) }
-@inline(never) private func or_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or16, slow: or_memoryImmediate_16_slow) }
-@inline(never) private func or_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or32, slow: or_memoryImmediate_32_slow) }
-@inline(never) private func or_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_or64, slow: or_memoryImmediate_64_slow) }
-@inline(never) private func or_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or8, slow: or_memoryImmediate_8_slow) }
-@inline(never) private func or_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or16, slow: or_memoryImmediate_16_slow) }
-@inline(never) private func or_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or32, slow: or_memoryImmediate_32_slow) }
-@inline(never) private func or_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_or64, slow: or_memoryImmediate_64_slow) }
 @inline(never) private func or_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or8) }
 @inline(never) private func or_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or16) }
 @inline(never) private func or_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_or32) }
@@ -1123,46 +807,14 @@ enum IntegerTable {
 @inline(never) private func sbb_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_sbb16) }
 @inline(never) private func sbb_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_sbb32) }
 @inline(never) private func sbb_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_sbb64) }
-@inline(never) private func and_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and8) }
-@inline(never) private func and_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and16) }
-@inline(never) private func and_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and32) }
-@inline(never) private func and_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_and64) }
-@inline(never) private func and_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and8) }
-@inline(never) private func and_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and16) }
-@inline(never) private func and_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and32) }
-@inline(never) private func and_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_and64) }
-@inline(never) private func and_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_registerMemory_8_slow) }
-@inline(never) private func and_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_registerMemory_16_slow) }
-@inline(never) private func and_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_registerMemory_32_slow) }
-@inline(never) private func and_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_registerMemory_64_slow) }
-@inline(never) private func and_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_registerMemory_8_slow) }
-@inline(never) private func and_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_registerMemory_16_slow) }
-@inline(never) private func and_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_registerMemory_32_slow) }
-@inline(never) private func and_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_registerMemory_64_slow) }
 @inline(never) private func and_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and8) }
 @inline(never) private func and_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and16) }
 @inline(never) private func and_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and32) }
 @inline(never) private func and_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_and64) }
-@inline(never) private func and_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_memoryRegister_8_slow) }
-@inline(never) private func and_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_memoryRegister_16_slow) }
-@inline(never) private func and_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_memoryRegister_32_slow) }
-@inline(never) private func and_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_memoryRegister_64_slow) }
-@inline(never) private func and_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_memoryRegister_8_slow) }
-@inline(never) private func and_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_memoryRegister_16_slow) }
-@inline(never) private func and_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_memoryRegister_32_slow) }
-@inline(never) private func and_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_memoryRegister_64_slow) }
 @inline(never) private func and_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and8) }
 @inline(never) private func and_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and16) }
 @inline(never) private func and_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and32) }
 @inline(never) private func and_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_and64) }
-@inline(never) private func and_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and8, slow: and_memoryImmediate_8_slow) }
-@inline(never) private func and_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and16, slow: and_memoryImmediate_16_slow) }
-@inline(never) private func and_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and32, slow: and_memoryImmediate_32_slow) }
-@inline(never) private func and_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_and64, slow: and_memoryImmediate_64_slow) }
-@inline(never) private func and_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and8, slow: and_memoryImmediate_8_slow) }
-@inline(never) private func and_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and16, slow: and_memoryImmediate_16_slow) }
-@inline(never) private func and_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and32, slow: and_memoryImmediate_32_slow) }
-@inline(never) private func and_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_and64, slow: and_memoryImmediate_64_slow) }
 @inline(never) private func and_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and8) }
 @inline(never) private func and_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and16) }
 @inline(never) private func and_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_and32) }
@@ -1171,46 +823,14 @@ enum IntegerTable {
 @inline(never) private func and_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_and16) }
 @inline(never) private func and_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_and32) }
 @inline(never) private func and_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_and64) }
-@inline(never) private func sub_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub8) }
-@inline(never) private func sub_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub16) }
-@inline(never) private func sub_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub32) }
-@inline(never) private func sub_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_sub64) }
-@inline(never) private func sub_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub8) }
-@inline(never) private func sub_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub16) }
-@inline(never) private func sub_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub32) }
-@inline(never) private func sub_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_sub64) }
-@inline(never) private func sub_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_registerMemory_8_slow) }
-@inline(never) private func sub_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_registerMemory_16_slow) }
-@inline(never) private func sub_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_registerMemory_32_slow) }
-@inline(never) private func sub_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_registerMemory_64_slow) }
-@inline(never) private func sub_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_registerMemory_8_slow) }
-@inline(never) private func sub_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_registerMemory_16_slow) }
-@inline(never) private func sub_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_registerMemory_32_slow) }
-@inline(never) private func sub_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_registerMemory_64_slow) }
 @inline(never) private func sub_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub8) }
 @inline(never) private func sub_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub16) }
 @inline(never) private func sub_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub32) }
 @inline(never) private func sub_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_sub64) }
-@inline(never) private func sub_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryRegister_8_slow) }
-@inline(never) private func sub_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryRegister_16_slow) }
-@inline(never) private func sub_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryRegister_32_slow) }
-@inline(never) private func sub_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryRegister_64_slow) }
-@inline(never) private func sub_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryRegister_8_slow) }
-@inline(never) private func sub_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryRegister_16_slow) }
-@inline(never) private func sub_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryRegister_32_slow) }
-@inline(never) private func sub_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryRegister_64_slow) }
 @inline(never) private func sub_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub8) }
 @inline(never) private func sub_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub16) }
 @inline(never) private func sub_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub32) }
 @inline(never) private func sub_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_sub64) }
-@inline(never) private func sub_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryImmediate_8_slow) }
-@inline(never) private func sub_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryImmediate_16_slow) }
-@inline(never) private func sub_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryImmediate_32_slow) }
-@inline(never) private func sub_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryImmediate_64_slow) }
-@inline(never) private func sub_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub8, slow: sub_memoryImmediate_8_slow) }
-@inline(never) private func sub_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub16, slow: sub_memoryImmediate_16_slow) }
-@inline(never) private func sub_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub32, slow: sub_memoryImmediate_32_slow) }
-@inline(never) private func sub_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_sub64, slow: sub_memoryImmediate_64_slow) }
 @inline(never) private func sub_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub8) }
 @inline(never) private func sub_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub16) }
 @inline(never) private func sub_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_sub32) }
@@ -1219,46 +839,14 @@ enum IntegerTable {
 @inline(never) private func sub_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_sub16) }
 @inline(never) private func sub_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_sub32) }
 @inline(never) private func sub_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_sub64) }
-@inline(never) private func xor_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor8) }
-@inline(never) private func xor_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor16) }
-@inline(never) private func xor_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor32) }
-@inline(never) private func xor_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: true, integer_xor64) }
-@inline(never) private func xor_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor8) }
-@inline(never) private func xor_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor16) }
-@inline(never) private func xor_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor32) }
-@inline(never) private func xor_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: true, integer_xor64) }
-@inline(never) private func xor_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_registerMemory_8_slow) }
-@inline(never) private func xor_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_registerMemory_16_slow) }
-@inline(never) private func xor_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_registerMemory_32_slow) }
-@inline(never) private func xor_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_registerMemory_64_slow) }
-@inline(never) private func xor_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_registerMemory_8_slow) }
-@inline(never) private func xor_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_registerMemory_16_slow) }
-@inline(never) private func xor_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_registerMemory_32_slow) }
-@inline(never) private func xor_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_registerMemory_64_slow) }
 @inline(never) private func xor_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor8) }
 @inline(never) private func xor_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor16) }
 @inline(never) private func xor_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor32) }
 @inline(never) private func xor_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: true, integer_xor64) }
-@inline(never) private func xor_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryRegister_8_slow) }
-@inline(never) private func xor_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryRegister_16_slow) }
-@inline(never) private func xor_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryRegister_32_slow) }
-@inline(never) private func xor_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryRegister_64_slow) }
-@inline(never) private func xor_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryRegister_8_slow) }
-@inline(never) private func xor_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryRegister_16_slow) }
-@inline(never) private func xor_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryRegister_32_slow) }
-@inline(never) private func xor_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryRegister_64_slow) }
 @inline(never) private func xor_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor8) }
 @inline(never) private func xor_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor16) }
 @inline(never) private func xor_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor32) }
 @inline(never) private func xor_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: true, integer_xor64) }
-@inline(never) private func xor_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryImmediate_8_slow) }
-@inline(never) private func xor_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryImmediate_16_slow) }
-@inline(never) private func xor_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryImmediate_32_slow) }
-@inline(never) private func xor_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryImmediate_64_slow) }
-@inline(never) private func xor_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor8, slow: xor_memoryImmediate_8_slow) }
-@inline(never) private func xor_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor16, slow: xor_memoryImmediate_16_slow) }
-@inline(never) private func xor_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor32, slow: xor_memoryImmediate_32_slow) }
-@inline(never) private func xor_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: true, integer_xor64, slow: xor_memoryImmediate_64_slow) }
 @inline(never) private func xor_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor8) }
 @inline(never) private func xor_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor16) }
 @inline(never) private func xor_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: true, integer_xor32) }
@@ -1267,90 +855,26 @@ enum IntegerTable {
 @inline(never) private func xor_locked_16(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange16, integer_xor16) }
 @inline(never) private func xor_locked_32(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange32, integer_xor32) }
 @inline(never) private func xor_locked_64(_ cpu: CPU, _ op: Op) -> Next { unsafe lockedOperation(cpu, op, integer_compare_exchange64, integer_xor64) }
-@inline(never) private func cmp_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp8) }
-@inline(never) private func cmp_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp16) }
-@inline(never) private func cmp_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp32) }
-@inline(never) private func cmp_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_cmp64) }
-@inline(never) private func cmp_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp8) }
-@inline(never) private func cmp_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp16) }
-@inline(never) private func cmp_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp32) }
-@inline(never) private func cmp_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_cmp64) }
-@inline(never) private func cmp_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_registerMemory_8_slow) }
-@inline(never) private func cmp_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_registerMemory_16_slow) }
-@inline(never) private func cmp_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_registerMemory_32_slow) }
-@inline(never) private func cmp_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_registerMemory_64_slow) }
-@inline(never) private func cmp_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_registerMemory_8_slow) }
-@inline(never) private func cmp_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_registerMemory_16_slow) }
-@inline(never) private func cmp_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_registerMemory_32_slow) }
-@inline(never) private func cmp_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_registerMemory_64_slow) }
 @inline(never) private func cmp_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp8) }
 @inline(never) private func cmp_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp16) }
 @inline(never) private func cmp_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp32) }
 @inline(never) private func cmp_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_cmp64) }
-@inline(never) private func cmp_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryRegister_8_slow) }
-@inline(never) private func cmp_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryRegister_16_slow) }
-@inline(never) private func cmp_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryRegister_32_slow) }
-@inline(never) private func cmp_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryRegister_64_slow) }
-@inline(never) private func cmp_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryRegister_8_slow) }
-@inline(never) private func cmp_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryRegister_16_slow) }
-@inline(never) private func cmp_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryRegister_32_slow) }
-@inline(never) private func cmp_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryRegister_64_slow) }
 @inline(never) private func cmp_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp8) }
 @inline(never) private func cmp_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp16) }
 @inline(never) private func cmp_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp32) }
 @inline(never) private func cmp_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_cmp64) }
-@inline(never) private func cmp_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryImmediate_8_slow) }
-@inline(never) private func cmp_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryImmediate_16_slow) }
-@inline(never) private func cmp_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryImmediate_32_slow) }
-@inline(never) private func cmp_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryImmediate_64_slow) }
-@inline(never) private func cmp_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp8, slow: cmp_memoryImmediate_8_slow) }
-@inline(never) private func cmp_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp16, slow: cmp_memoryImmediate_16_slow) }
-@inline(never) private func cmp_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp32, slow: cmp_memoryImmediate_32_slow) }
-@inline(never) private func cmp_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_cmp64, slow: cmp_memoryImmediate_64_slow) }
 @inline(never) private func cmp_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp8) }
 @inline(never) private func cmp_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp16) }
 @inline(never) private func cmp_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp32) }
 @inline(never) private func cmp_memoryImmediate_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_cmp64) }
-@inline(never) private func test_registerRegister_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test8) }
-@inline(never) private func test_registerRegister_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test16) }
-@inline(never) private func test_registerRegister_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test32) }
-@inline(never) private func test_registerRegister_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerRegister(cpu, op, writes: false, integer_test64) }
-@inline(never) private func test_registerImmediate_8(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test8) }
-@inline(never) private func test_registerImmediate_16(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test16) }
-@inline(never) private func test_registerImmediate_32(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test32) }
-@inline(never) private func test_registerImmediate_64(_ cpu: CPU, _ op: Op) -> Next { unsafe registerImmediate(cpu, op, writes: false, integer_test64) }
-@inline(never) private func test_registerMemory_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_registerMemory_8_slow) }
-@inline(never) private func test_registerMemory_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_registerMemory_16_slow) }
-@inline(never) private func test_registerMemory_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_registerMemory_32_slow) }
-@inline(never) private func test_registerMemory_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_registerMemory_64_slow) }
-@inline(never) private func test_registerMemory_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_registerMemory_8_slow) }
-@inline(never) private func test_registerMemory_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_registerMemory_16_slow) }
-@inline(never) private func test_registerMemory_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_registerMemory_32_slow) }
-@inline(never) private func test_registerMemory_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemory(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_registerMemory_64_slow) }
 @inline(never) private func test_registerMemory_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test8) }
 @inline(never) private func test_registerMemory_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test16) }
 @inline(never) private func test_registerMemory_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test32) }
 @inline(never) private func test_registerMemory_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe registerMemorySlowly(cpu, op, writes: false, integer_test64) }
-@inline(never) private func test_memoryRegister_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_memoryRegister_8_slow) }
-@inline(never) private func test_memoryRegister_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_memoryRegister_16_slow) }
-@inline(never) private func test_memoryRegister_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_memoryRegister_32_slow) }
-@inline(never) private func test_memoryRegister_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_memoryRegister_64_slow) }
-@inline(never) private func test_memoryRegister_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_memoryRegister_8_slow) }
-@inline(never) private func test_memoryRegister_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_memoryRegister_16_slow) }
-@inline(never) private func test_memoryRegister_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_memoryRegister_32_slow) }
-@inline(never) private func test_memoryRegister_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegister(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_memoryRegister_64_slow) }
 @inline(never) private func test_memoryRegister_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test8) }
 @inline(never) private func test_memoryRegister_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test16) }
 @inline(never) private func test_memoryRegister_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test32) }
 @inline(never) private func test_memoryRegister_64_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryRegisterSlowly(cpu, op, writes: false, integer_test64) }
-@inline(never) private func test_memoryImmediate_8_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test8, slow: test_memoryImmediate_8_slow) }
-@inline(never) private func test_memoryImmediate_16_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test16, slow: test_memoryImmediate_16_slow) }
-@inline(never) private func test_memoryImmediate_32_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test32, slow: test_memoryImmediate_32_slow) }
-@inline(never) private func test_memoryImmediate_64_simple(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, simpleAddress(cpu, op), writes: false, integer_test64, slow: test_memoryImmediate_64_slow) }
-@inline(never) private func test_memoryImmediate_8_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test8, slow: test_memoryImmediate_8_slow) }
-@inline(never) private func test_memoryImmediate_16_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test16, slow: test_memoryImmediate_16_slow) }
-@inline(never) private func test_memoryImmediate_32_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test32, slow: test_memoryImmediate_32_slow) }
-@inline(never) private func test_memoryImmediate_64_plain(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediate(cpu, op, plainAddress(cpu, op), writes: false, integer_test64, slow: test_memoryImmediate_64_slow) }
 @inline(never) private func test_memoryImmediate_8_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test8) }
 @inline(never) private func test_memoryImmediate_16_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test16) }
 @inline(never) private func test_memoryImmediate_32_slow(_ cpu: CPU, _ op: Op) -> Next { unsafe memoryImmediateSlowly(cpu, op, writes: false, integer_test32) }

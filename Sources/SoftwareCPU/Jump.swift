@@ -49,10 +49,11 @@ func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCa
         + slot
 }
 
-/// A direct branch that is not linked: into another page always, within its page the first time.
+/// A direct branch that is not linked: into another page always, within its page the first time. The
+/// same of one that is not taken, which leads where the next instruction is fetched from.
 @inline(never)
-func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
-    if unsafe !reachable(cpu, rip) {
+func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64, fallsThrough: Bool) -> Next {
+    if unsafe !fallsThrough && !reachable(cpu, rip) {
         return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
     }
     let page = unsafe cpu.pointee.codePage
@@ -61,7 +62,7 @@ func jumpAndLink(_ cpu: CPU, _ op: Op, to rip: UInt64) -> Next {
     if unsafe cpu.pointee.codePage == page, unsafe cpu.pointee.codeGeneration == generation,
         unsafe cpu.pointee.stepping == 0
     {
-        unsafe link(cpu, op, target)
+        unsafe link(cpu, op, target, fallsThrough)
     }
     return unsafe target
 }
@@ -75,13 +76,20 @@ private func reachable(_ cpu: CPU, _ rip: UInt64) -> Bool {
 /// Remembers the target in the instruction: in the same linear page it is in the same physical page
 /// whenever this instruction runs.
 @inline(never)
-private func link(_ cpu: CPU, _ op: Op, _ target: Op) {
+private func link(_ cpu: CPU, _ op: Op, _ target: Op, _ fallsThrough: Bool) {
     let engine = unsafe context(cpu)
     if unsafe engine.isTransient(op) || engine.isTransient(target) { return }
     if unsafe engine.crossings.contains(op) || engine.crossings.contains(target) { return }
     // One that was dropped while the jump cache had it.
     if unsafe UnsafeMutablePointer(mutating: target).isHandled(by: refetch) { return }
-    unsafe cengine_set_target(UnsafeMutablePointer(mutating: op), target)
+    if !fallsThrough {
+        unsafe cengine_set_target(UnsafeMutablePointer(mutating: op), target)
+        return
+    }
+    // In one generation: a larger one stays without links.
+    let distance = unsafe UnsafeRawPointer(target) - UnsafeRawPointer(op)
+    guard let distance = Int32(exactly: distance) else { return }
+    unsafe cengine_set_fall_through(UnsafeMutablePointer(mutating: op), distance)
 }
 
 /// Finds or makes the block at `rip`. Nil: the fetch faulted.

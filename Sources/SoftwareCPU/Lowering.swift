@@ -6,8 +6,14 @@ enum Lowering {
     enum Outcome {
         /// The block goes on.
         case continues
+        /// The same, and a conditional branch behind the instruction may become one with it.
+        case compares
         /// The block ends here: a transfer of control, or a change of what decoding depends on.
         case ends
+        /// The same, and the instruction never returns the one behind it: the block has no end.
+        case transfers
+        /// The same of a conditional branch.
+        case branches
         /// The block ends after the next instruction: interrupts are off until then.
         case endsAfterNext
         /// The instruction reaches beyond the bytes at hand.
@@ -50,7 +56,8 @@ enum Lowering {
         if unsafe IntegerLowering.lower(
             instruction, into: &slot.pointee, mode: decodeMode(mode))
         {
-            return .continues
+            return unsafe IntegerOperation.isComparison(slot.pointee, instruction)
+                ? .compares : .continues
         }
         if unsafe VectorLowering.lower(
             instruction, into: &slot.pointee, availability: VectorAvailability(blockMode: mode))
@@ -90,29 +97,33 @@ enum Lowering {
     ) {
         let memory = instruction.memory
         let isLong = mode & BlockMode.sizeMask == BlockMode.code64
+        var displacement = memory.displacement
         if memory.base == MemoryOperand.instructionPointer {
-            unsafe op.base = Layout.codePage
-            unsafe op.displacement =
-                memory.displacement &+ Int64(op.pageOffset) &+ Int64(instruction.length)
-        } else {
-            if memory.base != MemoryOperand.absent {
-                unsafe op.base = Layout.gpr(Int(memory.base))
-            }
-            unsafe op.displacement = memory.displacement
+            unsafe op.base = Slot.codePage
+            displacement &+= Int64(unsafe op.offsetBehind)
+        } else if memory.base != MemoryOperand.absent {
+            unsafe op.base = Slot.gpr(Int(memory.base))
         }
         if memory.index != MemoryOperand.absent {
-            unsafe op.index = Layout.gpr(Int(memory.index))
+            unsafe op.index = Slot.gpr(Int(memory.index))
         }
         unsafe op.scaleShift = memory.scaleShift
         var flags = memory.segment &<< UInt8(INSTRUCTION_SEGMENT_SHIFT)
         if instruction.addressSize == 4 { flags |= UInt8(INSTRUCTION_ADDRESS32) }
         if instruction.addressSize == 2 { flags |= UInt8(INSTRUCTION_ADDRESS16) }
         if instruction.prefixes.contains(.lock) { flags |= UInt8(INSTRUCTION_LOCKED) }
-        if !isLong || instruction.addressSize != 8 { flags |= UInt8(INSTRUCTION_SLOW_ADDRESS) }
+        if instruction.addressSize == 8,
+            Int64(Int32(truncatingIfNeeded: displacement)) != displacement
+        {
+            // Beyond 2 GiB from the start of the page, or MOV of an absolute address.
+            flags |= UInt8(INSTRUCTION_SLOW_ADDRESS)
+            displacement = memory.displacement
+        }
+        unsafe op.displacement = Int32(truncatingIfNeeded: displacement)
         if !isLong {
-            unsafe op.segmentBase = Layout.legacyBase(Int(memory.segment))
+            unsafe op.segmentBase = Slot.legacyBase(Int(memory.segment))
         } else if memory.segment >= 4 {
-            unsafe op.segmentBase = Layout.segmentBase(Int(memory.segment))
+            unsafe op.segmentBase = Slot.segmentBase(Int(memory.segment))
         }
         unsafe op.flags = flags
     }

@@ -7,26 +7,21 @@ internal import CEngine
 @inline(__always)
 func effectiveAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
     if unsafe op.pointee.flags & slowAddress != 0 { return unsafe slowEffectiveAddress(cpu, op) }
-    let base = unsafe cpu.read(op.pointee.base, as: UInt64.self)
-    let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
-    let segment = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
-    return unsafe base &+ (index &<< UInt64(op.pointee.scaleShift))
-        &+ UInt64(bitPattern: op.pointee.displacement) &+ segment
+    return unsafe plainAddress(cpu, op)
 }
 
 /// The same for operands that need no slow form.
 @inline(__always)
 func plainAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
-    let index = unsafe cpu.read(op.pointee.index, as: UInt64.self)
-    let segment = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    let index = unsafe cpu.read(slot: op.pointee.index)
+    let segment = unsafe cpu.read(slot: op.pointee.segmentBase)
     return unsafe simpleAddress(cpu, op) &+ (index &<< UInt64(op.pointee.scaleShift)) &+ segment
 }
 
 /// The same for operands that have nothing but a base and a displacement.
 @inline(__always)
 func simpleAddress(_ cpu: CPU, _ op: Op) -> UInt64 {
-    unsafe cpu.read(op.pointee.base, as: UInt64.self)
-        &+ UInt64(bitPattern: op.pointee.displacement)
+    unsafe cpu.read(slot: op.pointee.base) &+ UInt64(bitPattern: Int64(op.pointee.displacement))
 }
 
 /// Outside 64-bit code: 32 bits, and the bit that has the segment looked at.

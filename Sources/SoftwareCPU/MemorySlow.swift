@@ -11,7 +11,7 @@ internal import Vocabulary
 @inline(never)
 func slowEffectiveAddress(_ cpu: CPU, _ op: Op, adding delta: UInt64 = 0) -> UInt64 {
     let offset = unsafe wrapped(op, effectiveOffset(cpu, op) &+ delta)
-    let linear = unsafe offset &+ cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    let linear = unsafe offset &+ cpu.read(slot: op.pointee.segmentBase)
     return unsafe cpu.isLongCode ? linear : linear & legacyAddressMask
 }
 
@@ -19,19 +19,23 @@ func slowEffectiveAddress(_ cpu: CPU, _ op: Op, adding delta: UInt64 = 0) -> UIn
 @inline(__always)
 func effectiveOffset(_ cpu: CPU, _ op: Op) -> UInt64 {
     let sum =
-        unsafe cpu.read(op.pointee.base, as: UInt64.self)
-        &+ (cpu.read(op.pointee.index, as: UInt64.self) &<< UInt64(op.pointee.scaleShift))
-        &+ UInt64(bitPattern: op.pointee.displacement)
+        unsafe simpleAddress(cpu, op)
+        &+ (cpu.read(slot: op.pointee.index) &<< UInt64(op.pointee.scaleShift))
+    if unsafe op.pointee.flags & slowAddress == slowAddress {
+        return unsafe op.pointee.base == Slot.codePage
+            ? sum &+ UInt64(op.pointee.offsetBehind) : op.pointee.immediate
+    }
     return unsafe wrapped(op, sum)
 }
 
 /// An offset in the instruction's address size.
 @inline(__always)
 private func wrapped(_ op: Op, _ offset: UInt64) -> UInt64 {
-    let flags = unsafe Int(op.pointee.flags)
-    if flags & INSTRUCTION_ADDRESS32 != 0 { return offset & 0xffff_ffff }
-    if flags & INSTRUCTION_ADDRESS16 != 0 { return offset & 0xffff }
-    return offset
+    switch unsafe Int(op.pointee.flags) & INSTRUCTION_SLOW_ADDRESS {
+    case INSTRUCTION_ADDRESS32: return offset & 0xffff_ffff
+    case INSTRUCTION_ADDRESS16: return offset & 0xffff
+    default: return offset
+    }
 }
 
 /// The mode that explicit data accesses are made with now.

@@ -40,6 +40,8 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.formCounts = unsafe engine.formCounts?.counters
         unsafe cpu.pointee.tscOffset = tscOffset
         unsafe cpu.pointee.x87Exact = x87Register
+        unsafe cpu.pointee.blockHeader = blockHeader
+        unsafe cpu.pointee.slowIntegers = unsafe IntegerOperation.slowHandlers
         unsafe cpu.pointee.extendedStates = ExtendedState.supported(engine.features)
         state = ArchitecturalState()
     }

@@ -35,7 +35,7 @@ private func linear(_ cpu: CPU, _ base: UInt64, _ offset: UInt64) -> UInt64 {
 /// The source, in the segment that the instruction names.
 @inline(__always)
 private func sourceAddress(_ cpu: CPU, _ op: Op, _ offset: UInt64) -> UInt64 {
-    let base = unsafe cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    let base = unsafe cpu.read(slot: op.pointee.segmentBase)
     return unsafe linear(cpu, base, offset)
 }
 

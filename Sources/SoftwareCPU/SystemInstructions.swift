@@ -150,7 +150,8 @@ enum SystemInstruction {
         // Nobody looks for interrupts within a block: the shadow matters if one waits already, or if
         // the next instruction is in another block, or alone.
         let waiting = unsafe cengine_load32(cpu.pointee.pendingWord) & 1 != 0
-        if unsafe !waiting && (op + 1).pointee.length != 0 { return unsafe op + 1 }
+        let isLast = unsafe Int((op + 1).pointee.flags) & INSTRUCTION_END != 0
+        if !waiting && !isLast { return unsafe op + 1 }
         unsafe shadowNextInstruction(cpu, stack: false)
         return unsafe continueAfter(cpu, op)
     }

@@ -189,7 +189,7 @@ enum VectorLowering {
             VectorInstruction(instruction), into: &op, availability: availability)
         guard known else { return false }
         if instruction.mnemonic == .maskmovq || instruction.mnemonic == .maskmovdqu {
-            unsafe op.base = Layout.gpr(GPR.rdi)
+            unsafe op.base = Slot.gpr(GPR.rdi)
         }
         return true
     }

@@ -20,7 +20,7 @@ func x87Pending(_ cpu: CPU, _ op: Op) -> Bool {
 @inline(__always)
 func x87NoteOperand(_ cpu: CPU, _ op: Op, _ address: UInt64) {
     unsafe x87_note(cpu, op)
-    let offset = unsafe address &- cpu.read(op.pointee.segmentBase, as: UInt64.self)
+    let offset = unsafe address &- cpu.read(slot: op.pointee.segmentBase)
     unsafe cpu.pointee.x87DataSelector = cpu.segment(segmentNumber(op)).selector
     unsafe cpu.pointee.x87DataPointer = cpu.isLongCode ? offset : offset & 0xffff_ffff
 }

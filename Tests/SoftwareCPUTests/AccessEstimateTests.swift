@@ -9,7 +9,7 @@ struct AccessEstimateTests {
         let block = UnsafeMutablePointer<DecodedInstruction>.allocate(capacity: count + 1)
         defer { unsafe block.deallocate() }
         unsafe block.initialize(repeating: .empty, count: count + 1)
-        unsafe block[0].immediate = UInt64(count)
+        unsafe block[0].instructionCount = count
         for index in 0..<accesses {
             unsafe block[index + 1].flags = UInt8(INSTRUCTION_ACCESSES_MEMORY)
         }

@@ -156,9 +156,9 @@ import X86
         of instruction: VectorInstruction, _ availability: VectorAvailability
     ) -> UInt8? {
         unsafe bench.cpu.setGPR(GPR.rsi, address)
-        unsafe bench.op.pointee.base = Layout.gpr(GPR.rsi)
-        unsafe bench.op.pointee.index = Layout.zero
-        unsafe bench.op.pointee.segmentBase = Layout.zero
+        unsafe bench.op.pointee.base = Slot.gpr(GPR.rsi)
+        unsafe bench.op.pointee.index = Slot.zero
+        unsafe bench.op.pointee.segmentBase = Slot.zero
         var lowered = unsafe bench.op.pointee
         let known = unsafe VectorLowering.lower(
             instruction, into: &lowered, availability: availability)

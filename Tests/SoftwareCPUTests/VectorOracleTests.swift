@@ -20,9 +20,9 @@ final class VectorBench {
         unsafe op = .allocate(capacity: 1)
         unsafe op.initialize(
             to: DecodedInstruction(
-                handler: { _, _ in nil }, immediate: 0, displacement: 0, target: nil,
-                destination: 0, source: 0, base: 0, index: 0, segmentBase: 0, pageOffset: 0,
-                scaleShift: 0, length: 4, flags: 0, auxiliary: 0))
+                handler: { _, _ in nil }, immediate: 0, displacement: 0, destination: 0,
+                source: 0, base: 0, index: 0, segmentBase: 0, scaleShift: 0, place: 4 << 12,
+                flags: 0, auxiliary: 0))
         unsafe page = .allocate(byteCount: 4096, alignment: 4096)
         unsafe page.initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
         let address = UInt64(UInt(bitPattern: unsafe page))
@@ -49,9 +49,9 @@ final class VectorBench {
     /// Lowers and runs; true when the instruction completed.
     func run(_ instruction: VectorInstruction, address: UInt64) -> Bool {
         unsafe cpu.setGPR(GPR.rsi, address)
-        unsafe op.pointee.base = Layout.gpr(GPR.rsi)
-        unsafe op.pointee.index = Layout.zero
-        unsafe op.pointee.segmentBase = Layout.zero
+        unsafe op.pointee.base = Slot.gpr(GPR.rsi)
+        unsafe op.pointee.index = Slot.zero
+        unsafe op.pointee.segmentBase = Slot.zero
         var lowered = unsafe op.pointee
         guard unsafe VectorLowering.lower(instruction, into: &lowered, availability: .available)
         else {

@@ -6,6 +6,7 @@
 #include "Cores.h"
 #include "GuestSampling.h"
 #include "HostProcessor.h"
+#include "IntegerHandlers.h"
 #include "VectorElement.h"
 #include "VectorFloat.h"
 #include "VectorImmediate.h"

@@ -12,36 +12,40 @@ struct DecodedInstruction;
 typedef const struct DecodedInstruction *_Nullable (*InstructionHandler)(
     struct CPUState *_Nonnull cpu, const struct DecodedInstruction *_Nonnull instruction);
 
-/// One instruction, lowered: 48 bytes, operands resolved to byte offsets into `CPUState`.
+/// One instruction, lowered: 32 bytes, operands resolved to places in `CPUState`.
 ///
 /// `handler` comes first so that one load and one jump run it. Another vCPU may replace `handler`
-/// (when the bytes it was made from change), so it is read with one aligned load.
-typedef struct DecodedInstruction {
+/// (when the bytes it was made from change), so it is read with one aligned load. `immediate` may be
+/// a pointer, so it is no safe type.
+typedef struct __attribute__((swift_attr("unsafe"))) DecodedInstruction {
     InstructionHandler _Nonnull handler;
-    /// Immediate, or branch displacement, or form-specific data.
+    /// Immediate, or form-specific data. Direct branches: the instruction to continue with once
+    /// linked, or null.
     uint64_t immediate;
-    /// Displacement of the memory operand, sign extended.
-    int64_t displacement;
-    /// Direct branches: the instruction to continue with once linked. Others: form-specific.
-    const struct DecodedInstruction *_Nullable target;
-    /// Byte offsets into CPUState of the register operands.
+    /// Displacement of the memory operand, or of a direct branch. What does not fit:
+    /// `INSTRUCTION_SLOW_ADDRESS`.
+    int32_t displacement;
+    /// Byte offsets into CPUState of the register operands. Direct branches and calls have in
+    /// `destination` where the instruction behind them is, from the start of the page.
     uint16_t destination;
     uint16_t source;
-    /// Byte offsets of base, index and segment base; absent ones point at `CPUState.zero`.
-    uint16_t base;
-    uint16_t index;
-    uint16_t segmentBase;
-    /// Bytes from the start of the linear page to the first byte of the instruction.
-    uint16_t pageOffset;
+    /// Base, index and segment base, counted in eight bytes from the start of CPUState; absent ones
+    /// point at `CPUState.zero`.
+    uint8_t base;
+    uint8_t index;
+    uint8_t segmentBase;
     /// 1, 2, 4 or 8 as a shift count.
     uint8_t scaleShift;
-    /// Length in bytes, 1 to 15.
-    uint8_t length;
+    /// Bits 0 to 11: bytes from the start of the linear page to the first byte of the instruction.
+    /// Bits 12 to 15: its length in bytes, 1 to 15.
+    uint16_t place;
     /// `InstructionFlags` bits.
     uint8_t flags;
     /// Form-specific: third operand, small immediate, condition.
     uint8_t auxiliary;
 } DecodedInstruction;
+
+_Static_assert(sizeof(DecodedInstruction) == 32, "two to a cache line");
 
 // Ways out of handlers that go on with the next instruction as their last act. What a compiler sees
 // to be a call of C with the result of a handler it makes a jump of, wherever there are several.
@@ -55,14 +59,19 @@ const DecodedInstruction *_Nullable cengine_run(struct CPUState *_Nonnull cpu,
                                                 InstructionHandler _Nonnull handler);
 
 enum {
-    /// The effective address needs more than base + index * scale + displacement + segment base:
-    /// a 16- or 32-bit address size or a segment with a base, limit or rights to check.
-    INSTRUCTION_SLOW_ADDRESS = 1 << 0,
+    /// Effective address size: 16 bits, 32 bits; neither: 64 bits, of a segment that is not looked at.
+    INSTRUCTION_ADDRESS16 = 1 << 0,
+    INSTRUCTION_ADDRESS32 = 1 << 1,
+    /// Either: the effective address needs more than base + index * scale + displacement + segment
+    /// base. Both: 64 bits, and its offset does not fit into `displacement`. Relative to the
+    /// instruction pointer, `displacement` counts from the end of the instruction; without a base,
+    /// the offset is `immediate`.
+    INSTRUCTION_SLOW_ADDRESS = INSTRUCTION_ADDRESS16 | INSTRUCTION_ADDRESS32,
     /// LOCK prefix.
-    INSTRUCTION_LOCKED = 1 << 1,
-    /// Effective address size: 16 bits, 32 bits; neither: 64 bits.
-    INSTRUCTION_ADDRESS16 = 1 << 2,
-    INSTRUCTION_ADDRESS32 = 1 << 3,
+    INSTRUCTION_LOCKED = 1 << 2,
+    /// No instruction, but the end of a block: it has the place of the last instruction, and goes on
+    /// behind that.
+    INSTRUCTION_END = 1 << 3,
     /// Bits 4 to 6: the segment register of the memory operand, 0 ES, 1 CS, 2 SS, 3 DS, 4 FS, 5 GS.
     INSTRUCTION_SEGMENT_SHIFT = 4,
     /// It reads or writes memory, the stack included.
@@ -258,6 +267,10 @@ typedef struct CPUState {
 
     /// Register forms of x87 when the guest's state cannot be in the host's FPU.
     InstructionHandler _Nullable x87Exact;
+    /// The handler of headers that are neither counted nor translated.
+    InstructionHandler _Nullable blockHeader;
+    /// By `cengine_integer_code`: what goes on where the TLB does not answer.
+    const InstructionHandler _Nonnull *_Nullable slowIntegers;
 
     /// Of the instruction that runs.
     CoreFrame core;
@@ -295,6 +308,21 @@ typedef struct CPUState {
     /// How often each instruction form left translated code; null: nobody counts. See `FormCounts`.
     uint64_t *_Nullable formCounts;
 } CPUState;
+
+/// What memory operands are made of is within reach of `DecodedInstruction.base`.
+_Static_assert(__builtin_offsetof(CPUState, legacyBase) % 8 == 0, "counted in eight bytes");
+_Static_assert(__builtin_offsetof(CPUState, legacyBase[5]) / 8 <= UINT8_MAX, "one byte");
+_Static_assert(__builtin_offsetof(CPUState, segments[5].base) / 8 <= UINT8_MAX, "one byte");
+
+/// Of a conditional branch, which has no memory operand: base, index, segmentBase and scaleShift are one
+/// word. See `EngineAtomics.h`.
+enum { DECODED_OFFSET_FALL_THROUGH = __builtin_offsetof(DecodedInstruction, base) };
+_Static_assert(DECODED_OFFSET_FALL_THROUGH % 4 == 0, "one aligned word");
+
+/// Bytes from the start of the linear page to the first byte of the instruction.
+static inline uint16_t cengine_page_offset(const DecodedInstruction *_Nonnull instruction) {
+    return instruction->place & 0xfff;
+}
 
 /// Offsets that Swift needs as compile-time constants.
 enum {

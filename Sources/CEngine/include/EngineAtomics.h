@@ -48,14 +48,19 @@ static inline void cengine_set_handler(DecodedInstruction *_Nonnull op,
 
 static inline void cengine_set_target(DecodedInstruction *_Nonnull op,
                                       const DecodedInstruction *_Nullable target) {
-    __atomic_store_n(&op->target, target, __ATOMIC_RELEASE);
+    __atomic_store_n(&op->immediate, (uint64_t)target, __ATOMIC_RELEASE);
+}
+
+/// Where a conditional branch that is not taken leads: so many bytes from `op`.
+static inline void cengine_set_fall_through(DecodedInstruction *_Nonnull op, int32_t distance) {
+    __atomic_store_n((cengine_word32 *)&op->base, (uint32_t)distance, __ATOMIC_RELEASE);
 }
 
 /// The link of a header to the next one of its chain: as a place, so that it is like the chain's
 /// first.
 static inline DecodedInstruction *_Nullable *_Nonnull cengine_link(
     DecodedInstruction *_Nonnull header) {
-    return (DecodedInstruction **)&header->target;
+    return (DecodedInstruction **)&header->immediate;
 }
 
 static inline DecodedInstruction *_Nullable cengine_follow(
@@ -68,13 +73,13 @@ static inline void cengine_set_link(DecodedInstruction *_Nullable *_Nonnull link
     __atomic_store_n(link, header, __ATOMIC_RELEASE);
 }
 
-/// Of a header: `base` and `index` as one word.
+/// Of a header: `destination` and `source` as one word.
 static inline uint32_t cengine_translation(const DecodedInstruction *_Nonnull header) {
-    return __atomic_load_n((const cengine_word32 *)&header->base, __ATOMIC_ACQUIRE);
+    return __atomic_load_n((const cengine_word32 *)&header->destination, __ATOMIC_ACQUIRE);
 }
 
 static inline void cengine_set_translation(DecodedInstruction *_Nonnull header, uint32_t value) {
-    __atomic_store_n((cengine_word32 *)&header->base, value, __ATOMIC_RELEASE);
+    __atomic_store_n((cengine_word32 *)&header->destination, value, __ATOMIC_RELEASE);
 }
 
 /// Counters in headers: one that is missed does not matter.
@@ -91,6 +96,6 @@ static inline void cengine_store64(uint64_t *_Nonnull address, uint64_t value) {
     __atomic_store_n(address, value, __ATOMIC_RELEASE);
 }
 
-_Static_assert(__builtin_offsetof(DecodedInstruction, base) % 4 == 0, "one aligned word");
+_Static_assert(__builtin_offsetof(DecodedInstruction, destination) % 4 == 0, "one aligned word");
 
 #endif

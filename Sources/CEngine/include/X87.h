@@ -117,7 +117,7 @@ static inline void x87_clear_exceptions(void) { __asm__ volatile("fnclex"); }
 /// Keeps the instruction pointer and opcode for exception handlers.
 static inline void x87_note(
     CPUState *_Nonnull cpu, const DecodedInstruction *_Nonnull instruction) {
-    uint64_t linear = cpu->codePage + instruction->pageOffset;
+    uint64_t linear = cpu->codePage + cengine_page_offset(instruction);
     cpu->x87Opcode = (uint16_t)(instruction->immediate & 0x7ff);
     cpu->x87InstructionSelector = cpu->segments[1].selector;
     // The code size of the block mode: 64 bits.

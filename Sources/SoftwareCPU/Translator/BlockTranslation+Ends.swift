@@ -124,7 +124,7 @@ extension BlockTranslation {
             unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[0].header)))
         }
         // SUB BYTE, 1.
-        let count = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.length) ?? 0
+        let count = unsafe UnsafeMutablePointer<DecodedInstruction>.missesOffset ?? 0
         assembler.instruction(
             HostOpcode(0x80), register: 5,
             .memory(HostAddress(base: .r11, displacement: Int32(truncatingIfNeeded: count))))

@@ -36,7 +36,7 @@ extension BlockTranslation {
 
     /// Offsets within the page of the current instruction and of the one behind it.
     private var start: Int { Int(unsafe op(index).pointee.pageOffset) }
-    private var next: Int { start &+ Int(unsafe op(index).pointee.length) }
+    private var next: Int { Int(unsafe op(index).pointee.offsetBehind) }
 
     /// The target of a relative branch, as an offset from the page's start.
     private func target(_ instruction: Instruction) -> Int {
@@ -51,7 +51,7 @@ extension BlockTranslation {
         writeX87Note()
         saveFlags()
         pay()
-        let offset = Int(unsafe op(count).pointee.pageOffset)
+        let offset = Int(unsafe op(count &- 1).pointee.offsetBehind)
         emitDirect(to: offset, from: 0)
     }
 
@@ -89,11 +89,11 @@ extension BlockTranslation {
         }
     }
 
-    /// The block's end instruction follows the jump.
+    /// Until what follows is translated, the interpreter decides again.
     private mutating func emitNotTaken() {
         let offset = next
         if isInPage(offset) {
-            goOn(assembler.replaceableJump(), at: offset, from: start, or: index &+ 1)
+            goOn(assembler.replaceableJump(), at: offset, from: start, or: index)
         } else {
             computeTarget(offset)
             emitThroughCache()

@@ -190,7 +190,7 @@ struct BlockTranslation {
         instructions.removeSubrange(count...)
     }
 
-    /// Instruction `index` of the current block; its count is its end.
+    /// Instruction `index` of the current block; its count is its end, if it has one.
     func op(_ index: Int) -> UnsafeMutablePointer<DecodedInstruction> {
         unsafe segments[segment].header + (index &+ 1)
     }
@@ -213,9 +213,6 @@ struct BlockTranslation {
         /// Gives up the translation.
         var stale = 0
     }
-
-    /// Bytes from the way out of a translation that was given up to its polled entry.
-    static let staleDistance = 48
 
     /// Before the instructions: entries and budget.
     mutating func begin(_ residency: VectorResidency, usesX87: Bool) -> Entries {

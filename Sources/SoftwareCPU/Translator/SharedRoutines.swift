@@ -108,7 +108,7 @@ struct SharedRoutines {
     /// may have made one.
     private func emitInterpret(_ assembler: inout Assembler) {
         assembler.load(.r10, HostLayout.jumpInstruction(.r11))
-        let offset = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.base) ?? 0
+        let offset = unsafe MemoryLayout<DecodedInstruction>.offset(of: \.destination) ?? 0
         assembler.instruction(
             HostOpcode(0x8b), register: 10,
             .memory(HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset))))

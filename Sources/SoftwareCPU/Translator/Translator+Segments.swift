@@ -21,7 +21,7 @@ extension Translator {
     ) {
         guard unsafe decode(header, bytes, into: &block) else { return }
         unsafe block.add(header)
-        let page = unsafe UInt64(bitPattern: header.pointee.displacement) & ~0xfff
+        let page = unsafe header.pointee.physical & ~0xfff
         while block.segments.count < Self.mostBlocks {
             guard let offset = continuation,
                 let next = unsafe code.find(
@@ -40,7 +40,7 @@ extension Translator {
             let last
         else { return nil }
         let start = unsafe Int(segment.header[segment.count].pageOffset)
-        let end = unsafe Int(segment.header[segment.count &+ 1].pageOffset)
+        let end = unsafe Int(segment.header[segment.count].offsetBehind)
         var target = end
         switch TranslationKind(last, vectors: .available, x87: .available) {
         case .handler, .call, .ret: return nil

@@ -142,8 +142,6 @@ final class Translator {
         statistics.translations &+= 1
         statistics.translatedInstructions &+= UInt64(block.instructions.count)
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
-        unsafe header.pointee.unpolledEntry = UInt16(
-            truncatingIfNeeded: entries.unpolled &- entries.polled)
         unsafe connect(
             block.links, key(header), block.code.isEmpty ? entries : nil, using: block.assembler)
         unsafe header.translation = UInt32(truncatingIfNeeded: entries.polled)
@@ -154,13 +152,12 @@ final class Translator {
     /// The block was dropped: whoever still jumps to its translation goes back to the run loop. False:
     /// it has none.
     func retire(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Bool {
-        let polled = unsafe Int(header.translation)
-        guard polled != 0 else { return false }
-        let unpolled = unsafe polled &+ Int(header.pointee.unpolledEntry)
-        memory.lead(from: polled, to: polled &- BlockTranslation.staleDistance)
-        memory.lead(from: unpolled, to: polled &- BlockTranslation.staleDistance)
+        guard unsafe header.translation != 0,
+            let old = unsafe entries.removeValue(forKey: key(header))
+        else { return false }
+        memory.lead(from: old.polled, to: old.stale)
+        memory.lead(from: old.unpolled, to: old.stale)
         unsafe header.translation = 0
-        unsafe entries[key(header)] = nil
         return true
     }
 
@@ -215,7 +212,7 @@ final class Translator {
         _ header: UnsafeMutablePointer<DecodedInstruction>, _ bytes: UnsafeRawBufferPointer,
         into block: inout BlockTranslation
     ) -> Bool {
-        let count = unsafe Int(truncatingIfNeeded: header.pointee.immediate)
+        let count = unsafe header.pointee.instructionCount
         for index in 1..<(count &+ 1) {
             let op = unsafe header[index]
             let start = unsafe Int(op.pageOffset)
@@ -234,7 +231,7 @@ final class Translator {
 
     private func key(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Key {
         unsafe Key(
-            physical: UInt64(bitPattern: header.pointee.displacement), mode: header.pointee.mode)
+            physical: header.pointee.physical, mode: header.pointee.mode)
     }
 
     /// Joins the new translation with those that are there, and lets it wait for the others. Nobody

@@ -40,13 +40,15 @@ struct Generator {
     private mutating func arithmetic() {
         for name in ["add", "or", "adc", "sbb", "and", "sub", "xor", "cmp", "test"] {
             let writes = name != "cmp" && name != "test"
-            for shape in ["registerRegister", "registerImmediate"] {
+            // The others are in C as long as the TLB answers.
+            let takesCarry = name == "adc" || name == "sbb"
+            for shape in ["registerRegister", "registerImmediate"] where takesCarry {
                 table("\(name)_\(shape)") { bits, _ in
                     "\(shape)(cpu, op, writes: \(writes), integer_\(name)\(bits))"
                 }
             }
             for shape in ["registerMemory", "memoryRegister", "memoryImmediate"] {
-                memoryTable("\(name)_\(shape)", shape) { bits, _ in
+                memoryTable("\(name)_\(shape)", shape, isSlow: !takesCarry) { bits, _ in
                     "writes: \(writes), integer_\(name)\(bits)"
                 }
             }
@@ -116,12 +118,13 @@ struct Generator {
         end()
     }
 
-    /// The rows of `Addressing`, one handler for each width.
+    /// The rows of `Addressing`, one handler for each width; `isSlow`: the last row alone.
     private mutating func memoryTable(
-        _ name: String, _ shape: String, _ arguments: (String, String) -> String
+        _ name: String, _ shape: String, isSlow: Bool = false,
+        _ arguments: (String, String) -> String
     ) {
         begin(name)
-        for addressing in ["simple", "plain"] {
+        for addressing in isSlow ? [] : ["simple", "plain"] {
             for (bits, type) in Self.types {
                 handler(
                     "\(name)_\(bits)_\(addressing)",
