@@ -31,6 +31,15 @@ struct SharedRoutines {
     /// A jump cache entry's block was not translated. R11: the entry.
     var interpret = 0
 
+    /// Where all of them start: the place in this list is a routine's number in files.
+    var all: [Int] {
+        [enter, leave] + calls
+            + [
+                callAndLeave, giveUpGroups, loadVectors, loadWideVectors, loadX87, poll, lookUp,
+                interpret,
+            ]
+    }
+
     /// Bytes of the frame below the saved registers.
     private static let frame = UInt8(56 + 8 * ProbeGroups.slotCount)
     static let scratchSlot = HostAddress(base: .rsp, displacement: 16)
