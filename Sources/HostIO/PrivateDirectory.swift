@@ -22,7 +22,8 @@ public final class PrivateDirectory: Sendable {
         let remedy = "give a folder of your own with \(option)"
         func refusal(_ number: CInt) -> XError {
             XError(
-                .hostCall, "cannot use the folder '\(path)': \(HostErrno(rawValue: number)); \(remedy)",
+                .hostCall,
+                "cannot use the folder '\(path)': \(HostErrno(rawValue: number)); \(remedy)",
                 cause: HostErrno(rawValue: number))
         }
         if path.isEmpty { throw XError(.invalidArgument, "\(option) '': \(remedy)") }
@@ -40,7 +41,8 @@ public final class PrivateDirectory: Sendable {
     ) throws(XError) {
         if information.st_uid != geteuid() {
             throw XError(
-                .invalidArgument, "\(what) belongs to another user, who could put code in: \(remedy)")
+                .invalidArgument,
+                "\(what) belongs to another user, who could put code in: \(remedy)")
         }
         if information.st_mode & 0o022 != 0 {
             throw XError(
@@ -49,19 +51,26 @@ public final class PrivateDirectory: Sendable {
         }
     }
 
-    /// Opens a file for reading. Nil: it is not there, cannot be read or is none. Throws if others may
-    /// write to it.
-    public func openFile(_ name: String) throws(XError) -> Descriptor? {
+    /// What there is by a name.
+    public enum Content: ~Copyable, Sendable {
+        case file(Descriptor)
+        /// It cannot be read, or is no file.
+        case unreadable
+        case nothing
+    }
+
+    /// Opens a file for reading. Throws if others may write to it.
+    public func openFile(_ name: String) throws(XError) -> Content {
         // A pipe in its place does not hold anybody up.
         let number = unsafe openat(
             descriptor.rawValue, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard number >= 0 else { return nil }
+        guard number >= 0 else { return errno == ENOENT ? .nothing : .unreadable }
         let file = Descriptor(owning: number)
         var information = stat()
         guard unsafe fstat(number, &information) == 0, information.st_mode & S_IFMT == S_IFREG
-        else { return nil }
+        else { return .unreadable }
         try Self.check(information, "the file '\(path)/\(name)'", "delete it")
-        return file
+        return .file(file)
     }
 
     /// Makes a file of this user's alone that is not there yet, held by `flock` as long as it is open.

@@ -9,14 +9,16 @@ public import Vocabulary
 /// one directory, and whatever is deleted or damaged in it is translated again.
 ///
 /// Owner: who configures the machine. Any thread; `find` and `keep` while the lock of a `CodeCache` is
-/// held, which nobody waits for disks with: the index is in memory, the files are read ahead, and what is
-/// kept goes to a thread.
+/// held. What is kept goes to a thread, the index is in memory, and the files are read ahead; where the
+/// host has not got that far, who looks for an entry waits for the disk with that lock.
 public final class CodeStore: Sendable {
     /// Bytes of all complete files in the directory: the ones used longest ago go first.
     static let mostBytes = 256 << 20
     /// So many files of this build are joined to one.
     static let filesToJoin = 6
     private static let option = "--code-cache"
+    /// Bytes that the host is asked to read before they are needed.
+    private static let mostBytesAhead = 32 << 20
 
     private let directory: PrivateDirectory
     private let files: [CodeStoreFile]
@@ -45,9 +47,11 @@ public final class CodeStore: Sendable {
         self.trouble = RankedLock(trouble, owner: "code-store", rank: .leaf)
         index = CodeStoreIndex(files)
         writer = CodeStoreWriter(directory)
+        var left = Self.mostBytesAhead
         for file in files {
-            file.prefetch()
             file.touch()
+            file.prefetch(min(left, file.byteCount))
+            left -= min(left, file.byteCount)
         }
     }
 
@@ -61,18 +65,23 @@ public final class CodeStore: Sendable {
         var trouble: XError?
         let names = directory.entries.map(\.name).filter(NewCodeFile.isOwn).sorted(by: >)
         for name in names.prefix(CodeStoreIndex.mostFiles) {
-            guard let file = try directory.openFile(name) else {
-                trouble = XError(
-                    .invalidFormat, "'\(directory.path)/\(name)' is no file that can be read: delete it")
-                continue
-            }
-            if let complete = CodeStoreFile(file, name: name) {
-                files.append(complete)
-            } else {
+            switch try directory.openFile(name) {
+            case .file(let file):
+                if let complete = CodeStoreFile(file, name: name) {
+                    files.append(complete)
+                    continue
+                }
                 trouble = XError(
                     .invalidFormat,
-                    "'\(directory.path)/\(name)' was damaged and has been deleted: its code is made again")
+                    "'\(directory.path)/\(name)' was damaged and has been deleted: its code is made "
+                        + "again")
                 directory.remove(name)
+            case .unreadable:
+                trouble = XError(
+                    .invalidFormat,
+                    "'\(directory.path)/\(name)' is no file that can be read: delete it")
+            // Another process has made one file of several.
+            case .nothing: break
             }
         }
         return (files, trouble)
@@ -111,7 +120,8 @@ public final class CodeStore: Sendable {
         note(
             XError(
                 .invalidFormat,
-                "'\(directory.path)/\(file.name)' is damaged: code that cannot be used is made again"))
+                "'\(directory.path)/\(file.name)' is damaged: code that cannot be used is made again"
+            ))
     }
 
     private func note(_ error: XError) { trouble.withLock { $0 = $0 ?? error } }

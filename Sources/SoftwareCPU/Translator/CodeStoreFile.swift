@@ -87,7 +87,7 @@ final class CodeStoreFile: Sendable {
             Array(header[16..<56]) == CodeFileFormat.identity,
             reader.integer(72, as: UInt64.self) == ContentHash.of(header[..<72]),
             indexOffset >= CodeFileFormat.headerByteCount,
-            indexOffset <= CodeFileFormat.mostBytes,
+            indexOffset <= CodeFileFormat.mostBytes, count <= CodeStoreIndex.mostEntries,
             byteCount == indexOffset + count * CodeFileFormat.indexEntryByteCount
         else { return nil }
         let bytes = Self.read(descriptor.rawValue, at: indexOffset, byteCount - indexOffset)
@@ -101,12 +101,10 @@ final class CodeStoreFile: Sendable {
     }
 
     private static func read(_ descriptor: CInt, at offset: Int, _ count: Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let done = unsafe bytes.withUnsafeMutableBytes {
-            unsafe readSome(descriptor, at: offset, into: $0)
+        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = unsafe readSome(
+                descriptor, at: offset, into: UnsafeMutableRawBufferPointer(buffer))
         }
-        bytes.removeLast(count - done)
-        return bytes
     }
 
     /// Most entries are shorter.
@@ -126,8 +124,8 @@ final class CodeStoreFile: Sendable {
         return bytes
     }
 
-    /// Asks the host to have the file in memory soon.
-    func prefetch() { chost_read_ahead(descriptor.rawValue, byteCount) }
+    /// Asks the host to have the first bytes in memory soon.
+    func prefetch(_ count: Int) { if count > 0 { chost_read_ahead(descriptor.rawValue, count) } }
 
     /// It was used just now.
     func touch() { chost_touch(descriptor.rawValue) }

@@ -74,7 +74,8 @@ final class NewCodeFile {
         try write(bytes, at: byteCount)
         try write(
             CodeFileFormat.header(count: index.count, indexOffset: byteCount, index: bytes), at: 0)
-        try directory.rename(name, to: Self.ownPrefix + name.dropFirst(Self.prefix.count) + Self.suffix)
+        try directory.rename(
+            name, to: Self.ownPrefix + name.dropFirst(Self.prefix.count) + Self.suffix)
         isPublished = true
     }
 }

@@ -35,7 +35,9 @@ struct Relocations {
     mutating func removeAll() { all.removeAll(keepingCapacity: true) }
 
     mutating func noteInstruction(at place: Int, _ index: Int, of block: Int) {
-        if isKept { all.append(Relocation(place: place, target: .instruction(index, block: block))) }
+        if isKept {
+            all.append(Relocation(place: place, target: .instruction(index, block: block)))
+        }
     }
 
     mutating func noteWay(at place: Int, to offset: Int) {

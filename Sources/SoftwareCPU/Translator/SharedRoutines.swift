@@ -32,13 +32,7 @@ struct SharedRoutines {
     var interpret = 0
 
     /// Where all of them start: the place in this list is a routine's number in files.
-    var all: [Int] {
-        [enter, leave] + calls
-            + [
-                callAndLeave, giveUpGroups, loadVectors, loadWideVectors, loadX87, poll, lookUp,
-                interpret,
-            ]
-    }
+    private(set) var all: [Int] = []
 
     /// Bytes of the frame below the saved registers.
     private static let frame = UInt8(56 + 8 * ProbeGroups.slotCount)
@@ -99,6 +93,12 @@ struct SharedRoutines {
         interpret = assembler.position
         emitInterpret(&assembler)
         assembler.align()
+        all =
+            [enter, leave] + calls
+            + [
+                callAndLeave, giveUpGroups, loadVectors, loadWideVectors, loadX87, poll, lookUp,
+                interpret,
+            ]
     }
 
     /// The block of the jump cache's entry R11 had no translation when the entry was made. Another vCPU

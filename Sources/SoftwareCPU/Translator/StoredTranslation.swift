@@ -104,24 +104,30 @@ struct StoredTranslation: Sendable {
     /// Everything that is relied on when it is used. A file of ours with the right checksums is sound.
     private var isSound: Bool {
         guard let first = blocks.first, first.start == Int(key.pageOffset),
-            blocks.allSatisfy({
-                $0.start < $0.end && $0.end <= 4096 && $0.instructionCount > 0
-                    && $0.instructionCount <= CodeArena.longestBlock
-            }),
-            blocks.allSatisfy({ block in
-                blocks.allSatisfy { $0.start != block.start || $0 == block }
-            }), distinctBlocks.reduce(0, { $0 + $1.end - $1.start }) == codeStart - guestStart,
             entries.handler < codeByteCount, entries.polled == BlockTranslation.staleDistance,
             entries.unpolled > entries.polled, Self.isReplaceable(entries.unpolled, 5),
             entries.unpolled + 5 <= codeByteCount
         else { return false }
-        for link in links
-        where !Self.isReplaceable(link.patch, 4) || link.patch + 4 > codeByteCount
-            || link.target >= 4096
-        {
-            return false
+        var guestByteCount = 0
+        for (number, block) in blocks.enumerated() {
+            guard block.start < block.end, block.end <= 4096, block.instructionCount > 0,
+                block.instructionCount <= CodeArena.longestBlock
+            else { return false }
+            if let earlier = Self.firstTime(number, in: blocks) {
+                if earlier != block { return false }
+            } else {
+                guestByteCount += block.end - block.start
+            }
         }
-        for relocation in relocations {
+        if guestByteCount != codeStart - guestStart { return false }
+        for number in 0..<linkCount {
+            let link = link(number)
+            guard Self.isReplaceable(link.patch, 4), link.patch + 4 <= codeByteCount,
+                link.target < 4096
+            else { return false }
+        }
+        for number in 0..<relocationCount {
+            let relocation = relocation(number)
             switch relocation.target {
             case .instruction(let index, let block):
                 guard block < blocks.count, index <= blocks[block].instructionCount + 1,
@@ -138,37 +144,33 @@ struct StoredTranslation: Sendable {
         place & 7 + count <= 8
     }
 
-    /// Without those that come again.
-    private var distinctBlocks: [Block] { Self.distinct(blocks) }
-
-    private static func distinct(_ blocks: [Block]) -> [Block] {
-        var seen: [Block] = []
-        for block in blocks where !seen.contains(where: { $0.start == block.start }) {
-            seen.append(block)
-        }
-        return seen
+    /// The block that block `number` is once more; nil: it is there for the first time.
+    private static func firstTime(_ number: Int, in blocks: [Block]) -> Block? {
+        for block in blocks[..<number] where block.start == blocks[number].start { return block }
+        return nil
     }
 
-    /// Places from the start of the code; a routine by its number.
-    var relocations: [Relocation] {
-        let reader = LittleEndianReader(bytes)
-        return stride(from: relocationStart, to: linkStart, by: Self.relocationByteCount).map {
-            let (block, index) = (bytes[$0 + 2], Int(bytes[$0 + 3]))
-            return Relocation(
-                place: reader.count($0),
-                target: block == Self.routineMark
-                    ? .routine(index) : .instruction(index, block: Int(block)))
-        }
+    var relocationCount: Int { (linkStart - relocationStart) / Self.relocationByteCount }
+
+    /// With its place from the start of the code, and a routine by its number.
+    func relocation(_ number: Int) -> Relocation {
+        let start = relocationStart + number * Self.relocationByteCount
+        let (block, index) = (bytes[start + 2], Int(bytes[start + 3]))
+        return Relocation(
+            place: LittleEndianReader(bytes).count(start),
+            target: block == Self.routineMark
+                ? .routine(index) : .instruction(index, block: Int(block)))
     }
 
-    /// Places from the start of the code.
-    var links: [BlockTranslation.Link] {
+    var linkCount: Int { (guestStart - linkStart) / Self.linkByteCount }
+
+    /// With its place from the start of the code.
+    func link(_ number: Int) -> BlockTranslation.Link {
         let reader = LittleEndianReader(bytes)
-        return stride(from: linkStart, to: guestStart, by: Self.linkByteCount).map {
-            let target = reader.count($0 + 2)
-            return BlockTranslation.Link(
-                patch: reader.count($0), target: target & 0x7fff, isPolled: target & 0x8000 != 0)
-        }
+        let start = linkStart + number * Self.linkByteCount
+        let target = reader.count(start + 2)
+        return BlockTranslation.Link(
+            patch: reader.count(start), target: target & 0x7fff, isPolled: target & 0x8000 != 0)
     }
 
     /// The guest's page has the bytes that the translation was made of.
@@ -176,7 +178,8 @@ struct StoredTranslation: Sendable {
         guard page.count == 4096 else { return false }
         return unsafe bytes.withUnsafeBytes { own in
             var position = guestStart
-            for block in distinctBlocks {
+            for (number, block) in blocks.enumerated()
+            where Self.firstTime(number, in: blocks) == nil {
                 // SAFETY: both ranges were looked at in `isSound`.
                 guard
                     unsafe memcmp(
@@ -213,7 +216,8 @@ extension StoredTranslation {
         links: [BlockTranslation.Link], relocations: [Relocation], routines: [Int],
         code: UnsafeBufferPointer<UInt8>, page: UnsafeRawBufferPointer
     ) {
-        let distinct = Self.distinct(blocks)
+        let distinct = blocks.indices.filter { Self.firstTime($0, in: blocks) == nil }
+            .map { blocks[$0] }
         let guestByteCount = distinct.reduce(0) { $0 + $1.end - $1.start }
         let byteCount =
             (Self.headerByteCount + blocks.count * Self.blockByteCount

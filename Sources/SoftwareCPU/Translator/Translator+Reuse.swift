@@ -69,12 +69,14 @@ extension Translator {
         let key = unsafe StoredTranslation.Key(header, linear: linear, features: features)
         let tag = unsafe key.tag(of: header, page: page)
         // The second time it has been run as often as others are.
-        guard store.mayHave(tag), unsafe refused.isEmpty || refused.remove(Self.identity(header)) == nil
+        guard store.mayHave(tag),
+            unsafe refused.isEmpty || refused.remove(Self.identity(header)) == nil
         else { return .nothing }
         let start = HostThread.monotonicNow
         defer { noteTime(since: start) }
         let found = store.find(tag) { unsafe $0.key == key && $0.wasMade(of: page) }
-        let result = found.map { unsafe reuse($0, for: header, linear: linear, blockAt) } ?? .nothing
+        let result =
+            found.map { unsafe reuse($0, for: header, linear: linear, blockAt) } ?? .nothing
         guard case .nothing = result else { return result }
         statistics.refusedTranslations &+= 1
         // Blocks whose groups were given up have been run often, and new ones a few times.
@@ -137,22 +139,24 @@ extension Translator {
         guard end <= memory.byteCount else { return false }
         unsafe stored.copyCode(to: memory.writable + start)
         let ways = routines.all
-        for relocation in stored.relocations {
+        for number in 0..<stored.relocationCount {
+            let relocation = stored.relocation(number)
             let place = start &+ relocation.place
             let code = unsafe UnsafeMutableRawPointer(memory.writable + place)
             switch relocation.target {
             case .instruction(let index, let block):
                 let address = unsafe UInt64(UInt(bitPattern: headers[block] + index))
                 unsafe code.storeBytes(of: address, as: UInt64.self)
-            case .routine(let number):
-                guard number < ways.count else { return false }
+            case .routine(let routine):
+                guard routine < ways.count else { return false }
                 unsafe code.storeBytes(
-                    of: UInt32(truncatingIfNeeded: ways[number] &- (place &+ 4)), as: UInt32.self)
+                    of: UInt32(truncatingIfNeeded: ways[routine] &- (place &+ 4)), as: UInt32.self)
             }
         }
-        let links = stored.links.map {
-            BlockTranslation.Link(
-                patch: start &+ $0.patch, target: $0.target, isPolled: $0.isPolled)
+        let links = (0..<stored.linkCount).map {
+            let link = stored.link($0)
+            return BlockTranslation.Link(
+                patch: start &+ link.patch, target: link.target, isPolled: link.isPolled)
         }
         let own = stored.entries
         statistics.reusedTranslations &+= 1
@@ -172,7 +176,9 @@ extension Translator {
     ) {
         guard let store, block.code.isEmpty else { return }
         let start = entries.stale
-        let key = unsafe StoredTranslation.Key(header, linear: linear, features: features)
+        var key = unsafe StoredTranslation.Key(header, linear: linear, features: features)
+        // As it was made: others may be counting misses of one that was given up.
+        key.usesGroups = block.usesGroups
         let blocks = block.segments.map { segment in
             unsafe StoredTranslation.Block(
                 start: Int(segment.header[1].pageOffset),
