@@ -1,5 +1,4 @@
 import Foundation
-import Machine
 import Testing
 
 /// `--code-cache`: later runs take over what earlier ones translated, and nothing that becomes of the
@@ -22,7 +21,10 @@ extension RunOptionTests {
     private struct Run {
         var output: String
         var errors: [Substring]
-        var code: MachineStatistics
+        /// Counters of the code cache.
+        var code: [String: Int]
+
+        func count(_ name: String) -> Int { code[name] ?? -1 }
     }
 
     private func run(_ options: [String]) throws -> Run {
@@ -31,34 +33,36 @@ extension RunOptionTests {
         let lines = String(decoding: result.errors, as: UTF8.self).split(separator: "\n")
         #expect(result.status == 0, "\(lines)")
         let line = try #require(lines.first { $0.hasPrefix("{") }, "\(lines)")
+        let all = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
         return Run(
             output: String(decoding: result.output, as: UTF8.self),
             errors: lines.filter { !$0.hasPrefix("{") },
-            code: try JSONDecoder().decode(MachineStatistics.self, from: Data(line.utf8)))
+            code: try #require(all?["code"] as? [String: Int]))
     }
 
     /// With other numbers of vCPUs too, and without a difference in what it prints.
     @Test func aSecondBootReusesTranslations() throws {
         try withFolder { folder in
             let plain = try run([])
-            #expect(plain.output.hasPrefix("2000\n") && plain.code.code.keptTranslations == 0)
-            let first = try run(["--code-cache", folder + "/code"]).code.code
-            #expect(first.reusedTranslations == 0)
-            #expect(first.keptTranslations > 3000 && first.translations > 3000)
+            #expect(plain.output.hasPrefix("2000\n") && plain.count("keptTranslations") == 0)
+            let first = try run(["--code-cache", folder + "/code"])
+            #expect(first.count("reusedTranslations") == 0)
+            #expect(first.count("keptTranslations") > 3000 && first.count("translations") > 3000)
             for cpus in ["1", "2"] {
                 let again = try run(["--code-cache", folder + "/code", "--cpus", cpus])
                 #expect(again.output == plain.output && again.errors.isEmpty, "\(again.errors)")
-                let code = again.code.code
+                let (reused, made) = (
+                    again.count("reusedTranslations"), again.count("translations")
+                )
                 // Two vCPUs run code of the kernel that one does not.
-                let share = cpus == "1" ? 9 as UInt64 : 2
                 #expect(
-                    code.reusedTranslations > code.translations * share,
-                    "\(code.reusedTranslations) reused, \(code.translations) made")
-                #expect(code.storedByteCount > 1 << 20 && code.damagedEntries == 0)
+                    reused > made * (cpus == "1" ? 9 : 2), "\(reused) reused, \(made) made")
+                #expect(again.count("storedByteCount") > 1 << 20)
+                #expect(again.count("damagedEntries") == 0)
             }
             let interpreted = try run(["--code-cache", folder + "/code", "--engine", "interpreter"])
             #expect(interpreted.output == plain.output)
-            #expect(interpreted.code.code.reusedTranslations == 0)
+            #expect(interpreted.count("reusedTranslations") == 0)
         }
     }
 
@@ -76,13 +80,13 @@ extension RunOptionTests {
             try handle.write(contentsOf: bytes)
             let damaged = try run(["--code-cache", folder])
             #expect(damaged.output == expected)
-            #expect(damaged.code.code.damagedEntries > 10)
-            #expect(damaged.code.code.reusedTranslations > 1000)
+            #expect(damaged.count("damagedEntries") > 10)
+            #expect(damaged.count("reusedTranslations") > 1000)
             #expect(damaged.errors.count == 1, "\(damaged.errors)")
             #expect(damaged.errors.first?.hasPrefix("martlet: ") == true)
             let mended = try run(["--code-cache", folder])
             #expect(mended.output == expected && mended.errors.isEmpty, "\(mended.errors)")
-            #expect(mended.code.code.damagedEntries == 0)
+            #expect(mended.count("damagedEntries") == 0)
         }
     }
 
