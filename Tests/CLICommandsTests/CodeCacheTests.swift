@@ -90,19 +90,23 @@ extension RunOptionTests {
         }
     }
 
-    /// A disk that is full, as far as a file's size goes.
     @Test func aFullDiskIsOneLine() throws {
         try withFolder { folder in
+            let unshare = ["-Urm", "sh", "-c"]
+            let mount = "mount -t tmpfs -o size=400k,mode=700 tmpfs \(folder)"
+            guard try Martlet.run(tool: "/usr/bin/unshare", unshare + [mount]).status == 0 else {
+                // Not every host lets a user mount in a namespace of his own.
+                print("aFullDiskIsOneLine: skipped, unshare is not permitted here")
+                return
+            }
+            let program = try #require(Martlet.path)
             let script =
-                "ulimit -f 400; trap '' XFSZ; exec \"$0\" run --timeout 120 --code-cache \"$1\" -- "
-                + "echo done"
-            let result = try Martlet.run(
-                tool: "/bin/bash", ["-c", script, try #require(Martlet.path), folder])
-            #expect(result.status == 0)
-            #expect(String(decoding: result.output, as: UTF8.self) == "done\n")
+                "\(mount) && \(program) run --timeout 120 --code-cache \(folder) -- echo done; "
+                + "echo $?; ls -A \(folder)"
+            let result = try Martlet.run(tool: "/usr/bin/unshare", unshare + [script])
+            #expect(String(decoding: result.output, as: UTF8.self) == "done\n0\n")
             let lines = String(decoding: result.errors, as: UTF8.self).split(separator: "\n")
             #expect(lines.count == 1 && lines[0].hasPrefix("martlet: cannot write"), "\(lines)")
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
         }
     }
 

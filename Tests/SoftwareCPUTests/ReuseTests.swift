@@ -79,7 +79,7 @@ struct ReuseTests {
     /// From translations of an earlier run programs do as in the interpreter, and nothing is translated.
     @Test func programsRunFromReusedCode() throws {
         let folder = try StoreFolder()
-        let seeds = 0..<150 as Range<UInt64>
+        let seeds = 0..<250 as Range<UInt64>
         let first = try folder.open()
         for seed in seeds {
             _ = try run(RandomCode(seed: seed), seed, .afterRuns(12), first)
@@ -185,11 +185,11 @@ struct ReuseTests {
 
     // MARK: Bytes that are not the same
 
-    /// mov ecx, 30; top: add eax, VALUE; lea rdx, [rdx + 1], four times; dec ecx; jnz top; hlt. What is
+    /// mov ecx, 100; top: lea rdx, [rdx + 1], five times; add eax, VALUE; dec ecx; jnz top; hlt. What is
     /// different is beyond what entries are looked up by.
-    private func counting(_ value: UInt8, ends: UInt8 = 0xf4) -> [UInt8] {
+    private func counting(_ value: UInt8) -> [UInt8] {
         let steps = [[UInt8]](repeating: [0x48, 0x8d, 0x52, 1], count: 5).flatMap { $0 }
-        return [0xb9, 30, 0, 0, 0] + steps + [0x83, 0xc0, value, 0xff, 0xc9, 0x75, 0xe5, ends]
+        return [0xb9, 100, 0, 0, 0] + steps + [0x83, 0xc0, value, 0xff, 0xc9, 0x75, 0xe5, 0xf4]
     }
 
     private func keep(_ code: [UInt8], in folder: StoreFolder) throws {
@@ -204,10 +204,10 @@ struct ReuseTests {
         let folder = try StoreFolder()
         try keep(counting(1), in: folder)
         let store = try folder.open()
-        let machine = try machine(counting(3), at: 0x1000, .afterRuns(8), store)
+        let machine = try machine(counting(3), at: 0x1000, .afterRuns(60), store)
         #expect(machine.engine.run(budget: 10000) == .halt)
-        #expect(machine.engine.state.generalPurposeRegisters[0] == 90)
-        #expect(machine.engine.state.generalPurposeRegisters[2] == 150)
+        #expect(machine.engine.state.generalPurposeRegisters[0] == 300)
+        #expect(machine.engine.state.generalPurposeRegisters[2] == 500)
         let statistics = machine.cache.statistics
         #expect(statistics.refusedEntries > 0)
         #expect(statistics.reusedTranslations == 0)
@@ -218,7 +218,7 @@ struct ReuseTests {
         for value in [1, 3] as [UInt8] {
             let machine = try self.machine(counting(value), at: 0x1000, .afterRuns(200), both)
             #expect(machine.engine.run(budget: 10000) == .halt)
-            #expect(machine.engine.state.generalPurposeRegisters[0] == UInt64(value) * 30)
+            #expect(machine.engine.state.generalPurposeRegisters[0] == UInt64(value) * 100)
             #expect(machine.cache.statistics.reusedTranslations > 0)
         }
     }
@@ -313,7 +313,7 @@ struct ReuseTests {
             let store = try folder.open()
             let plain = try TranslationMachine(code, at: 0x1000, .off)
             let cache = CodeCache(
-                memory: plain.memory, translation: .afterRuns(4), size: size, store: store)
+                memory: plain.memory, translation: .afterRuns(1), size: size, store: store)
             let engine = SoftwareEngine(
                 memory: plain.memory, events: PendingEvents(), code: cache
             ) { _, _ in CPUIDResult() }

@@ -30,9 +30,9 @@ extension StoredTranslation.Key {
 }
 
 extension Translator {
-    /// After so many runs of a block it is looked whether the store has its translation: it costs little
-    /// more than a few of them.
-    static let runsToReuse: UInt8 = 2
+    /// After so many runs of a block it is looked whether the store has its translation. Sooner, programs
+    /// that fill generations of code fill many more of them; a boot takes as long with 2.
+    static let runsToReuse: UInt8 = 32
 
     /// What becomes of an attempt to take a translation from the store.
     enum Reuse {
