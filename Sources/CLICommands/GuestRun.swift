@@ -20,10 +20,12 @@ struct GuestRun {
         let (trace, profile, perfMap) = (
             configuration.trace, configuration.profile, configuration.perfMap
         )
+        let code = configuration.persistentCode
         defer {
             Self.sayWhatFails { () throws(XError) in try trace?.close() }
             Self.sayWhatFails { () throws(XError) in try profile?.close() }
             Self.sayWhatFails { () throws(XError) in try perfMap?.close() }
+            Self.sayWhatFails { () throws(XError) in try code?.close() }
         }
         return options.initrd == nil
             ? try runWithAgent(&configuration, progress)

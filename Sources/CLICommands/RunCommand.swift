@@ -92,6 +92,12 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Names translated code for the host's perf, in /tmp/perf-PID.map.")
     var perfMap = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Keeps translated code in a folder, for later runs of the same kernel and programs.",
+            valueName: "folder"))
+    var codeCache: String?
+
     @Flag(help: "Prints statistics as JSON on standard error at the end.")
     var stats = false
 
@@ -149,6 +155,9 @@ struct RunCommand: ParsableCommand {
         if let trace { configuration.trace = try TraceRecorder(path: trace) }
         if let profile { configuration.profile = try GuestProfile(path: profile) }
         if perfMap { configuration.perfMap = try PerfMap() }
+        if let codeCache {
+            configuration.persistentCode = try PersistentCode(directory: codeCache)
+        }
         return configuration
     }
 

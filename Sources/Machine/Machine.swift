@@ -99,7 +99,7 @@ public final class Machine: Sendable {
         let code = CodeCache(
             memory: memory,
             translation: configuration.engine == .translator ? .standard : .off,
-            observation: observation.ofCode)
+            observation: observation.ofCode, store: configuration.persistentCode?.store)
         self.code = code
         runners = (0..<count).map { index in
             let vcpu = VCPUIndex(UInt32(index))

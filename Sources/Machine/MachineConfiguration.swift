@@ -36,6 +36,8 @@ public struct MachineConfiguration: Sendable {
     public var profile: GuestProfile?
     /// Gets what translated code is, for the host's tools; the same.
     public var perfMap: PerfMap?
+    /// Has translations of earlier runs, and gets those of this one; the same. Of use to the translator.
+    public var persistentCode: PersistentCode?
     /// Counts which instruction forms leave translated code for the interpreter.
     public var countsForms = false
     /// The kernel's command line, at most 2047 bytes.

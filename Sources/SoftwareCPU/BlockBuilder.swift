@@ -33,7 +33,7 @@ func buildBlock(
 
 /// What became of a block.
 @safe
-private enum BuildAttempt {
+enum BlockAttempt {
     case block(UnsafeMutablePointer<DecodedInstruction>)
     /// The same; another cache may have blocks of the page that are out of date.
     case doubtful(UnsafeMutablePointer<DecodedInstruction>)
@@ -43,9 +43,9 @@ private enum BuildAttempt {
 }
 
 /// The same while the cache's lock is held: no page with code changes unseen.
-private func buildBlock(
+func buildBlock(
     _ cpu: CPU, _ engine: EngineContext, _ physical: UInt64, _ contents: inout CodeCache.Contents
-) -> BuildAttempt {
+) -> BlockAttempt {
     let page = physical & ~0xfff
     let mode = unsafe cpu.pointee.blockMode
     // Another vCPU may have been first.
@@ -99,15 +99,17 @@ private func buildBlock(
     unsafe header.initialize(to: .empty)
     unsafe header.pointee.handler = blockHeader
     unsafe header.translation = 0
-    if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
-        unsafe header.pointee.handler = countingHeader
-        unsafe header.runsToTranslation = translator.threshold
-        unsafe header.missesOfGroups = Translator.missesOfGroups
-    }
     unsafe header.pointee.instructionCount = count
     unsafe header.pointee.physical = physical
     unsafe header.pointee.mode = mode
     unsafe header.pointee.hasEnd = hasEnd
+    if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
+        unsafe header.pointee.handler = countingHeader
+        unsafe header.missesOfGroups = Translator.missesOfGroups
+        unsafe header.runsToTranslation = translator.runs(
+            of: header, linear: cpu.pointee.codePage, features: features,
+            page: UnsafeRawBufferPointer(start: bytes, count: 4096))
+    }
     unsafe engine.code.commit(header)
     engine.statistics.blocksDecoded &+= 1
     if case .begunInDoubt = start { return unsafe .doubtful(header) }

@@ -58,6 +58,8 @@ public final class CodeCache: Sendable {
     private let size: Size
     /// What tools want to know of translations.
     let observation: CodeObservation
+    /// Translations of earlier runs; nil: none are kept.
+    let store: CodeStore?
     /// Of the engines that count.
     private let formCounts = RankedLock([FormCounts](), owner: "form-counts", rank: .leaf)
     private static let canSerialize = chost_can_serialize_threads() != 0
@@ -66,23 +68,31 @@ public final class CodeCache: Sendable {
     ///   - memory: of the machine. Engines that share it share this cache.
     ///   - translation: whether blocks become host code.
     ///   - observation: what tools want to know of that.
+    ///   - store: has translations of earlier runs, and gets those of this one. Not used by who wants to
+    ///     know the places of instructions, which it does not have.
     public convenience init(
         memory: GuestMemory, translation: TranslationPolicy = .off,
-        observation: CodeObservation = .none
+        observation: CodeObservation = .none, store: CodeStore? = nil
     ) {
         self.init(
-            memory: memory, translation: translation, size: Size(), observation: observation)
+            memory: memory, translation: translation, size: Size(), observation: observation,
+            store: store)
     }
 
     init(
         memory: GuestMemory, translation: TranslationPolicy, size: Size,
-        observation: CodeObservation = .none
+        observation: CodeObservation = .none, store: CodeStore? = nil
     ) {
         self.size = size
+        var observation = observation
+        let store = observation.keepsPlaces || translation == .off ? nil : store
+        // So that there is one kind of code, whoever asks for statistics.
+        if store != nil { observation.countsForms = true }
         self.observation = observation
+        self.store = store
         if case .afterRuns(let count) = translation { threshold = count } else { threshold = nil }
         contents = RankedLock(
-            Contents(newest: Self.arena(1, threshold, size, observation)), owner: "code",
+            Contents(newest: Self.arena(1, threshold, size, observation, store)), owner: "code",
             rank: .codeCache)
         let drop: @Sendable (CodeChange, UInt64) -> Void = { [weak self] change, page in
             if change == .written { self?.drop(page: page) }
@@ -91,13 +101,15 @@ public final class CodeCache: Sendable {
     }
 
     private static func arena(
-        _ number: UInt64, _ threshold: UInt8?, _ size: Size, _ observation: CodeObservation
+        _ number: UInt64, _ threshold: UInt8?, _ size: Size, _ observation: CodeObservation,
+        _ store: CodeStore?
     ) -> CodeArena {
         CodeArena(
             number: number, capacity: size.instructionCount,
             translator: threshold.flatMap {
                 try? Translator(
-                    threshold: $0, byteCount: size.codeByteCount, observation: observation)
+                    threshold: $0, byteCount: size.codeByteCount, observation: observation,
+                    store: store)
             })
     }
 
@@ -113,6 +125,10 @@ public final class CodeCache: Sendable {
                 result.add(translator)
                 result.codeByteCountInUse &+= UInt64(translator.byteCount)
             }
+            result.storedByteCount = store?.fileByteCount ?? 0
+            result.storeIndexByteCount = store?.indexByteCount ?? 0
+            result.damagedEntries = store?.damagedCount ?? 0
+            result.keptTranslations = store?.keptCount ?? 0
             return result
         }
     }
@@ -173,7 +189,7 @@ public final class CodeCache: Sendable {
             contents.earlier.append(arena)
             hasEarlier.store(true, ordering: .relaxed)
             contents.newest = Self.arena(
-                arena.number &+ 1, threshold, size, observation)
+                arena.number &+ 1, threshold, size, observation, store)
             contents.statistics.generations &+= 1
             newest.store(contents.newest.number, ordering: .sequentiallyConsistent)
             for resident in contents.residents { resident.events.raise(.codeChanged) }
@@ -223,5 +239,7 @@ extension CodeCacheStatistics {
         codeByteCount &+= translator.statistics.codeByteCount
         // Added up where the guest's MXCSR is in force, too: no floating point.
         translationNanoseconds &+= translator.statistics.nanoseconds
+        reusedTranslations &+= translator.statistics.reusedTranslations
+        refusedEntries &+= translator.statistics.refusedTranslations
     }
 }

@@ -1,6 +1,7 @@
 import GuestMemory
 import VirtualCPU
 import Vocabulary
+import X86
 
 @testable import SoftwareCPU
 
@@ -12,7 +13,8 @@ struct TranslationMachine {
 
     init(
         _ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy,
-        observation: CodeObservation = .none
+        observation: CodeObservation = .none, store: CodeStore? = nil,
+        features: InstructionFeatures = .base
     ) throws {
         memory = try GuestMemory(regions: [
             MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 8 << 20)
@@ -30,10 +32,13 @@ struct TranslationMachine {
         }
         memory.write(GuestPhysicalAddress(0x4008), [0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0])
         memory.write(GuestPhysicalAddress(0x3000), [0xf4])
-        cache = CodeCache(memory: memory, translation: policy, observation: observation)
-        engine = SoftwareEngine(
-            memory: memory, events: PendingEvents(), code: cache
-        ) { _, _ in CPUIDResult() }
+        cache = CodeCache(
+            memory: memory, translation: policy, observation: observation, store: store)
+        let model = features == .base ? nil : CPUIDModel.host(features)
+        engine = SoftwareEngine(memory: memory, events: PendingEvents(), code: cache) {
+            guard let leaf = model?.leaf($0, $1, CPUIDModel.Context()) else { return CPUIDResult() }
+            return CPUIDResult(eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx)
+        }
         var state = ArchitecturalState()
         state.cs = .init(selector: 8, base: 0, limit: .max, attributes: 0xa09b)
         state.ss = .init(selector: 0x18, base: 0, limit: .max, attributes: 0xc093)
@@ -43,6 +48,11 @@ struct TranslationMachine {
         state.cr0 = 0x8000_0031
         state.cr3 = 0x10000
         state.cr4 = 0x6a0
+        if let model {
+            // OSXSAVE.
+            state.cr4 |= 1 << 18
+            state.xcr0 = model.extendedStateMask
+        }
         state.modelSpecific.efer = 0x500
         state.rip = address
         state.generalPurposeRegisters[4] = 0x8000

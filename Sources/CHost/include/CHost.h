@@ -13,9 +13,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "BuildIdentity.h"
 #include "Futex.h"
 #include "HostAtomics.h"
 #include "HostEvents.h"
+#include "HostFiles.h"
 #include "HostMappings.h"
 #include "HostProbe.h"
 #include "HostThreads.h"

@@ -113,6 +113,8 @@ struct Assembler {
     private(set) var position: Int
     private let limit: Int
     private(set) var isFull = false
+    /// See `Relocation`.
+    var relocations = Relocations()
 
     init(_ memory: CodeMemory, at position: Int) {
         self.memory = memory
@@ -125,6 +127,7 @@ struct Assembler {
     mutating func move(to position: Int) {
         self.position = position
         isFull = false
+        relocations.removeAll()
     }
 
     // MARK: Bytes
@@ -268,8 +271,21 @@ struct Assembler {
             integer32(Int32(truncatingIfNeeded: constant))
             return
         }
+        moveWide(target, constant)
+    }
+
+    /// The same, always of eight bytes.
+    private mutating func moveWide(_ target: HostRegister, _ constant: UInt64) {
         bytes(target.number >= 8 ? 0x49 : 0x48, 0xb8 | target.number & 7)
         integer64(constant)
+    }
+
+    /// MOV of the address of a decoded instruction: number `index` of block `block`, where 0 is the header.
+    mutating func move(
+        _ target: HostRegister, instruction address: UInt64, _ index: Int, of block: Int
+    ) {
+        moveWide(target, address)
+        relocations.noteInstruction(at: position &- 8, index, of: block)
     }
 
     mutating func loadAddress(_ target: HostRegister, _ address: HostAddress, wide: Bool = true) {
@@ -340,19 +356,20 @@ struct Assembler {
     }
 
     /// Fills a displacement in: it leads to `offset`.
-    func bind(_ patch: Patch, to offset: Int) {
+    mutating func bind(_ patch: Patch, to offset: Int) {
         // A jump that did not fit has no place: what is there belongs to the code before.
         if isFull { return }
         guard patch >= 0, patch &+ 4 <= limit else { return }
         unsafe UnsafeMutableRawPointer(writable + patch).storeBytes(
             of: UInt32(truncatingIfNeeded: offset &- (patch &+ 4)), as: UInt32.self)
+        relocations.noteWay(at: patch, to: offset)
     }
 
     /// Fills a displacement in: it leads here.
-    func bind(_ patch: Patch) { bind(patch, to: position) }
+    mutating func bind(_ patch: Patch) { bind(patch, to: position) }
 
     /// Fills displacements in: they lead here.
-    func bind(_ patches: Patches) {
+    mutating func bind(_ patches: Patches) {
         for index in 0..<patches.count { bind(patches[index]) }
     }
 }

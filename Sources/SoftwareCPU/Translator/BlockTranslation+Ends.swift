@@ -11,7 +11,7 @@ extension BlockTranslation {
         assembler.bind(spent)
         addToBudget(prepaid)
         assembler.bind(pending)
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
+        loadInstruction(.r10, 0, of: 0)
         assembler.jump(to: routines.poll)
         if let x87Load { emitLoad(x87Load.patch, x87Load.resume, routines.loadX87) }
         if let vectorLoad {
@@ -102,7 +102,7 @@ extension BlockTranslation {
         let over = assembler.jump()
         let start = assembler.position
         assembler.store(SharedRoutines.scratchSlot, .r11)
-        unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[segment].header)))
+        loadInstruction(.r11, 0, of: segment)
         assembler.store(HostLayout.block, .r11)
         let wasPaid = isPaid
         pay()
@@ -120,9 +120,7 @@ extension BlockTranslation {
 
     /// Groups whose probe misses too often are given up: the translation's header counts.
     private mutating func emitCountingMiss() {
-        if segment > 0 {
-            unsafe assembler.move(.r11, constant: UInt64(UInt(bitPattern: segments[0].header)))
-        }
+        if segment > 0 { loadInstruction(.r11, 0, of: 0) }
         // SUB BYTE, 1.
         let count = unsafe UnsafeMutablePointer<DecodedInstruction>.missesOffset ?? 0
         assembler.instruction(
@@ -133,6 +131,7 @@ extension BlockTranslation {
     }
 
     private mutating func setInstruction(_ place: Place) {
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: place.op)))
+        let index = unsafe place.op - segments[place.segment].header
+        loadInstruction(.r10, index, of: place.segment)
     }
 }

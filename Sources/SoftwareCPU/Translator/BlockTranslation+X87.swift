@@ -11,6 +11,8 @@ extension BlockTranslation {
     /// What FIP, FOP, FCS and FDS have to become before somebody looks. FDP is kept at once.
     struct X87Note {
         var place: Place
+        /// What FOP becomes.
+        var opcode: UInt16
         /// The segment of the last memory operand since the last time.
         var dataSegment: UInt8?
     }
@@ -40,7 +42,7 @@ extension BlockTranslation {
         }
         switch instruction.mnemonic {
         case .fnstsw, .fnstcw: break
-        default: noteX87(instruction)
+        default: noteX87(instruction, bytes)
         }
     }
 
@@ -52,8 +54,10 @@ extension BlockTranslation {
         }
     }
 
-    private mutating func noteX87(_ instruction: Instruction) {
-        var note = X87Note(place: place(index), dataSegment: x87Note?.dataSegment)
+    private mutating func noteX87(_ instruction: Instruction, _ bytes: GuestBytes) {
+        var note = X87Note(
+            place: place(index), opcode: UInt16(bytes.opcode & 7) &<< 8 | UInt16(bytes.modRM),
+            dataSegment: x87Note?.dataSegment)
         if var access = access(instruction), instruction.hasMemoryOperand {
             access.segment = nil
             assembler.compute(access, into: .r10)
@@ -71,21 +75,21 @@ extension BlockTranslation {
 
     /// As `x87_note` and `x87NoteOperand` do it in 64-bit code.
     mutating func emit(_ note: X87Note) {
-        let op = unsafe note.place.op.pointee
         // MOV WORD, opcode.
         var move = HostOpcode(0xc7)
         move.hasOperandSizePrefix = true
         assembler.instruction(
             move, register: 0, .memory(HostLayout.field(Int(CPU_OFFSET_X87_OPCODE))))
-        let opcode = unsafe op.immediate & 0x7ff
-        assembler.bytes(UInt8(truncatingIfNeeded: opcode), UInt8(truncatingIfNeeded: opcode &>> 8))
+        assembler.bytes(
+            UInt8(truncatingIfNeeded: note.opcode), UInt8(truncatingIfNeeded: note.opcode &>> 8))
         copySelector(1, to: Int(CPU_OFFSET_X87_INSTRUCTION_SELECTOR))
         if let segment = note.dataSegment {
             copySelector(Int(segment), to: Int(CPU_OFFSET_X87_DATA_SELECTOR))
         }
         assembler.load(.r10, HostLayout.codePage)
         assembler.loadAddress(
-            .r10, HostAddress(base: .r10, displacement: unsafe Int32(op.pageOffset)))
+            .r10,
+            HostAddress(base: .r10, displacement: unsafe Int32(note.place.op.pointee.pageOffset)))
         assembler.store(HostLayout.field(Int(CPU_OFFSET_X87_INSTRUCTION_POINTER)), .r10)
     }
 

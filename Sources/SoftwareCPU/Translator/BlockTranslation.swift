@@ -195,6 +195,14 @@ struct BlockTranslation {
         unsafe segments[segment].header + (index &+ 1)
     }
 
+    /// MOV of the address of an instruction of a block; 0: its header. Nothing else that the code of a
+    /// block has in it is an address: see `Relocation`.
+    mutating func loadInstruction(_ target: HostRegister, _ index: Int, of segment: Int) {
+        unsafe assembler.move(
+            target, instruction: UInt64(UInt(bitPattern: segments[segment].header + index)), index,
+            of: segment)
+    }
+
     func place(_ index: Int) -> Place { unsafe Place(segment: segment, op: op(index)) }
 
     /// Instructions of the current block.
@@ -219,7 +227,7 @@ struct BlockTranslation {
         var entries = Entries()
         assembler.align()
         entries.stale = assembler.position
-        unsafe assembler.move(.r10, constant: UInt64(UInt(bitPattern: segments[0].header)))
+        loadInstruction(.r10, 0, of: 0)
         // Nothing of this block has been run: MOV QWORD, 0.
         assembler.instruction(HostOpcode(0xc7, wide: true), register: 0, .memory(HostLayout.block))
         assembler.integer32(0)

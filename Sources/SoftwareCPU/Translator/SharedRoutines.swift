@@ -33,6 +33,9 @@ struct SharedRoutines {
     /// A jump cache entry's block was not translated. R11: the entry.
     var interpret = 0
 
+    /// Where all of them start: the place in this list is a routine's number in files.
+    private(set) var all: [Int] = []
+
     /// Bytes of the frame below the saved registers.
     private static let frame = UInt8(56 + 8 * ProbeGroups.slotCount)
     static let scratchSlot = HostAddress(base: .rsp, displacement: 16)
@@ -98,6 +101,12 @@ struct SharedRoutines {
         recalls.write = assembler.position
         Self.emitRecall(&assembler, write: true)
         assembler.align()
+        all =
+            [enter, leave] + calls
+            + [
+                callAndLeave, giveUpGroups, loadVectors, loadWideVectors, loadX87, poll, lookUp,
+                interpret, recalls.read, recalls.write,
+            ]
     }
 
     /// To be called where a probe has not hit, with the offset of the TLB's entry in R10 and the tag in R11.

@@ -28,7 +28,8 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
     // Dictionaries compute with floating point, which must leave no trace in the guest's MXCSR.
     let control = vector_host_mxcsr()
-    let hasRoom = engine.cache.contents.withLock { _ in
+    var isDoubtful = false
+    let hasRoom = engine.cache.contents.withLock { contents in
         // Its header is this vCPU's own.
         if crosses {
             return unsafe translateCrossing(engine, translator, header, linear)
@@ -37,10 +38,24 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
         guard unsafe header.isHandled(by: countingHeader) else { return true }
         // Whatever comes of it, it is not tried again.
         unsafe cengine_set_handler(header, blockHeader)
+        let reuse = unsafe translator.reuse(
+            header, page: page, linear: linear, features: engine.features
+        ) { offset in
+            let attempt = unsafe buildBlock(
+                cpu, engine, physical & ~0xfff | UInt64(offset), &contents)
+            if case .doubtful = attempt { isDoubtful = true }
+            return attempt
+        }
+        switch reuse {
+        case .published, .later: return true
+        case .noRoom: return false
+        case .nothing: break
+        }
         return unsafe translator.translate(
             header, of: engine.code, bytes: page, linear: linear, features: engine.features)
     }
     vector_set_host_mxcsr(control)
+    if isDoubtful { engine.cache.tellOthers(of: physical & ~0xfff, engine.memory) }
     if !hasRoom {
         // Full: everything starts again.
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: header)

@@ -16,12 +16,12 @@ internal import X86
 final class Translator {
     /// How often a block is interpreted first.
     let threshold: UInt8
-    private let memory: CodeMemory
-    private let routines: SharedRoutines
+    let memory: CodeMemory
+    let routines: SharedRoutines
     /// The translation that is being made.
     var block: BlockTranslation
     /// The first free byte.
-    private var position: Int
+    private(set) var position: Int
     private var entries: [Key: BlockTranslation.Entries] = [:]
     /// Jumps that wait for the translation of a block, by its page.
     private var waiting: [UInt64: [Wait]] = [:]
@@ -31,9 +31,15 @@ final class Translator {
     private var superseded: [Key: BlockTranslation.Entries] = [:]
     /// When the groups of a block had missed often, by the host's counter.
     private var misses: [Key: UInt64] = [:]
-    private(set) var statistics = Statistics()
+    var statistics = Statistics()
     private let observation: CodeObservation
     private var places = TranslationPlaces()
+    /// Translations of earlier runs, which gets those of this one.
+    let store: CodeStore?
+    /// A page as it is translated from, if what becomes of it is kept.
+    private var pageCopy: [UInt8] = []
+    /// Blocks that the store's translations have turned out not to be for.
+    var refused: Set<UInt> = []
 
     struct Statistics {
         var translations: UInt64 = 0
@@ -43,6 +49,10 @@ final class Translator {
         var codeByteCount: UInt64 = 0
         /// Time that making translations took.
         var nanoseconds: UInt64 = 0
+        /// Taken from the store.
+        var reusedTranslations: UInt64 = 0
+        /// Found there, and for other bytes.
+        var refusedTranslations: UInt64 = 0
     }
 
     private struct Key: Hashable {
@@ -58,16 +68,22 @@ final class Translator {
 
     /// - Parameter threshold: 1 translates every block at its second run.
     init(
-        threshold: UInt8, byteCount: Int, observation: CodeObservation = .none
+        threshold: UInt8, byteCount: Int, observation: CodeObservation = .none,
+        store: CodeStore? = nil
     ) throws(XError) {
         self.threshold = max(1, threshold)
         self.observation = observation
+        self.store = store
         memory = try CodeMemory(byteCount: byteCount, isNamed: observation.translated != nil)
         var assembler = Assembler(memory, at: 0)
         routines = SharedRoutines(&assembler)
         position = assembler.position
         block = BlockTranslation(assembler, routines)
         block.observation = observation
+        if store != nil {
+            block.assembler.relocations.keep(routinesEnd: position)
+            pageCopy = [UInt8](repeating: 0, count: 4096)
+        }
         observation.translated?(memory.address(of: 0), position, nil)
     }
 
@@ -97,8 +113,17 @@ final class Translator {
         let start = HostThread.monotonicNow
         defer { noteTime(since: start) }
         unsafe begin(header, linear)
-        unsafe addBlocks(from: header, code, bytes)
-        return unsafe make(header, bytes: bytes, linear: linear)
+        if store == nil {
+            unsafe addBlocks(from: header, code, bytes)
+            return unsafe make(header, bytes: bytes, linear: linear)
+        }
+        // What is kept says which bytes it was made of: nobody writes to these.
+        unsafe pageCopy.withUnsafeMutableBytes { unsafe $0.copyMemory(from: bytes) }
+        let copy = pageCopy
+        return unsafe copy.withUnsafeBytes { copy in
+            unsafe addBlocks(from: header, code, copy)
+            return unsafe make(header, bytes: copy, linear: linear)
+        }
     }
 
     /// Translates the block of an instruction that reaches into the next page; `code` is looked at
@@ -133,20 +158,30 @@ final class Translator {
         if block.assembler.isFull { return false }
         // Alone, a handler is called sooner by the interpreter.
         if !block.code.isEmpty, block.handlerCount > 0 { return true }
+        unsafe keep(header, entries, bytes: bytes, linear: linear, features: features)
         statistics.codeByteCount &+= UInt64(block.assembler.position &- position)
         places.append(block.marks)
-        observation.translated?(
-            memory.address(of: position), block.assembler.position &- position,
-            linear & ~0xfff | UInt64(unsafe header.pointee.pageOffset))
-        position = block.assembler.position
         statistics.translations &+= 1
         statistics.translatedInstructions &+= UInt64(block.instructions.count)
         statistics.handlerInstructions &+= UInt64(block.handlerCount)
-        unsafe connect(
-            block.links, key(header), block.code.isEmpty ? entries : nil, using: block.assembler)
+        unsafe publish(
+            header, entries, block.links, isShared: block.code.isEmpty,
+            end: block.assembler.position, linear: linear)
+        return true
+    }
+
+    /// The code up to `end` is finished: takes it in, and has the block run it.
+    func publish(
+        _ header: UnsafeMutablePointer<DecodedInstruction>, _ entries: BlockTranslation.Entries,
+        _ links: [BlockTranslation.Link], isShared: Bool, end: Int, linear: UInt64
+    ) {
+        observation.translated?(
+            memory.address(of: position), end &- position,
+            linear & ~0xfff | UInt64(unsafe header.pointee.pageOffset))
+        position = end
+        unsafe connect(links, key(header), isShared ? entries : nil, using: block.assembler)
         unsafe header.translation = UInt32(truncatingIfNeeded: entries.polled)
         unsafe cengine_set_handler(header, handler(at: entries.handler))
-        return true
     }
 
     /// The block was dropped: whoever still jumps to its translation goes back to the run loop. False:
@@ -195,7 +230,7 @@ final class Translator {
 
     // MARK: -
 
-    private func noteTime(since start: Instant) {
+    func noteTime(since start: Instant) {
         let now = HostThread.monotonicNow.nanoseconds
         statistics.nanoseconds &+= now &- min(start.nanoseconds, now)
     }
