@@ -1,9 +1,10 @@
 // A comparison and the conditional branch behind it as one handler: the host's flags decide, before
 // anybody has looked at where they are kept, and one jump to a handler is saved.
 //
-// The branch's own instruction stays behind the comparison and keeps the links of its two ways. Whatever
-// comes to it alone (a comparison whose operand the TLB did not have, single steps, translated code)
-// finds the same state as behind any other comparison.
+// The branch's own instruction stays behind the comparison and keeps the links of its two ways.
+// Whatever comes to it alone (a comparison whose operand the TLB did not have, single steps,
+// translated code) finds the same state as behind any other comparison.
+#include "EngineAtomics.h"
 #include "Handlers.h"
 
 #pragma clang assume_nonnull begin
@@ -16,7 +17,7 @@
     do {                                                                                           \
         int64_t budget = cpu->budget;                                                              \
         uint32_t pending = __atomic_load_n(cpu->pendingWord, __ATOMIC_ACQUIRE) & cpu->pendingMask; \
-        if (__builtin_expect(next->handler != cpu->blockHeader, 0)) return next;                   \
+        if (__builtin_expect(cengine_handler(next) != cpu->blockHeader, 0)) return next;           \
         if (__builtin_expect(budget <= 0, 0)) return next;                                         \
         if (__builtin_expect(pending != 0, 0)) return next;                                        \
         cpu->block = next;                                                                         \
@@ -83,14 +84,22 @@
 
 // In the order of conditions, of widths and of shapes.
 #define CONDITIONS(what, operation, shape, width, letter)                                          \
-    what(operation, shape, width, letter, o, shape) what(operation, shape, width, letter, no, shape) \
-    what(operation, shape, width, letter, b, shape) what(operation, shape, width, letter, ae, shape) \
-    what(operation, shape, width, letter, e, shape) what(operation, shape, width, letter, ne, shape) \
-    what(operation, shape, width, letter, be, shape) what(operation, shape, width, letter, a, shape) \
-    what(operation, shape, width, letter, s, shape) what(operation, shape, width, letter, ns, shape) \
-    what(operation, shape, width, letter, p, shape) what(operation, shape, width, letter, np, shape) \
-    what(operation, shape, width, letter, l, shape) what(operation, shape, width, letter, ge, shape) \
-    what(operation, shape, width, letter, le, shape) what(operation, shape, width, letter, g, shape)
+    what(operation, shape, width, letter, o, shape)                                                \
+    what(operation, shape, width, letter, no, shape)                                               \
+    what(operation, shape, width, letter, b, shape)                                                \
+    what(operation, shape, width, letter, ae, shape)                                               \
+    what(operation, shape, width, letter, e, shape)                                                \
+    what(operation, shape, width, letter, ne, shape)                                               \
+    what(operation, shape, width, letter, be, shape)                                               \
+    what(operation, shape, width, letter, a, shape)                                                \
+    what(operation, shape, width, letter, s, shape)                                                \
+    what(operation, shape, width, letter, ns, shape)                                               \
+    what(operation, shape, width, letter, p, shape)                                                \
+    what(operation, shape, width, letter, np, shape)                                               \
+    what(operation, shape, width, letter, l, shape)                                                \
+    what(operation, shape, width, letter, ge, shape)                                               \
+    what(operation, shape, width, letter, le, shape)                                               \
+    what(operation, shape, width, letter, g, shape)
 #define WIDTHS(what, operation, shape)                                                             \
     CONDITIONS(what, operation, shape, 8, "b") CONDITIONS(what, operation, shape, 16, "w")         \
     CONDITIONS(what, operation, shape, 32, "l") CONDITIONS(what, operation, shape, 64, "q")
