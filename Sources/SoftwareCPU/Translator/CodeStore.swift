@@ -1,3 +1,4 @@
+internal import CHost
 internal import HostIO
 internal import Synchronization
 public import Vocabulary
@@ -157,7 +158,10 @@ public final class CodeStore: Sendable {
     /// What was used longest ago, and what somebody who was killed has left.
     private func removeOldest() {
         let entries = directory.entries
-        for entry in entries where NewCodeFile.isUnfinished(entry.name) {
+        let now = Int(truncatingIfNeeded: chost_wall_clock() / 1_000_000_000)
+        for entry in entries
+        // One that has just been made may not be held yet.
+        where NewCodeFile.isUnfinished(entry.name) && entry.seconds < now - 60 {
             directory.removeLeftover(entry.name)
         }
         let files = entries.filter { NewCodeFile.isComplete($0.name) }
