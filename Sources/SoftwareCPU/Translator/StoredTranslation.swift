@@ -104,7 +104,7 @@ struct StoredTranslation: Sendable {
     /// Everything that is relied on when it is used. A file of ours with the right checksums is sound.
     private var isSound: Bool {
         guard let first = blocks.first, first.start == Int(key.pageOffset),
-            entries.handler < codeByteCount, entries.polled < codeByteCount,
+            entries.handler < codeByteCount, Self.isReplaceable(entries.polled, 5),
             entries.unpolled > entries.polled, Self.isReplaceable(entries.unpolled, 5),
             entries.unpolled + 5 <= codeByteCount
         else { return false }

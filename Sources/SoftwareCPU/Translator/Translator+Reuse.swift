@@ -116,6 +116,13 @@ extension Translator {
             guard unsafe Self.isSame(own, block) else { return .nothing }
             unsafe headers.append(own)
         }
+        for number in 0..<found.relocationCount {
+            if case .instruction(let index, let block) = found.relocation(number).target,
+                unsafe index >= headers[block].pointee.recordCount
+            {
+                return .nothing
+            }
+        }
         return unsafe place(found, headers, linear: linear) ? .published : .noRoom
     }
 
