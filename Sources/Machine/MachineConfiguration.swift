@@ -22,7 +22,7 @@ public struct MachineConfiguration: Sendable {
     public var memoryByteCount: UInt64 = 512 << 20
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
-    public var processor = ProcessorChoice.auto
+    public var processor = ProcessorChoice.v2
     public var scheduling = SchedulingConfiguration()
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []

@@ -4,8 +4,6 @@ internal import X86
 
 /// Which processor the guest finds.
 public enum ProcessorChoice: String, Sendable, CaseIterable {
-    /// `v3` where the host has it, `v2` elsewhere.
-    case auto
     /// x86-64-v2 with what `CPUIDModel.martletV2` says.
     case v2
     /// x86-64-v3 where the host has it.
@@ -17,7 +15,6 @@ public enum ProcessorChoice: String, Sendable, CaseIterable {
     func model() throws(XError) -> CPUIDModel {
         let host = HostProcessor.features
         switch self {
-        case .auto: return CPUIDModel.martletV3(on: host) ?? .martletV2
         case .v2: return .martletV2
         case .host: return .host(host)
         case .v3:
