@@ -76,7 +76,9 @@ enum IntegerOperation {
 
     // MARK: Slow handlers
 
-    /// By code; those without a memory operand have none. One table for the process.
+    /// By code; those without a memory operand have none. One table for the process, which engines give to
+    /// handlers in C.
+    // SAFETY: finished before anybody has it, never changed and never freed.
     nonisolated(unsafe) static let slowHandlers: UnsafePointer<InstructionHandler> = {
         let table = UnsafeMutablePointer<InstructionHandler>.allocate(
             capacity: Int(INTEGER_CODE_COUNT))

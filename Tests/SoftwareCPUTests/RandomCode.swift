@@ -1,3 +1,9 @@
+import GuestMemory
+import VirtualCPU
+import Vocabulary
+
+@testable import SoftwareCPU
+
 /// Random 64-bit programs of one page: blocks of arithmetic and memory accesses that jump to each other,
 /// most of them back, until R13 has been counted down.
 struct RandomCode {
@@ -127,5 +133,38 @@ struct RandomCode {
         case 5: bytes += [0x48, 0xff, 0xce]
         default: bytes += [0x48, 0x83, 0xee, 8]
         }
+    }
+}
+
+extension RandomCode {
+    /// Runs the program, which the machine has, with registers and memory that `seed` says, and gives what
+    /// it comes to without what is undefined.
+    func run(
+        in machine: TranslationMachine, seed: UInt64
+    ) -> (exit: VMExit, state: ArchitecturalState, memory: [UInt8]) {
+        machine.mapSmallPages()
+        var random = OracleRandom(state: seed)
+        for address in stride(from: 0x8000 as UInt64, to: 0xa000, by: 8) {
+            machine.memory.write(GuestPhysicalAddress(address), integer: random.next())
+        }
+        for number in Self.registers { machine.setRegisters([Int(number): random.next()]) }
+        // RDI goes from one small page to the other and beyond.
+        machine.setRegisters([
+            4: 0x9800, 5: 0x3f8, 6: 0x9100, 7: 0x20_0f00 + seed % 256, 13: 3000,
+        ])
+        let exit = machine.engine.run(budget: 1_000_000)
+        var state = machine.engine.state
+        state.modelSpecific.tsc = 0
+        var bytes: [UInt8] = []
+        for start in [0x8000, 0x20_0000, 0x20_2000] as [UInt64] {
+            bytes += (0..<0x2000).map {
+                machine.memory.read(GuestPhysicalAddress(start + $0), as: UInt8.self) ?? 0
+            }
+        }
+        // Shifts leave AF undefined; a fault's frame has the flags 24 bytes up.
+        state.rflags &= ~0x10
+        let image = Int(truncatingIfNeeded: state.generalPurposeRegisters[4]) + 24 - 0x8000
+        if state.rip == 0x3001, bytes.indices.contains(image) { bytes[image] &= ~0x10 }
+        return (exit, state, bytes)
     }
 }
