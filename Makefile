@@ -1,7 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
-  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency
+  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency bench-yield
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev dpkg apt debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
@@ -104,6 +104,15 @@ bench-latency: install-dependencies
 	  perl $(shell command -v busybox >/dev/null || echo busybox)
 	swift build -c release --product martlet
 	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/latency/latency.sh
+
+# What 16 vCPUs on few processors get done with directed yield and without. ROUNDS, CPUS, DURATION,
+# LOADS, LOCKS and OPTIONS as Benchmarks/contention/contention.sh has them.
+bench-yield: install-dependencies
+	@Tools/install-missing.sh "loads that contend and that do not" rt-tests stress-ng gcc libc6-dev
+	swift build -c release --product martlet
+	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
+	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
+	  Benchmarks/contention/contention.sh
 
 # TRIES of each test of memory order between processors: some fifteen minutes on two cores.
 TRIES ?= 100000000
