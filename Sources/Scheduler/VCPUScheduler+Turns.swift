@@ -30,6 +30,8 @@ extension VCPUScheduler {
     ) {
         let task = assignment.task
         let group = task.group
+        var assignment = assignment
+        assignment.time = assignment.time.advanced(by: group.cost(of: ran))
         group.bandwidth?.charge(ran)
         if let payer = assignment.payer {
             payer.debt.add(group.cost(of: ran), ordering: .relaxed)
@@ -98,7 +100,8 @@ extension VCPUScheduler {
         bringOn(task, worker, now)
         let end = now.advanced(by: slice(of: task, now))
         let assignment = Assignment(
-            task: task, sliceEnd: end, latestEnd: end.advanced(by: task.group.settings.boost))
+            task: task, sliceEnd: end, latestEnd: end.advanced(by: task.group.settings.boost),
+            time: task.virtualTime)
         announce(assignment, on: worker, now)
         return assignment
     }
@@ -151,7 +154,7 @@ extension VCPUScheduler {
         let task = assignment.task
         worker.withQueue {
             $0.running = RunQueue.Running(
-                task: task, since: now, time: task.virtualTime,
+                task: task, since: now, time: assignment.time,
                 protectedUntil: assignment.protectedUntil)
         }
     }
@@ -214,7 +217,8 @@ extension VCPUScheduler {
         var given = assignment
         given.task = receiver
         // Who gave a slice away has had it. Would the receiver pay, then those that spin would stay
-        // behind all others, and get one slice after the other to hand round among themselves.
+        // behind all others, and get one slice after the other to hand round among themselves. So it
+        // is the giver's time, too, that wake-ups are compared with.
         given.payer = given.payer ?? giver
         if rank != .spinning {
             // Long enough to come out of the lock, whatever is left of the slice.

@@ -126,4 +126,6 @@ struct Assignment {
     var latestEnd: Instant
     /// No wake-up ends it before.
     var protectedUntil = Instant(nanoseconds: 0)
+    /// The virtual time that wake-ups are compared with: that which whose slice it is has come to.
+    var time: VirtualTime
 }

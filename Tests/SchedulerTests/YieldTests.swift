@@ -146,6 +146,33 @@ import Vocabulary
         #expect(wake())
     }
 
+    /// A slice is that of whoever gave it: a receiver that is far behind has no more right to it.
+    @Test func wakeUpsAreComparedWithTheGiver() throws {
+        let scene = try Scene(4)
+        let sleeper = try scene.bench.group(1) { $0.weight = 10_000 }
+        scene.bench.start(sleeper, [ScriptedBody(burst: 1000, .blocked(until: .interrupt))])
+        let first = try scene.begin()
+        #expect(first.task.group === sleeper)
+        _ = try scene.end(first, .blocked(until: .interrupt), inKernel: true)
+        let turn = try scene.begin()
+        let holder = scene.group.tasks[(turn.task.number + 1) % 4]
+        let wasThere = scene.worker.withQueue { queue in
+            guard queue.take(holder) else { return false }
+            holder.virtualTime = holder.virtualTime.reduced(by: 1_000_000_000)
+            queue.insert(holder)
+            return true
+        }
+        #expect(wasThere)
+        holder.wasInKernel.store(true, ordering: .relaxed)
+        _ = try scene.end(turn, .spun, inKernel: true)
+        let given = try scene.begin()
+        #expect(given.task === holder)
+        scene.bench.time.now += 2_000_000
+        sleeper.tasks[0].pending.raise(.interrupt)
+        sleeper.wake(0)
+        #expect(holder.pending.current.contains(.reschedule))
+    }
+
     /// Each hands its slice to the one that computes, and still has its turn of slices.
     @Test func whoGivesASlicePaysForIt() throws {
         let bench = Bench(workers: 2)
