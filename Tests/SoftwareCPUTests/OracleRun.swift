@@ -14,7 +14,6 @@ struct OracleRun {
     private let start = OracleState()
     private let native = OracleState()
     private let engine = OracleState()
-    private let straight = Form.all.filter(OracleCoverage.isStraight)
     private(set) var executions = [Int](repeating: 0, count: Form.count)
     private(set) var sequences = 0
     private(set) var total: UInt64 = 0
@@ -74,7 +73,7 @@ struct OracleRun {
 
     /// Indices of gathers lead anywhere, once in millions of executions to what stands behind the
     /// code, where the host's side may have a jump and the others a breakpoint.
-    private static func mayReadItsEnd(_ instruction: Instruction) -> Bool {
+    static func mayReadItsEnd(_ instruction: Instruction) -> Bool {
         instruction.form.hasVectorIndex
     }
 
@@ -111,65 +110,27 @@ struct OracleRun {
         var random = OracleRandom(
             state: seed &+ round &* 0x1_0000_0001 &+ (number &+ 0x10000) << 40)
         let mode = Self.mode(&random)
-        let length = Int(random.below(15)) + 2
-        var code: [UInt8] = []
-        var readsItsEnd = false
-        var names: [String] = []
-        // Flags that the manuals leave undefined must not be looked at.
-        var undefined = Form.FlagSet()
-        // An exception shows flags as an instruction in the middle left them.
-        var everUndefined = Form.FlagSet()
-        for _ in 0..<200 where names.count < length {
-            let form = straight[Int(random.below(UInt64(straight.count)))]
-            if !OracleCoverage.runs(form, in: mode)
-                || !form.flagsTested.isDisjoint(with: undefined)
-                || form.mnemonic == .pushf && !undefined.isEmpty
-            {
-                continue
-            }
-            guard
-                var instruction = OracleInstruction(form, mode, &random, standsAlone: true),
-                !instruction.hasAddress || instruction.isDirect || instruction.isString
-            else { continue }
-            if instruction.isString, OracleMakers.mayClearCounter(instruction.decoded, mode) {
-                continue
-            }
-            var target = OracleStates.target(instruction.decoded, mode, &random)
-            if OracleMakers.mayNotFault(form) {
-                let prefixes = instruction.decoded.prefixes
-                if !prefixes.isDisjoint(with: [.addressSize, .segment]) { continue }
-                target = OracleMachine.data - mode.dataBase + 0x400 + random.below(0x800)
-            }
-            if instruction.isDirect {
-                instruction.reach(target, from: mode.start &+ UInt64(code.count))
-            }
-            code += instruction.bytes
-            readsItsEnd = readsItsEnd || Self.mayReadItsEnd(instruction.decoded)
-            names.append("\(form.mnemonic)")
-            if !OracleCoverage.mayKeepFlags(form) { undefined.subtract(form.flagsWritten) }
-            undefined.formUnion(form.flagsUndefined)
-            everUndefined.formUnion(form.flagsUndefined)
-            if OracleMakers.isRepeatedComparison(instruction.decoded) { everUndefined = .all }
-        }
-        if traces { trace("sequence \(number), \(mode)", code) }
-        machine.setCode(code, leaves: mode.isLong && !readsItsEnd)
-        let end = mode.start &+ UInt64(code.count) &+ 1
+        let sequence = OracleSequence(mode, &random)
+        if traces { trace("sequence \(number), \(mode)", sequence.bytes) }
+        machine.setCode(sequence.bytes, leaves: mode.isLong && !sequence.readsItsEnd)
+        let end = mode.start &+ UInt64(sequence.bytes.count) &+ 1
         for _ in 0..<Self.statesEach {
             OracleStates.fill(start, mode, &random)
             let data = OracleMachine.data - mode.dataBase
             start[1] = random.below(64)
             start[6] = data + 0x800 + random.below(64)
             start[7] = data + 0x800 + random.below(64)
-            let mask = OracleCoverage.flagMask(undefined, .nop)
-            let early = OracleCoverage.flagMask(everUndefined, .nop)
+            let mask = OracleCoverage.flagMask(sequence.undefined, .nop)
+            let early = OracleCoverage.flagMask(sequence.everUndefined, .nop)
             sequences += 1
             if let found = run(
                 mode, OraclePatch(), mask, nil, nil, &random, early: (end, early))
             {
-                let list = names.joined(separator: " ")
+                let list = sequence.names.joined(separator: " ")
+                let code = Self.hexadecimal(sequence.bytes)
                 fail(
                     "sequence, \(mode)",
-                    "[\(Self.hexadecimal(code))] \(list) number \(number) round \(round): \(found)")
+                    "[\(code)] \(list) number \(number) round \(round): \(found)")
             }
         }
     }
