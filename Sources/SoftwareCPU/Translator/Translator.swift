@@ -199,9 +199,12 @@ final class Translator {
     /// How often the groups of a block may miss before somebody looks.
     static let missesOfGroups: UInt8 = 64
 
-    /// Cycles that so many misses have to last: each costs some hundred, because the interpreter runs
-    /// the rest of the block.
-    private static let leastCycles: UInt64 = 64 * 1200
+    /// Cycles that so many misses of a block have to last. A miss costs some hundred to leave by, and
+    /// some forty for each of the block's instructions, which the interpreter runs then; a fourth of
+    /// the time is more than groups gain.
+    private static func leastCycles(_ instructionCount: Int) -> UInt64 {
+        UInt64(missesOfGroups) &* max(1200, UInt64(truncatingIfNeeded: instructionCount) &* 160)
+    }
 
     /// Where the accesses lie across two pages or may never be made together, each has to probe.
     func groupsMissOften(_ header: UnsafeMutablePointer<DecodedInstruction>) {
@@ -211,7 +214,9 @@ final class Translator {
         let key = unsafe key(header)
         let now = chost_rdtsc()
         let last = misses.updateValue(now, forKey: key)
-        guard let last, now &- last < Self.leastCycles, let old = entries[key] else { return }
+        guard let last, let old = entries[key],
+            unsafe now &- last < Self.leastCycles(header.pointee.instructionCount)
+        else { return }
         _ = unsafe retire(header)
         superseded[key] = old
         misses[key] = nil
