@@ -48,7 +48,9 @@ struct OracleTests {
         var round = Self.setting("ROUND") ?? 0
         while clock.now - start < .seconds(seconds), run.total < wanted {
             for form in forms { run.single(form, round) }
-            if only == nil { for number in 0..<128 as Range<UInt64> { run.sequence(number, round) } }
+            if only == nil {
+                for number in 0..<128 as Range<UInt64> { run.sequence(number, round) }
+            }
             round += 1
             if Self.setting("ROUND") != nil { break }
         }
