@@ -6,6 +6,7 @@ public import Vocabulary
 ///
 /// Devices are claimed while the machine is put together; then `freeze` makes the map immutable, and
 /// look-ups from any number of vCPU threads take no lock.
+@safe
 public final class Bus: Sendable {
     struct Range: Sendable {
         let start: UInt64
@@ -20,7 +21,8 @@ public final class Bus: Sendable {
     }
 
     private let claims = RankedLock(Claims(), owner: "bus", rank: .leaf)
-    private let map = AtomicLazyReference<Map>()
+    /// Set once, by `freeze`; owned by this object.
+    private let map = unsafe Atomic<Unmanaged<Map>?>(nil)
 
     private final class Map: Sendable {
         let ports: [Range]
@@ -33,6 +35,8 @@ public final class Bus: Sendable {
     }
 
     public init() {}
+
+    deinit { unsafe map.load(ordering: .acquiring)?.release() }
 
     /// Gives `device` the ports from `port`. Throws if another has one of them.
     public func claim(_ port: PortNumber, count: UInt64, _ device: any Device) throws(XError) {
@@ -71,11 +75,18 @@ public final class Bus: Sendable {
 
     /// No claims after this; look-ups begin.
     public func freeze() {
-        let made = claims.withLock { claims in
+        claims.withLock { claims in
+            if claims.isFrozen { return }
             claims.isFrozen = true
-            return Map(ports: claims.ports, memory: claims.memory)
+            let made = Map(ports: claims.ports, memory: claims.memory)
+            unsafe map.store(Unmanaged.passRetained(made), ordering: .releasing)
         }
-        _ = map.storeIfNil(made)
+    }
+
+    /// Nil before `freeze`.
+    private var frozen: Map? {
+        // SAFETY: never changes once it is set, and lives as long as this object.
+        unsafe map.load(ordering: .acquiring)?.takeUnretainedValue()
     }
 
     private static func find(_ ranges: [Range], _ address: UInt64) -> Range? {
@@ -91,14 +102,14 @@ public final class Bus: Sendable {
 
     /// All ones where nobody answers.
     public func read(_ port: PortNumber, width: AccessWidth) -> UInt64 {
-        guard let map = map.load(), let range = Self.find(map.ports, UInt64(port.rawValue)) else {
+        guard let map = frozen, let range = Self.find(map.ports, UInt64(port.rawValue)) else {
             return .max
         }
         return range.device.read(offset: UInt64(port.rawValue) - range.start, width: width)
     }
 
     public func write(_ port: PortNumber, width: AccessWidth, value: UInt64) {
-        guard let map = map.load(), let range = Self.find(map.ports, UInt64(port.rawValue)) else {
+        guard let map = frozen, let range = Self.find(map.ports, UInt64(port.rawValue)) else {
             return
         }
         range.device.write(
@@ -106,14 +117,14 @@ public final class Bus: Sendable {
     }
 
     public func read(_ address: GuestPhysicalAddress, width: AccessWidth) -> UInt64 {
-        guard let map = map.load(), let range = Self.find(map.memory, address.rawValue) else {
+        guard let map = frozen, let range = Self.find(map.memory, address.rawValue) else {
             return .max
         }
         return range.device.read(offset: address.rawValue - range.start, width: width)
     }
 
     public func write(_ address: GuestPhysicalAddress, width: AccessWidth, value: UInt64) {
-        guard let map = map.load(), let range = Self.find(map.memory, address.rawValue) else {
+        guard let map = frozen, let range = Self.find(map.memory, address.rawValue) else {
             return
         }
         range.device.write(

@@ -49,7 +49,7 @@ final class EngineContext {
     var triple = false
     /// RPL of the selector that LAR, LSL, VERR or VERW looks at.
     var inspectedPrivilege: UInt32 = 0
-    /// Length of the hypercall instruction that left: RIP moves past it with the answer.
+    /// Length of the IN, OUT or hypercall that left: RIP moves past it with the answer.
     var instructionLength: UInt64 = 0
     /// Retired instructions up to the last entry to the run loop.
     var retired: UInt64 = 0
@@ -126,6 +126,10 @@ enum ExitAnswer {
     case replay
     /// A store or OUT was carried out: an empty entry joins the replay list.
     case replayWrite
+    /// The value is the accumulator's, `width` bytes, and the instruction is done with that.
+    case accumulator(width: Int)
+    /// The instruction is done when it leaves.
+    case end
     case modelSpecificRegister
     case taskPriority(register: UInt16)
     case hypercall

@@ -126,7 +126,7 @@ public final class SoftwareEngine: CPUEngine {
         }
         while true {
             unsafe cpu.pointee.leaveReason = LeaveReason.none
-            if var op = unsafe lookUpBlock(cpu) {
+            if var op = unsafe nextBlock() {
                 while let next = unsafe op.pointee.handler(cpu, op) {
                     unsafe op = unsafe begin(cpu, next) ? next + 1 : next
                 }
@@ -142,6 +142,7 @@ public final class SoftwareEngine: CPUEngine {
                 if let exit = attend() { return exit }
             case LeaveReason.exit:
                 unsafe refundBudget(cpu)
+                if case .end = engine.exitAwaits { advance(engine.instructionLength) }
                 if !engine.mailbox.isEmpty { unsafe readCodeMail(cpu, engine) }
                 return engine.pendingExit
             case LeaveReason.restart:
@@ -156,6 +157,15 @@ public final class SoftwareEngine: CPUEngine {
                 }
             }
         }
+    }
+
+    /// The block at RIP. Nil: the fetch faulted.
+    private func nextBlock() -> Next {
+        if unsafe cpu.isLongCode, let known = unsafe knownTarget(cpu, cpu.pointee.rip) {
+            unsafe cpu.pointee.block = nil
+            return unsafe known
+        }
+        return unsafe lookUpBlock(cpu)
     }
 
     /// A block header saw a spent budget or a pending event.
@@ -176,7 +186,14 @@ public final class SoftwareEngine: CPUEngine {
 
     // MARK: Answers
 
-    public func complete(read value: UInt64) { answer(value) }
+    public func complete(read value: UInt64) {
+        guard case .accumulator(let width) = engine.exitAwaits else {
+            answer(value)
+            return
+        }
+        unsafe PortIO.setAccumulator(cpu, value, width)
+        advance(engine.instructionLength)
+    }
 
     public func complete(msr value: UInt64) {
         if case .modelSpecificRegister = engine.exitAwaits {

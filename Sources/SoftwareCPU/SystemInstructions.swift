@@ -232,15 +232,20 @@ enum PortIO {
         if unsafe !portAllowed(cpu, op, port, width) { return nil }
         guard let value = unsafe replayedAnswer(cpu) else {
             return unsafe leave(
-                cpu, op, with: .portRead(port: PortNumber(port), width: width), awaiting: .replay)
+                cpu, op, with: .portRead(port: PortNumber(port), width: width),
+                awaiting: endsWithAnswer(cpu, op) ? .accumulator(width: width) : .replay)
         }
         unsafe notePortBreakpoints(cpu, port, width)
+        unsafe setAccumulator(cpu, value, width)
+        return unsafe op + 1
+    }
+
+    static func setAccumulator(_ cpu: CPU, _ value: UInt64, _ width: Int) {
         switch width {
         case 4: unsafe cpu.setGPR(GPR.rax, value & 0xffff_ffff)
         case 2: unsafe cpu.setGPR(GPR.rax, cpu.gpr(GPR.rax) & ~0xffff | value & 0xffff)
         default: unsafe cpu.setGPR(GPR.rax, cpu.gpr(GPR.rax) & ~0xff | value & 0xff)
         }
-        return unsafe op + 1
     }
 
     static let output: InstructionHandler = { cpu, op in
@@ -255,7 +260,17 @@ enum PortIO {
         let value = unsafe UInt32(truncatingIfNeeded: cpu.gpr(GPR.rax) & mask)
         return unsafe leave(
             cpu, op, with: .portWrite(port: PortNumber(port), width: width, value: value),
-            awaiting: .replayWrite)
+            awaiting: endsWithAnswer(cpu, op) ? .end : .replayWrite)
+    }
+
+    /// Nothing is left to do when the machine has answered, so the instruction need not run again.
+    private static func endsWithAnswer(_ cpu: CPU, _ op: Op) -> Bool {
+        let engine = unsafe context(cpu)
+        // Elsewhere the instruction pointer wraps, and traps may follow.
+        guard unsafe cpu.isLongCode, unsafe cpu.pointee.stepping == 0, !engine.breakpoints.hasPort
+        else { return false }
+        engine.instructionLength = unsafe UInt64(op.pointee.length)
+        return true
     }
 
     private static func portNumber(_ cpu: CPU, _ op: Op) -> UInt16 {
