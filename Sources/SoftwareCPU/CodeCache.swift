@@ -17,9 +17,9 @@ public import VirtualCPU
 public final class CodeCache: Sendable {
     /// Room of one generation; the next begins when either is used up. Takes host memory as it is used.
     struct Size: Sendable {
-        /// Of 32 bytes each: 31 MiB.
-        var instructionCount = 1008 * 1024
-        var codeByteCount = 16 << 20
+        /// Of 32 bytes each: 33 MiB.
+        var instructionCount = 1056 * 1024
+        var codeByteCount = 21 << 20
     }
 
     /// An engine's place in the cache. Owner: the engine.

@@ -61,6 +61,11 @@ struct RandomCode {
         case 1:
             bytes.append(0xe9)
             displacement(to: pick(0...(count - 1)))
+        case 2:
+            // jrcxz over jmp; RCX is 0 or 1 half of the time.
+            if pick(0...1) == 0 { bytes += [0x83, 0xe1, 0x01] }
+            bytes += [0xe3, 5, 0xe9]
+            displacement(to: target)
         default:
             bytes += [0x0f, 0x80 | UInt8(pick(0...15))]
             displacement(to: target)
@@ -120,7 +125,12 @@ struct RandomCode {
 
     private mutating func stack() {
         let (one, other) = (register() & 3, register() & 3)
-        bytes += [0x50 | one, 0x58 | other]
+        if pick(0...2) == 0 {
+            // push [rsi + displacement]
+            bytes += [0xff, 0x76, UInt8(pick(0...15) * 8), 0x58 | other]
+        } else {
+            bytes += [0x50 | one, 0x58 | other]
+        }
     }
 
     /// RDI goes on, and now and then beyond what is mapped.

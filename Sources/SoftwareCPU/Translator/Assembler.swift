@@ -318,11 +318,13 @@ struct Assembler {
 
     mutating func jump(to offset: Int) { bind(jump(), to: offset) }
 
-    mutating func call(to offset: Int) {
+    mutating func call() -> Patch {
         byte(0xe8)
         integer32(0)
-        bind(position &- 4, to: offset)
+        return position &- 4
     }
+
+    mutating func call(to offset: Int) { bind(call(), to: offset) }
 
     /// No-operations, until `byteCount` bytes that begin `distance` bytes from here lie in eight aligned
     /// ones: see `CodeMemory.replace`.
@@ -347,6 +349,14 @@ struct Assembler {
     mutating func replaceableJump(code: UInt8) -> Patch {
         makeReplaceable(4, after: 2)
         return jump(code: code)
+    }
+
+    /// The same while RCX is 0: JRCXZ, which reaches 128 bytes, to a jump; over that otherwise.
+    mutating func replaceableCounterJump() -> Patch {
+        makeReplaceable(4, after: 5)
+        bytes(0xe3, 2)
+        bytes(0xeb, 5)
+        return jump()
     }
 
     /// Fills the displacement of a jump of those in again, in one store.

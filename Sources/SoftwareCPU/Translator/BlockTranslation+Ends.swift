@@ -27,7 +27,7 @@ extension BlockTranslation {
             bind(path.misses)
             if let source = path.flags {
                 source.emit(&assembler)
-                SharedRoutines.saveFlags(&assembler)
+                assembler.call(to: routines.saveFlags)
             }
             segment = path.place.segment
             if let note = path.x87Note { emit(note) }
@@ -35,10 +35,9 @@ extension BlockTranslation {
             setInstruction(path.place)
             switch path.way {
             case .resume(let position):
-                emitWay(
-                    to: routines.call(residency, x87: usesX87), resumingAt: position)
-            case .interpret: assembler.jump(to: way(to: routines.callAndLeave))
-            case .leave: assembler.jump(to: way(to: routines.leave, countsMiss: true))
+                emitVisit(to: routines.call(residency, x87: usesX87), resumingAt: position)
+            case .interpret: emitLeave(by: routines.callAndLeave)
+            case .leave: emitLeave(by: routines.leave, countsMiss: true)
             }
         }
         for (misses, exit, isPaid) in exits {
@@ -49,14 +48,14 @@ extension BlockTranslation {
                 mark(place)
                 segment = place.segment
                 setInstruction(place)
-                assembler.jump(to: way(to: routines.leave))
+                emitLeave(by: routines.leave)
             case .lookUp(let offset, let from):
                 segment = from
                 assembler.load(.r10, HostLayout.codePage)
                 assembler.loadAddress(
                     .r10,
                     HostAddress(base: .r10, displacement: Int32(truncatingIfNeeded: offset)))
-                assembler.jump(to: way(to: routines.lookUp))
+                emitLeave(by: routines.lookUp)
             }
         }
     }
@@ -65,17 +64,30 @@ extension BlockTranslation {
     private mutating func emitLoad(_ patch: Assembler.Patch, _ resume: Int, _ routine: Int) {
         assembler.bind(patch)
         setInstruction(place(0))
-        emitWay(to: routine, resumingAt: resume)
+        emitVisit(to: routine, resumingAt: resume)
     }
 
     /// To a routine that goes on in the translation, which pays at its end.
-    private mutating func emitWay(to routine: Int, resumingAt position: Int) {
-        var patch: Assembler.Patch = 0
-        assembler.loadAddress(.r11, ofCode: &patch)
-        assembler.jump(to: way(to: routine))
-        assembler.bind(patch)
+    private mutating func emitVisit(to routine: Int, resumingAt position: Int) {
+        let known = knownWay(to: routine, countsMiss: false)
+        let call = assembler.call()
         addToBudget(due)
         assembler.jump(to: position)
+        if let known { return assembler.bind(call, to: known) }
+        assembler.bind(call)
+        emitWay(to: routine, countsMiss: false)
+        // POP R11: behind the call, which no RET belongs to.
+        assembler.bytes(0x41, 0x5b)
+        assembler.jump(to: routine)
+    }
+
+    /// To a routine that does not come back.
+    private mutating func emitLeave(by routine: Int, countsMiss: Bool = false) {
+        if let known = knownWay(to: routine, countsMiss: countsMiss) {
+            return assembler.jump(to: known)
+        }
+        emitWay(to: routine, countsMiss: countsMiss)
+        assembler.jump(to: routine)
     }
 
     private mutating func emit(_ exit: SideExit) {
@@ -90,32 +102,26 @@ extension BlockTranslation {
         leaveBlock(to: exit.target)
     }
 
-    /// Where the blocks are paid for and the header of the current one goes to `CPUState.block`, on the
-    /// way to a routine: emitted once for each, behind a jump over it. R10 and R11 stay.
-    private mutating func way(to routine: Int, countsMiss: Bool = false) -> Int {
-        for known in ways
-        where known.segment == segment && known.routine == routine
-            && known.countsMiss == countsMiss && known.isPaid == isPaid
-        {
-            return known.start
-        }
-        let over = assembler.jump()
-        let start = assembler.position
-        assembler.store(SharedRoutines.scratchSlot, .r11)
+    private func knownWay(to routine: Int, countsMiss: Bool) -> Int? {
+        ways.first {
+            $0.segment == segment && $0.routine == routine && $0.countsMiss == countsMiss
+                && $0.isPaid == isPaid
+        }?.start
+    }
+
+    /// What is done on the way to a routine: the blocks are paid for, and the header of the current one
+    /// goes to `CPUState.block`. Emitted once for each; R10 stays.
+    private mutating func emitWay(to routine: Int, countsMiss: Bool) {
+        ways.append(
+            Way(
+                segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid,
+                start: assembler.position))
         loadInstruction(.r11, 0, of: segment)
         assembler.store(HostLayout.block, .r11)
         let wasPaid = isPaid
         pay()
         isPaid = wasPaid
         if countsMiss { emitCountingMiss() }
-        assembler.load(.r11, SharedRoutines.scratchSlot)
-        assembler.jump(to: routine)
-        assembler.bind(over)
-        ways.append(
-            Way(
-                segment: segment, routine: routine, countsMiss: countsMiss, isPaid: isPaid,
-                start: start))
-        return start
     }
 
     /// Groups whose probe misses too often are given up: the translation's header counts.

@@ -143,7 +143,7 @@ extension BlockTranslation {
         case .pop: emitPop(instruction)
         case .leave: emitLeave()
         case .divide: emitDivide(instruction, bytes)
-        case .nothing, .handler, .conditionalJump, .jump, .call, .ret: break
+        case .nothing, .handler, .conditionalJump, .counterJump, .jump, .call, .ret: break
         }
     }
 

@@ -82,7 +82,9 @@ extension BlockTranslation {
             return own(
                 isWrite: instruction.operand0 == .memory, alignment: Self.alignment(instruction))
         case .x87: return own(isWrite: Self.storesX87(instruction))
-        case .push: return stack(4, -8, isWrite: true)
+        case .push:
+            // One that reads memory has two accesses.
+            return instruction.hasMemoryOperand ? nil : stack(4, -8, isWrite: true)
         case .pop: return stack(4, 0, isWrite: false)
         case .leave: return stack(5, 0, isWrite: false)
         default: return nil

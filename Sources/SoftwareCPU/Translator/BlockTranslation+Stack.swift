@@ -62,6 +62,12 @@ extension BlockTranslation {
     }
 
     mutating func emitPush(_ instruction: Instruction) {
+        if instruction.hasMemoryOperand {
+            guard let access = access(instruction) else { return }
+            let source = probe(access, write: false)
+            assembler.load(.r10, source.address)
+            assembler.store(SharedRoutines.scratchSlot, .r10)
+        }
         let operand = probe(
             GuestAccess(register: Self.stackPointer, displacement: -8, byteCount: 8), write: true)
         switch instruction.operand0 {
@@ -72,6 +78,9 @@ extension BlockTranslation {
                 assembler.load(operand.free, HostLayout.generalRegister(Int(number)))
                 assembler.store(operand.address, operand.free)
             }
+        case .memory:
+            assembler.load(operand.free, SharedRoutines.scratchSlot)
+            assembler.store(operand.address, operand.free)
         default:
             // MOV QWORD, imm32.
             assembler.instruction(

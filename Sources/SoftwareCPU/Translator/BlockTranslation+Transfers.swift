@@ -11,6 +11,7 @@ extension BlockTranslation {
         if case .conditionalJump = kind { payAndKeepFlags() } else { pay() }
         switch kind {
         case .conditionalJump: emitConditionalJump(instruction)
+        case .counterJump: emitCounterJump(instruction)
         case .jump: emitJump(instruction)
         case .call: emitCall(instruction)
         default: emitReturn(instruction)
@@ -82,6 +83,21 @@ extension BlockTranslation {
             emitNotTaken()
         } else {
             let taken = assembler.jump(code: instruction.condition)
+            emitNotTaken()
+            assembler.bind(taken)
+            computeTarget(target)
+            emitThroughCache()
+        }
+    }
+
+    /// JRCXZ.
+    private mutating func emitCounterJump(_ instruction: Instruction) {
+        let target = target(instruction)
+        let taken = assembler.replaceableCounterJump()
+        if isInPage(target) {
+            goOn(taken, at: target, from: start, or: index)
+            emitNotTaken()
+        } else {
             emitNotTaken()
             assembler.bind(taken)
             computeTarget(target)

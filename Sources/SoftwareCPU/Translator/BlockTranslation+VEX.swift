@@ -46,7 +46,9 @@ extension BlockTranslation {
             instruction.operand0.generalRegister | instruction.operand1.generalRegister
             | instruction.operand2.generalRegister | instruction.operand3.generalRegister
         let absent = (named & ~HostLayout.residentRegisters).nonzeroBitCount
-        return absent <= (instruction.hasMemoryOperand ? 1 : 2)
+        // MULX reads its operand before it writes its two results.
+        let isMultiplication = instruction.mnemonic == .mulx
+        return absent <= (instruction.hasMemoryOperand && !isMultiplication ? 1 : 2)
     }
 
     /// A memory operand that has to be aligned, or 0.
@@ -74,8 +76,15 @@ extension BlockTranslation {
             let operand = probe(
                 access, write: instruction.operand0 == .memory, inFirst: isLookedAt)
             if isLookedAt { requireAlignment(.r10, alignment) }
-            place = .memory(operand.address)
-            scratch = ScratchRegisters(operand.free)
+            if instruction.mnemonic == .mulx {
+                assembler.instruction(
+                    HostOpcode(0x8b, wide: bytes.isWide), register: HostRegister.r10.number,
+                    .memory(operand.address))
+                place = .register(HostRegister.r10.number)
+            } else {
+                place = .memory(operand.address)
+                scratch = ScratchRegisters(operand.free)
+            }
         }
         if !instruction.hasMemoryOperand, form.registerOrMemoryField == .general {
             place = .register(scratch.number(bytes.registerOrMemory))
@@ -85,7 +94,8 @@ extension BlockTranslation {
             ?? (form.registerField == .general ? scratch.number(bytes.register) : bytes.register)
         let vector =
             form.vectorField == .general ? scratch.number(bytes.vexRegister) : bytes.vexRegister
-        scratch.load(0xffff, &assembler)
+        let isSourceLoaded = instruction.mnemonic == .mulx && instruction.hasMemoryOperand
+        scratch.load(isSourceLoaded ? 0 : 0xffff, &assembler)
         assembler.vex(
             map: bytes.map, fields: bytes.vexFields | (bytes.isWide ? 0x80 : 0), bytes.opcode,
             register: register, vector: vector, place)

@@ -32,6 +32,8 @@ struct SharedRoutines {
     private var recalls = (read: 0, write: 0)
     /// A jump cache entry's block was not translated. R11: the entry.
     var interpret = 0
+    /// To be called: what `saveFlags(_:)` emits, for where it is seldom done.
+    var saveFlags = 0
 
     /// Where all of them start: the place in this list is a routine's number in files.
     private(set) var all: [Int] = []
@@ -101,11 +103,15 @@ struct SharedRoutines {
         recalls.write = assembler.position
         Self.emitRecall(&assembler, write: true)
         assembler.align()
+        saveFlags = assembler.position
+        Self.saveFlags(&assembler)
+        assembler.byte(0xc3)
+        assembler.align()
         all =
             [enter, leave] + calls
             + [
                 callAndLeave, giveUpGroups, loadVectors, loadWideVectors, loadX87, poll, lookUp,
-                interpret, recalls.read, recalls.write,
+                interpret, recalls.read, recalls.write, saveFlags,
             ]
     }
 

@@ -18,7 +18,7 @@ enum TranslationKind {
     case loadAddress
     case push, pop, leave
     case divide
-    case conditionalJump, jump, call, ret
+    case conditionalJump, counterJump, jump, call, ret
 
     /// - Parameters:
     ///   - instruction: nil is what does not decode.
@@ -65,7 +65,7 @@ enum TranslationKind {
         case .push:
             guard instruction.operandSize == 8 else { return .handler }
             switch instruction.operand0 {
-            case .register(.general, _), .immediate: return .push
+            case .register(.general, _), .immediate, .memory: return .push
             default: return .handler
             }
         case .pop:
@@ -75,6 +75,7 @@ enum TranslationKind {
         case .leave: return instruction.operandSize == 8 ? .leave : .handler
         case .div, .idiv: return instruction.operandSize >= 4 ? .divide : .handler
         case .jcc: return .conditionalJump
+        case .jrcxz: return instruction.addressSize == 8 ? .counterJump : .handler
         case .jmp: return .jump
         case .call: return .call
         case .ret: return .ret
@@ -106,7 +107,7 @@ enum TranslationKind {
     /// It ends the block.
     var endsBlock: Bool {
         switch self {
-        case .conditionalJump, .jump, .call, .ret: true
+        case .conditionalJump, .counterJump, .jump, .call, .ret: true
         default: false
         }
     }
@@ -121,7 +122,7 @@ enum TranslationKind {
             var use = FlagUse(instruction)
             use.observes = true
             return use
-        case .same, .vector, .vex, .wideVector, .x87, .jump, .conditionalJump:
+        case .same, .vector, .vex, .wideVector, .x87, .jump, .conditionalJump, .counterJump:
             var use = FlagUse(instruction)
             use.observes = instruction.hasMemoryOperand
             return use

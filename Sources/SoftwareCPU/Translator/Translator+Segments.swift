@@ -43,7 +43,7 @@ extension Translator {
         let end = unsafe Int(segment.header[segment.count].offsetBehind)
         var target = end
         switch TranslationKind(last, vectors: .available, x87: .available) {
-        case .handler, .call, .ret: return nil
+        case .handler, .call, .ret, .counterJump: return nil
         case .jump:
             guard last.operand0 == .relative else { return nil }
             target = end &+ Int(truncatingIfNeeded: Int64(bitPattern: last.immediate))
