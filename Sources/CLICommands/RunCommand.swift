@@ -35,8 +35,8 @@ struct RunCommand: ParsableCommand {
     var platform = PlatformChoice.kvm
 
     @Option(
-        help: ArgumentHelp("The processor the guest finds: v2, v3, host.", valueName: "name"))
-    var cpu = ProcessorOption.v2
+        help: ArgumentHelp("The processor the guest finds: auto, v2, v3, host.", valueName: "name"))
+    var cpu = ProcessorOption.auto
 
     @Option(
         help: ArgumentHelp(

@@ -81,10 +81,11 @@ enum EngineChoice: String, ExpressibleByArgument, CaseIterable {
 
 /// `--cpu`: which processor the guest finds.
 enum ProcessorOption: String, ExpressibleByArgument, CaseIterable {
-    case v2, v3, host
+    case auto, v2, v3, host
 
     var choice: ProcessorChoice {
         switch self {
+        case .auto: .auto
         case .v2: .v2
         case .v3: .v3
         case .host: .host

@@ -94,7 +94,7 @@ public final class Machine: Sendable {
             wallClock: { HostClock.wallClockNanoseconds })
         parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
         let isKVM = configuration.platform == .kvm
-        let model = try configuration.processor.model()
+        let model = try configuration.processor.model(for: configuration.engine)
         var observation = MachineObservation(configuration)
         let code = CodeCache(
             memory: memory,

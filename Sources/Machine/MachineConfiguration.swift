@@ -22,7 +22,7 @@ public struct MachineConfiguration: Sendable {
     public var memoryByteCount: UInt64 = 512 << 20
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
-    public var processor = ProcessorChoice.v2
+    public var processor = ProcessorChoice.auto
     public var scheduling = SchedulingConfiguration()
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []
@@ -79,7 +79,7 @@ public struct MachineConfiguration: Sendable {
                     + "\(Self.memoryByteCountRange.upperBound >> 40)T with --memory")
         }
         try scheduling.validate()
-        _ = try processor.model()
+        _ = try processor.model(for: engine)
         guard memoryByteCount.isMultiple(of: 4096) else {
             throw XError(
                 .invalidArgument, "memory of \(memoryByteCount) bytes is not a multiple of 4096")

@@ -4,6 +4,10 @@ internal import X86
 
 /// Which processor the guest finds.
 public enum ProcessorChoice: String, Sendable, CaseIterable {
+    /// `v3` without ADX where the translator runs and the host has it, `v2` elsewhere. The interpreter is
+    /// slower with wide vectors than without; code for ADX keeps two carries in the flags across its
+    /// memory accesses, and there OpenSSL's RSA is a third as fast as with AVX2 alone.
+    case auto
     /// x86-64-v2 with what `CPUIDModel.martletV2` says.
     case v2
     /// x86-64-v3 where the host has it.
@@ -12,9 +16,12 @@ public enum ProcessorChoice: String, Sendable, CaseIterable {
     case host
 
     /// Its CPUID. Throws where the host's processor lacks what it needs.
-    func model() throws(XError) -> CPUIDModel {
+    func model(for engine: MachineConfiguration.Engine) throws(XError) -> CPUIDModel {
         let host = HostProcessor.features
         switch self {
+        case .auto:
+            guard engine == .translator else { return .martletV2 }
+            return CPUIDModel.martletV3(on: host.subtracting(.adx)) ?? .martletV2
         case .v2: return .martletV2
         case .host: return .host(host)
         case .v3:

@@ -40,8 +40,14 @@ struct ProcessorTests {
         #expect(!guest.flags.contains { $0.hasPrefix("avx512") })
     }
 
-    @Test func version2HasNoneOfThem() throws {
+    @Test func withoutTheOptionTheBestOfTheTwoIsThere() throws {
         let guest = try guestFlags([])
+        #expect(guest.flags.isSuperset(of: Self.version3) == Self.isVersion3)
+        #expect(guest.troubles == "")
+    }
+
+    @Test func version2HasNoneOfThem() throws {
+        let guest = try guestFlags(["--cpu", "v2"])
         #expect(guest.flags.contains("sse4_2") && guest.flags.contains("xsave"))
         #expect(guest.flags.isDisjoint(with: ["avx", "bmi1", "fma", "movbe", "abm", "adx"]))
         #expect(guest.troubles == "")

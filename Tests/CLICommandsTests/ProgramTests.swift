@@ -17,7 +17,7 @@ struct ProgramTests {
         ] + (has32 ? [ProgramCases.numbers("numbers-32")] : [])
 
     /// One boot for all of them.
-    private static let boot = Result { try makeBoot([]) }
+    private static let boot = Result { try makeBoot(["--cpu", "v2"]) }
 
     /// The same with the processor of x86-64-v3, where libraries choose AVX2 and FMA.
     private static let version3 = Result { try makeBoot(["--cpu", "v3"]) }
