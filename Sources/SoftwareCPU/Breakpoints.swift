@@ -102,6 +102,7 @@ func refreshBreakpoints(_ cpu: CPU) {
     let had = engine.breakpoints.hasExecute || engine.breakpoints.hasData
     engine.breakpoints = unsafe Breakpoints(
         registers: registers, debugExtensions: cpu.pointee.cr4 & CR4.de != 0)
+    unsafe cpu.pointee.hasExecutionBreakpoints = engine.breakpoints.hasExecute ? 1 : 0
     if had || engine.breakpoints.hasExecute || engine.breakpoints.hasData {
         unsafe flushEverything(cpu)
     }

@@ -17,7 +17,7 @@ internal import HostIO
 final class CodeArena: @unchecked Sendable {
     /// Longest block, without header and end.
     static let longestBlock = 48
-    private static let bucketCount = 1 << 17
+    private static let bucketCount = Int(BLOCK_CHAIN_COUNT)
 
     /// Counts from 1.
     let number: UInt64
@@ -29,7 +29,7 @@ final class CodeArena: @unchecked Sendable {
     private var instructionPages: MemoryMapping?
     private var bucketPages: MemoryMapping?
     let instructions: UnsafeMutablePointer<DecodedInstruction>
-    /// Chains of headers through `immediate`. A page's blocks are in 64 neighbouring buckets.
+    /// Chains of headers through `immediate`.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
     private var used = 0
 
@@ -57,16 +57,21 @@ final class CodeArena: @unchecked Sendable {
         translator = nil
     }
 
-    private func bucket(page: UInt64, offset: UInt64) -> Int {
-        let hash = (page &>> 12) &* 0x9e37_79b9_7f4a_7c15
-        return Int(truncatingIfNeeded: ((hash &>> 40) &+ (offset &>> 6)))
-            & (Self.bucketCount &- 1)
+    private func bucket(_ physical: UInt64) -> Int {
+        Int(truncatingIfNeeded: cengine_chain(physical))
+    }
+
+    /// What `cengine_known_block` needs of this generation.
+    func describe(to cpu: CPU) {
+        unsafe cpu.pointee.blockChains = unsafe buckets
+        unsafe cpu.pointee.codeMemory = translator?.codeMemory ?? 0
+        unsafe cpu.pointee.interpretingCode = translator?.interpretingCode ?? 0
     }
 
     /// The block that starts at `physical` in `mode`. Any vCPU inside, without the lock: a block that
     /// is dropped meanwhile says so itself.
     func find(_ physical: UInt64, mode: UInt32) -> UnsafeMutablePointer<DecodedInstruction>? {
-        let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
+        let slot = bucket(physical)
         var header = unsafe cengine_follow(buckets + slot)
         while let block = unsafe header {
             if unsafe block.pointee.physical == physical, unsafe block.pointee.mode == mode {
@@ -86,7 +91,7 @@ final class CodeArena: @unchecked Sendable {
     func commit(_ header: UnsafeMutablePointer<DecodedInstruction>) {
         used &+= unsafe header.pointee.recordCount
         let physical = unsafe header.pointee.physical
-        let slot = bucket(page: physical & ~0xfff, offset: physical & 0xfff)
+        let slot = bucket(physical)
         unsafe cengine_link(header).pointee = unsafe buckets[slot]
         unsafe cengine_set_link(buckets + slot, header)
     }
@@ -96,7 +101,7 @@ final class CodeArena: @unchecked Sendable {
     func invalidate(page: UInt64) -> Bool {
         var retired = false
         for part in 0..<UInt64(64) {
-            var link = unsafe buckets + bucket(page: page, offset: part &<< 6)
+            var link = unsafe buckets + bucket(page | part &<< 6)
             while let block = unsafe link.pointee {
                 let next = unsafe cengine_link(block)
                 guard unsafe block.pointee.physical & ~0xfff == page else {

@@ -64,6 +64,7 @@ func noteStore(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) {
     if !engine.memory.pageHoldsCode(page) { return }
     engine.statistics.blocksInvalidated &+= 1
     engine.patched.noteStore(page)
+    unsafe cpu.pointee.patchedPlaces = engine.patched.places
     engine.memory.tellWritten(page, by: engine.observer)
 }
 

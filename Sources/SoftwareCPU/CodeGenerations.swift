@@ -21,7 +21,7 @@ func changeGeneration(_ cpu: CPU, _ engine: EngineContext) {
     engine.sampler?.setBlocks(arena.addresses)
     if arena === engine.code { return }
     engine.code = arena
-    unsafe forgetInstructions(cpu)
+    unsafe forgetInstructions(cpu, engine)
 }
 
 /// On the way to a block for which there was no room. What called this may be translated code of the
@@ -29,10 +29,11 @@ func changeGeneration(_ cpu: CPU, _ engine: EngineContext) {
 func nextGeneration(_ cpu: CPU, _ engine: EngineContext) {
     engine.code = engine.cache.next(after: engine.code)
     engine.sampler?.setBlocks(engine.code.addresses)
-    unsafe forgetInstructions(cpu)
+    unsafe forgetInstructions(cpu, engine)
 }
 
-private func forgetInstructions(_ cpu: CPU) {
+private func forgetInstructions(_ cpu: CPU, _ engine: EngineContext) {
+    unsafe engine.code.describe(to: cpu)
     unsafe cpu.pointee.block = nil
     unsafe cpu.pointee.codeGeneration &+= 1
     unsafe flushJumpCache(cpu)

@@ -65,11 +65,6 @@ final class EngineContext {
     /// Told what may be looked at; nil: nobody looks.
     var sampler: GuestSampler?
 
-    /// The instruction TLB: direct mapped, tagged like the data TLB.
-    var fetchEntries = [FetchEntry](
-        repeating: FetchEntry(tag: .max, physical: 0), count: Int(fetchEntryCount))
-    static let fetchEntryCount: UInt64 = 256
-
     init(
         memory: GuestMemory, events: PendingEvents, cache: CodeCache,
         cpuid: @escaping @Sendable (UInt32, UInt32) -> CPUIDResult
@@ -111,12 +106,6 @@ final class EngineContext {
     func isTransient(_ op: Op) -> Bool {
         unsafe op >= UnsafePointer(transient) && op < UnsafePointer(transient + 4)
     }
-}
-
-/// One entry of the instruction TLB.
-struct FetchEntry {
-    var tag: UInt64
-    var physical: UInt64
 }
 
 /// What the engine does with the machine's answer to an exit.

@@ -95,6 +95,7 @@ private func link(_ cpu: CPU, _ op: Op, _ target: Op, _ fallsThrough: Bool) {
 /// Finds or makes the block at `rip`. Nil: the fetch faulted.
 @inline(never)
 func lookUpBlock(_ cpu: CPU) -> Next {
+    if unsafe cpu.isLongCode, let known = unsafe cengine_known_block(cpu) { return unsafe known }
     let engine = unsafe context(cpu)
     // All of the block that was running has run.
     unsafe cpu.pointee.block = nil
@@ -108,8 +109,12 @@ func lookUpBlock(_ cpu: CPU) -> Next {
     if unsafe !cpu.isLongCode, unsafe limitIsWithin(cpu, linear) {
         return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
     }
-    if engine.patched.isActive, engine.patched.takeOne(physical & ~0xfff) {
-        return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+    if engine.patched.places != 0 {
+        let runsAlone = engine.patched.takeOne(physical & ~0xfff)
+        unsafe cpu.pointee.patchedPlaces = engine.patched.places
+        if runsAlone {
+            return unsafe transientBlock(cpu, engine, linear: linear, physical: physical)
+        }
     }
     var header = unsafe engine.code.find(physical, mode: mode)
     if unsafe header == nil {
@@ -177,16 +182,20 @@ func fetchAddress(_ cpu: CPU, _ engine: EngineContext) -> (UInt64, UInt64)? {
     return (linear, physical)
 }
 
+/// The entry of the instruction TLB that may have the page of `linear`.
+func fetchEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<FetchEntry> {
+    unsafe (cpu.bytes + CPUOffsets.fetch).assumingMemoryBound(to: FetchEntry.self)
+        + Int(truncatingIfNeeded: (linear &>> 12) & UInt64(FETCH_ENTRY_COUNT &- 1))
+}
+
 /// The physical address of an instruction byte. Nil: fault recorded.
 func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UInt64? {
     let upper = linear &>> 63 != 0
     let tag =
         unsafe (linear & ~0xfff)
         | ((upper ? cpu.pointee.tlbContext.1 : cpu.pointee.tlbContext.0) & ~1)
-    let slot = Int(truncatingIfNeeded: (linear &>> 12) & (EngineContext.fetchEntryCount &- 1))
-    if engine.fetchEntries[slot].tag == tag {
-        return engine.fetchEntries[slot].physical | (linear & 0xfff)
-    }
+    let entry = unsafe fetchEntry(cpu, linear)
+    if unsafe entry.pointee.tag == tag { return unsafe entry.pointee.physical | (linear & 0xfff) }
     let mode = unsafe cpu.pointee.tlbContext.0 & AccessMode.user
     switch unsafe walk(cpu, engine, linear, .execute, mode: mode) {
     case .fault(let code):
@@ -199,7 +208,7 @@ func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UI
             engine.contexts.largePages.note(
                 linear, shift: translation.pageShift, fetched: true)
         }
-        engine.fetchEntries[slot] = FetchEntry(tag: tag, physical: translation.physical)
+        unsafe entry.pointee = FetchEntry(tag: tag, physical: translation.physical)
         return translation.physical | (linear & 0xfff)
     }
 }

@@ -45,6 +45,7 @@ enum CPUOffsets {
     static var tlbContext: Int { Int(CPU_OFFSET_TLB_CONTEXT) }
     static var jumpContext: Int { Int(CPU_OFFSET_JUMP_CONTEXT) }
     static var jumpCache: Int { Int(CPU_OFFSET_JUMP_CACHE) }
+    static var fetch: Int { Int(CPU_OFFSET_FETCH) }
     static var scratch: Int { Int(CPU_OFFSET_SCRATCH) }
     static var replayValues: Int { Int(CPU_OFFSET_REPLAY_VALUES) }
     static var debugRegisters: Int { Int(CPU_OFFSET_DR) }

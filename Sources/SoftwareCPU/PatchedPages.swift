@@ -24,11 +24,16 @@ struct PatchedPages {
     private static let longestRun = 4096
 
     private var entries = [Entry](repeating: Entry(), count: count)
-    /// Some page may have instructions that run alone.
-    private(set) var isActive = false
+    /// Page numbers modulo 64 with instructions that run alone, a bit for each.
+    private(set) var places: UInt64 = 0
 
     private static func place(_ page: UInt64) -> Int {
         Int(truncatingIfNeeded: page &>> 12) & (count &- 1)
+    }
+
+    private mutating func setPlace(_ place: Int, _ hasSome: Bool) {
+        let bit = 1 &<< UInt64(truncatingIfNeeded: place)
+        if hasSome { places |= bit } else { places &= ~bit }
     }
 
     /// A store has dropped the blocks of the page.
@@ -43,8 +48,8 @@ struct PatchedPages {
         entry.last = now
         if entry.streak >= 4 {
             entry.left = min(64 &<< min(entry.streak &- 4, 6), Self.longestRun)
-            isActive = true
         }
+        setPlace(place, entry.left > 0)
         entries[place] = entry
     }
 
@@ -53,6 +58,7 @@ struct PatchedPages {
         let place = Self.place(page)
         guard entries[place].page == page, entries[place].left > 0 else { return false }
         entries[place].left &-= 1
+        setPlace(place, entries[place].left > 0)
         entries[place].last = chost_rdtsc()
         return true
     }

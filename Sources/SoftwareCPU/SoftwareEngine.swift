@@ -41,6 +41,7 @@ public final class SoftwareEngine: CPUEngine {
         unsafe cpu.pointee.tscOffset = tscOffset
         unsafe cpu.pointee.x87Exact = x87Register
         unsafe cpu.pointee.blockHeader = blockHeader
+        unsafe engine.code.describe(to: cpu)
         unsafe cpu.pointee.slowIntegers = unsafe IntegerOperation.slowHandlers
         unsafe cpu.pointee.extendedStates = ExtendedState.supported(engine.features)
         state = ArchitecturalState()

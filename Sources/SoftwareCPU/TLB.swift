@@ -112,7 +112,8 @@ func flushEverything(_ cpu: CPU) {
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
         to: JumpCacheEntry.self)
     for index in 0..<Int(JUMP_CACHE_ENTRY_COUNT) { unsafe jumps[index].context = .max }
-    for index in engine.fetchEntries.indices { engine.fetchEntries[index].tag = .max }
+    let fetches = unsafe fetchEntry(cpu, 0)
+    for index in 0..<Int(FETCH_ENTRY_COUNT) { unsafe fetches[index].tag = .max }
     unsafe refreshContexts(cpu)
 }
 
@@ -148,10 +149,7 @@ private func flushHalf(_ cpu: CPU, _ engine: EngineContext, of address: UInt64) 
 
 /// Where the instructions of the page of `address` are.
 private func flushPageOfCode(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64) {
-    engine.fetchEntries[
-        Int(truncatingIfNeeded: (address &>> 12) & (EngineContext.fetchEntryCount &- 1))
-    ]
-    .tag = .max
+    unsafe fetchEntry(cpu, address).pointee.tag = .max
     let jumps = unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(
         to: JumpCacheEntry.self)
     // Entries of a page are neighbours: see `jumpCacheEntry`.

@@ -100,6 +100,13 @@ typedef struct TLBEntry {
     uint64_t physical;
 } TLBEntry;
 
+/// One entry of the instruction TLB: the linear page address with the translation context, without what
+/// data accesses alone look at, and where the page is.
+typedef struct FetchEntry {
+    uint64_t tag;
+    uint64_t physical;
+} FetchEntry;
+
 /// A 128-bit vector register.
 typedef struct __attribute__((aligned(16))) Vector128 {
     uint64_t low;
@@ -137,6 +144,9 @@ enum {
     TLB_ENTRY_COUNT = 2048,
     /// Entries that another page took the place of: one for each place.
     TLB_VICTIM_COUNT = TLB_ENTRY_COUNT,
+    FETCH_ENTRY_COUNT = 256,
+    /// Chains of blocks in one generation. A page's blocks are in 64 neighbouring ones.
+    BLOCK_CHAIN_COUNT = 1 << 17,
     JUMP_CACHE_ENTRY_COUNT = 16384,
     MMIO_REPLAY_COUNT = 16,
 };
@@ -302,12 +312,34 @@ typedef struct CPUState {
     /// The Swift object with everything that is not hot: `Unmanaged` pointer to EngineContext.
     void *_Nullable context;
 
+    /// The first headers of the chains of blocks in the generation that the engine runs.
+    DecodedInstruction *_Nullable *_Nullable blockChains;
+    /// Where its code memory begins, and where translated code goes on with a block that has no
+    /// translation; 0: nothing is translated.
+    uint64_t codeMemory;
+    uint64_t interpretingCode;
+    /// Some page has an execution breakpoint.
+    uint32_t hasExecutionBreakpoints;
+    uint32_t reserved1;
+    /// Page numbers modulo 64 among which are those of `PatchedPages`.
+    uint64_t patchedPlaces;
+    FetchEntry fetch[FETCH_ENTRY_COUNT];
     /// Direct mapped, and behind that the victims, in the same order.
     TLBEntry tlb[TLB_ENTRY_COUNT + TLB_VICTIM_COUNT];
     JumpCacheEntry jumpCache[JUMP_CACHE_ENTRY_COUNT];
     /// How often each instruction form left translated code; null: nobody counts. See `FormCounts`.
     uint64_t *_Nullable formCounts;
 } CPUState;
+
+/// The block of 64-bit code at `rip`, if all of it is known: what `lookUpBlock` in Jump.swift does as long
+/// as it needs nothing but this state. It is in the jump cache then. NULL: not known here.
+const DecodedInstruction *_Nullable cengine_known_block(CPUState *_Nonnull cpu);
+
+/// The chain of the blocks that start at this physical address.
+static inline uint64_t cengine_chain(uint64_t physical) {
+    uint64_t hash = (physical >> 12) * 0x9e3779b97f4a7c15ull;
+    return ((hash >> 40) + (physical >> 6 & 63)) & (BLOCK_CHAIN_COUNT - 1);
+}
 
 /// What memory operands are made of is within reach of `DecodedInstruction.base`.
 _Static_assert(__builtin_offsetof(CPUState, legacyBase) % 8 == 0, "counted in eight bytes");
@@ -356,6 +388,7 @@ enum {
     CPU_OFFSET_SCRATCH = __builtin_offsetof(CPUState, scratch),
     CPU_OFFSET_REPLAY_VALUES = __builtin_offsetof(CPUState, replayValues),
     CPU_OFFSET_FORM_COUNTS = __builtin_offsetof(CPUState, formCounts),
+    CPU_OFFSET_FETCH = __builtin_offsetof(CPUState, fetch),
     CPU_OFFSET_TLB = __builtin_offsetof(CPUState, tlb),
     CPU_OFFSET_JUMP_CACHE = __builtin_offsetof(CPUState, jumpCache),
 };

@@ -97,6 +97,10 @@ final class Translator {
         return places.pageOffset(at: Int(offset))
     }
 
+    /// Where code memory begins, and where translated code goes on with a block that has no translation.
+    var codeMemory: UInt64 { memory.address(of: 0) }
+    var interpretingCode: UInt64 { memory.address(of: routines.interpret) }
+
     /// Where translated code goes on with a block that it finds in the jump cache. Without the lock.
     func continuation(of header: UnsafeMutablePointer<DecodedInstruction>) -> UInt64 {
         let offset = unsafe header.translation
