@@ -95,6 +95,15 @@ enum GuestLog {
                 && !harmless.contains { line.contains($0) }
         }
     }
+
+    /// The troubles, and what the log says around the first of them: the line that explains a call trace
+    /// need not have a word of trouble itself.
+    static func surroundings(of troubles: [String], in log: String) -> String {
+        let lines = log.split(whereSeparator: \.isNewline).map(String.init)
+        guard let first = troubles.first, let place = lines.firstIndex(of: first) else { return "" }
+        let around = lines[max(0, place - 30)..<min(lines.count, place + 60)]
+        return (troubles + ["around the first:"] + around).joined(separator: "\n")
+    }
 }
 
 /// Runs the program under test.

@@ -19,7 +19,7 @@ struct LoadTests {
             ])
         let text = String(decoding: result.output, as: UTF8.self)
         let troubles = GuestLog.troubles(text)
-        #expect(troubles.isEmpty, "\(troubles.joined(separator: "\n"))")
+        #expect(troubles.isEmpty, "\(GuestLog.surroundings(of: troubles, in: text))")
         #expect(
             result.status == 0,
             "\(String(decoding: result.errors, as: UTF8.self))\n\(text.suffix(2000))")
