@@ -163,8 +163,8 @@ struct Cursor {
         if mode == .code64 ? form.isInvalidIn64 : form.isOnlyIn64 { return false }
         if !features.isSuperset(of: form.feature) { return false }
         if let vex { return fits(form, vex) }
-        // MOVBE takes 66 for its size, but no F3.
-        if form.feature == .movbe, repeatPrefix != 0 { return false }
+        // MOVBE and RDRAND take 66 for their size, but no F2 or F3 (NFx in SDM volume 2).
+        if repeatPrefix != 0, form.feature == .movbe || form.mnemonic == .rdrand { return false }
         if form.isMemoryOnly, modRM >= 0xc0 { return false }
         if form.isRegisterOnly, modRM < 0xc0 { return false }
         if let digit = form.digit, (modRM &>> 3) & 7 != digit { return false }

@@ -1,7 +1,7 @@
 import X86
 
-/// Where Capstone's names and readings differ from the manuals' or from this table, each with its
-/// reason.
+/// Where the names and readings of Capstone 4 or 5 differ from the manuals' or from this table, each
+/// with its reason.
 enum CapstoneNames {
     /// Capstone's mnemonic without the prefixes it writes before it.
     static func stripped(_ mnemonic: String) -> String {
@@ -10,13 +10,20 @@ enum CapstoneNames {
 
     /// Our name for the same instruction as Capstone writes it.
     private static let spellings: [String: Set<String>] = [
-        "callf": ["lcall"], "jmpf": ["ljmp"], "xlat": ["xlatb"], "fwait": ["wait"],
+        "callf": ["lcall", "call"], "jmpf": ["ljmp", "jmp"], "xlat": ["xlatb"], "fwait": ["wait"],
         "pusha": ["pushaw"], "pushad": ["pushal"], "popa": ["popaw"], "popad": ["popal"],
         "shl": ["sal"], "sysretq": ["sysret"], "sysexitq": ["sysexit"], "ud1": ["ud2b"],
         "movq": ["movd"], "vmovq": ["vmovd"], "vmovd": ["vmovq"],
         "rdpid": ["rdseed"], "mov": ["movabs"],
-        // ENDBR is a hint of processors with control-flow enforcement, and a NOP here.
-        "nop": ["endbr32", "endbr64"],
+        "fcomip": ["fcompi"], "fucomip": ["fucompi"],
+        // Hints of processors with control-flow enforcement, MPX or CLDEMOTE are NOPs here, WBNOINVD
+        // and PREFETCHWT1 the instructions that older processors take them for.
+        "nop": [
+            "endbr32", "endbr64", "rdsspd", "rdsspq", "cldemote", "bndmk", "bndcl", "bndcu",
+            "bndcn",
+            "bndmov", "bndldx", "bndstx",
+        ],
+        "wbinvd": ["wbnoinvd"], "prefetchw": ["prefetchwt1"], "prefetch": ["prefetchwt1"],
         // Aliases of x87 opcodes that the manuals leave out.
         "fstp": ["fstpnce", "fstp8", "fstp9"], "fcom": ["fcom2"],
         "fcomp": ["fcomp3", "fcomp5"], "fxch": ["fxch4", "fxch7"],
@@ -83,7 +90,12 @@ enum CapstoneNames {
         // RDSEED, TSX, MPX, SGX, PKU, MONITOR.
         "rdseed", "xbegin", "xabort", "xend", "xtest",
         "encls", "enclu", "enclv", "rdpkru", "wrpkru", "monitor", "mwait", "monitorx", "mwaitx",
-        "clzero", "clflushopt", "clwb", "pcommit", "ptwrite", "prefetchwt1", "ptwrite",
+        "clzero", "clflushopt", "clwb", "pcommit", "ptwrite", "prefetchwt1",
+        // RDPID in 32-bit code (no model has it), MOVDIR, PCONFIG, shadow stacks, GFNI.
+        "rdpid", "movdiri", "movdir64b", "pconfig", "rstorssp", "saveprevssp", "setssbsy",
+        "clrssbsy", "incsspd", "incsspq", "wrssd", "wrssq", "wrussd", "wrussq",
+        "gf2p8affineqb", "gf2p8affineinvqb", "gf2p8mulb",
+        "vgf2p8affineqb", "vgf2p8affineinvqb", "vgf2p8mulb",
         // VIA PadLock.
         "xstore", "xstorerng", "xcryptecb", "xcryptcbc", "xcryptctr", "xcryptcfb", "xcryptofb",
         "xsha1",
@@ -159,9 +171,15 @@ enum CapstoneNames {
         }
     }
 
-    /// Instructions of the table that Capstone 4 does not read.
-    static func isUnknownToCapstone(_ instruction: Instruction, _ mode: DecodeMode) -> Bool {
+    /// Instructions of the table that Capstone does not read.
+    static func isUnknownToCapstone(
+        _ instruction: Instruction, _ bytes: [UInt8], _ mode: DecodeMode
+    ) -> Bool {
         switch instruction.mnemonic {
+        // For Capstone 5: aliases of x87 opcodes, BSF and BSR after F2, MOVSXD without REX.W.
+        case .fcom, .fcomp, .fstp, .fxch: true
+        case .bsf, .bsr: instruction.prefixes.contains(.repne)
+        case .movsxd: !instruction.prefixes.contains(.rexW)
         // The reserved hints 0F 18 to 0F 1F and 0F 0D, which do nothing.
         case .nop, .prefetch, .prefetchw: true
         // Wider forms of VAES and VPCLMULQDQ, and one of AVX2.
@@ -179,8 +197,19 @@ enum CapstoneNames {
             } else {
                 isControlRegisterMove(instruction)
             }
-        default: mode == .code16 && instruction.form.mandatoryPrefix >= 2
+        default:
+            mode == .code16 && instruction.form.mandatoryPrefix >= 2
+                || hasIgnoredBits(bytes, mode)
         }
+    }
+
+    /// Bits of VEX that the form ignores: W, which Capstone 5 wants clear in some, and outside 64-bit
+    /// code the highest of vvvv.
+    private static func hasIgnoredBits(_ bytes: [UInt8], _ mode: DecodeMode) -> Bool {
+        guard let start = bytes.firstIndex(where: { !prefixes.contains($0) }),
+            bytes[start] == 0xc4, start + 2 < bytes.count
+        else { return false }
+        return bytes[start + 2] & 0x80 != 0 || mode != .code64 && bytes[start + 2] & 0x40 == 0
     }
 
     private static func isControlRegisterMove(_ instruction: Instruction) -> Bool {

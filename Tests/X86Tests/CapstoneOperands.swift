@@ -21,6 +21,8 @@ enum CapstoneOperands {
             return left.starts(with: right)
         // Outside 64-bit code the highest bit of a register in an immediate byte is ignored.
         case .vpblendvb, .vblendvps, .vblendvpd: return left.dropLast() == right.dropLast()
+        // Capstone 5 leaves out the count of rotations by 1.
+        case .rcl: return left == right + ["1"]
         case .fstp, .fcom, .fcomp, .fxch: return left.allSatisfy { right.contains($0) }
         // 66 cuts the target to 16 bits, which Capstone does not; REX.W undoes 66.
         case .jcc, .jmp, .call, .`in`, .out:
@@ -43,7 +45,7 @@ enum CapstoneOperands {
         }
         var result: [String] = []
         for token in plain.split(whereSeparator: { " ,[]+:".contains($0) }).map(String.init)
-        where !sizes.contains(token) {
+        where !sizes.contains(token) && !isNoIndex(token) {
             if result.last == "-" {
                 result[result.count - 1] = "-" + token
             } else {
@@ -51,6 +53,11 @@ enum CapstoneOperands {
             }
         }
         return result
+    }
+
+    /// Capstone 5 writes the index of a SIB byte that has none, scaled.
+    private static func isNoIndex(_ token: String) -> Bool {
+        token.hasPrefix("riz") || token.hasPrefix("eiz")
     }
 
     /// The same text, or the same number in 8, 16 or 32 bits, signed or not.

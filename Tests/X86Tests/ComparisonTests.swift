@@ -71,7 +71,7 @@ struct ComparisonTests {
             }
             return reading.length
         case (.instruction(let instruction), nil):
-            if !CapstoneNames.isUnknownToCapstone(instruction, mode) {
+            if !CapstoneNames.isUnknownToCapstone(instruction, unsafe Array(bytes), mode) {
                 let text = Disassembler.text(instruction, address: address, mode: mode)
                 tally.note("only ours \(instruction.mnemonic)", "\(hex()): \(text)")
             }

@@ -68,6 +68,9 @@ struct DecoderTests {
         #expect(decode([UInt8](repeating: 0x66, count: 20)) == .fault(.tooLong))
         #expect(decode([0xf0, 0x01, 0xc0]) == .fault(.invalidOpcode))
         #expect(decode([0x06]) == .fault(.invalidOpcode))
+        // RDRAND after F3 or F2, which the processor takes for SENDUIPI or for nothing.
+        #expect(decode([0xf3, 0x0f, 0xc7, 0xf0]) == .fault(.invalidOpcode))
+        #expect(decode([0x66, 0xf2, 0x0f, 0xc7, 0xf0]) == .fault(.invalidOpcode))
     }
 
     /// The same bytes for a model without what `version3` adds.
