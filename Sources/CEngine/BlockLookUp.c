@@ -5,20 +5,19 @@
 
 #pragma clang assume_nonnull begin
 
-/// Where the block begins in physical memory: as `DecodedInstruction.physical` in DecodedBlocks.swift.
-static uint64_t physical_start(const DecodedInstruction *header) {
-    uint64_t page = (uint64_t)(header->place >> 12) << 32 | (uint32_t)header->displacement;
-    return page << 12 | (header->place & 0xfff);
+DecodedInstruction *_Nullable cengine_find_block(
+    DecodedInstruction *_Nullable *chains, uint64_t physical, uint32_t mode) {
+    DecodedInstruction *header = cengine_follow(&chains[cengine_chain(physical)]);
+    while (header
+           && (cengine_block_physical(header) != physical || cengine_block_mode(header) != mode)) {
+        header = cengine_follow(cengine_link(header));
+    }
+    return header;
 }
 
-/// The block mode of a header.
-static uint32_t mode(const DecodedInstruction *header) {
-    return header->base | (uint32_t)(header->index & 0x7f) << 8;
-}
-
-/// Lets jumps to `linear` find the block; what was there moves to the entry beside: as `enterJumpCache`.
-static void enter_jump_cache(CPUState *cpu, uint64_t linear, const DecodedInstruction *header) {
-    uint64_t place = (linear >> 4 ^ (linear & 0xff)) & (JUMP_CACHE_ENTRY_COUNT - 1);
+void cengine_enter_jump_cache(
+    CPUState *cpu, uint64_t linear, const DecodedInstruction *header) {
+    uint64_t place = cengine_jump_cache_place(linear);
     JumpCacheEntry *entry = &cpu->jumpCache[place];
     cpu->jumpCache[place ^ 1] = *entry;
     entry->address = linear;
@@ -37,17 +36,14 @@ const DecodedInstruction *_Nullable cengine_known_block(CPUState *cpu) {
     if (fetch->tag != tag) return NULL;
     if (cpu->patchedPlaces >> (fetch->physical >> 12 & 63) & 1) return NULL;
     uint64_t physical = fetch->physical | (linear & 0xfff);
-    DecodedInstruction *_Nullable *chains = (DecodedInstruction *_Nullable *)cpu->blockChains;
-    DecodedInstruction *header = cengine_follow(&chains[cengine_chain(physical)]);
-    while (header && (physical_start(header) != physical || mode(header) != cpu->blockMode)) {
-        header = cengine_follow(cengine_link(header));
-    }
+    DecodedInstruction *header = cengine_find_block(
+        (DecodedInstruction *_Nullable *)cpu->blockChains, physical, cpu->blockMode);
     if (!header) return NULL;
     // All of the block that was running has run.
     cpu->block = NULL;
     cpu->blockLookups++;
     cpu->codePage = linear & ~0xfffull;
-    enter_jump_cache(cpu, linear, header);
+    cengine_enter_jump_cache(cpu, linear, header);
     return header;
 }
 

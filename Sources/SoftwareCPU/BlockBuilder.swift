@@ -100,8 +100,8 @@ func buildBlock(
     unsafe header.pointee.handler = blockHeader
     unsafe header.translation = 0
     unsafe header.pointee.instructionCount = count
-    unsafe header.pointee.physical = physical
-    unsafe header.pointee.mode = mode
+    unsafe header.physical = physical
+    unsafe header.mode = mode
     unsafe header.pointee.hasEnd = hasEnd
     if let translator = engine.code.translator, mode & BlockMode.sizeMask == BlockMode.code64 {
         unsafe header.pointee.handler = countingHeader

@@ -68,18 +68,9 @@ final class CodeArena: @unchecked Sendable {
         unsafe cpu.pointee.interpretingCode = translator?.interpretingCode ?? 0
     }
 
-    /// The block that starts at `physical` in `mode`. Any vCPU inside, without the lock: a block that
-    /// is dropped meanwhile says so itself.
+    /// The block that starts at `physical` in `mode`. Any vCPU inside, without the lock.
     func find(_ physical: UInt64, mode: UInt32) -> UnsafeMutablePointer<DecodedInstruction>? {
-        let slot = bucket(physical)
-        var header = unsafe cengine_follow(buckets + slot)
-        while let block = unsafe header {
-            if unsafe block.pointee.physical == physical, unsafe block.pointee.mode == mode {
-                return unsafe block
-            }
-            unsafe header = unsafe cengine_follow(cengine_link(block))
-        }
-        return nil
+        unsafe cengine_find_block(buckets, physical, mode)
     }
 
     /// Room for the longest block, or nil when the arena is full.
@@ -90,7 +81,7 @@ final class CodeArena: @unchecked Sendable {
     /// Takes a finished block in.
     func commit(_ header: UnsafeMutablePointer<DecodedInstruction>) {
         used &+= unsafe header.pointee.recordCount
-        let physical = unsafe header.pointee.physical
+        let physical = unsafe header.physical
         let slot = bucket(physical)
         unsafe cengine_link(header).pointee = unsafe buckets[slot]
         unsafe cengine_set_link(buckets + slot, header)
@@ -104,7 +95,7 @@ final class CodeArena: @unchecked Sendable {
             var link = unsafe buckets + bucket(page | part &<< 6)
             while let block = unsafe link.pointee {
                 let next = unsafe cengine_link(block)
-                guard unsafe block.pointee.physical & ~0xfff == page else {
+                guard unsafe block.physical & ~0xfff == page else {
                     unsafe link = unsafe next
                     continue
                 }

@@ -120,8 +120,8 @@ final class CrossingBlocks {
         unsafe header[0] = .empty
         unsafe header[0].handler = crossingHeader
         unsafe header[0].instructionCount = 1
-        unsafe header[0].physical = physical
-        unsafe header[0].mode = mode
+        unsafe header.physical = physical
+        unsafe header.mode = mode
         unsafe header.translation = 0
         unsafe header.runsToTranslation = runs
         unsafe header.missesOfGroups = 0
@@ -190,7 +190,7 @@ func findCrossing(
     case .nothing: return nil
     case .fault: return unsafe .some(nil)
     case .block(let header):
-        unsafe enterJumpCache(cpu, engine, linear, header)
+        unsafe cengine_enter_jump_cache(cpu, linear, header)
         return unsafe UnsafePointer(header)
     }
 }
@@ -213,7 +213,7 @@ func keepCrossing(
     let header = unsafe engine.crossings.keep(
         lowered, bytes, physical, nextPage: nextPage, mode: cpu.pointee.blockMode, end: end,
         runs: engine.code.translator?.threshold ?? 0)
-    unsafe enterJumpCache(cpu, engine, linear, header)
+    unsafe cengine_enter_jump_cache(cpu, linear, header)
     return unsafe UnsafePointer(header)
 }
 

@@ -68,29 +68,6 @@ extension DecodedInstruction {
         set { unsafe segmentBase = UInt8(truncatingIfNeeded: newValue) }
     }
 
-    /// Where the block begins in physical memory, up to 48 bits: the page's number is in
-    /// `displacement` and, above that, in place of the length.
-    var physical: UInt64 {
-        get {
-            let low = unsafe UInt64(UInt32(bitPattern: displacement))
-            return unsafe (UInt64(length) &<< 32 | low) &<< 12 | UInt64(pageOffset)
-        }
-        set {
-            unsafe displacement = Int32(truncatingIfNeeded: newValue &>> 12)
-            unsafe length = UInt8(truncatingIfNeeded: newValue &>> 44) & 0xf
-            unsafe pageOffset = UInt16(truncatingIfNeeded: newValue)
-        }
-    }
-
-    /// The block mode, of up to 15 bits.
-    var mode: UInt32 {
-        get { unsafe UInt32(base) | UInt32(index & 0x7f) &<< 8 }
-        set {
-            unsafe base = UInt8(truncatingIfNeeded: newValue)
-            unsafe index = unsafe index & 0x80 | UInt8(truncatingIfNeeded: newValue &>> 8) & 0x7f
-        }
-    }
-
     /// The last instruction may go on behind itself, where the block's end is.
     var hasEnd: Bool {
         get { unsafe index & 0x80 != 0 }
@@ -101,8 +78,28 @@ extension DecodedInstruction {
     var recordCount: Int { unsafe instructionCount &+ (hasEnd ? 2 : 1) }
 }
 
-// What else a header says changes while others run its block: see `EngineAtomics.h`.
+// Some of what else a header says changes while others run its block: see `EngineAtomics.h`.
 extension UnsafeMutablePointer where Pointee == DecodedInstruction {
+    /// Where the block begins in physical memory, up to 48 bits.
+    var physical: UInt64 {
+        get { unsafe cengine_block_physical(self) }
+        nonmutating set {
+            unsafe pointee.displacement = Int32(truncatingIfNeeded: newValue &>> 12)
+            unsafe pointee.length = UInt8(truncatingIfNeeded: newValue &>> 44) & 0xf
+            unsafe pointee.pageOffset = UInt16(truncatingIfNeeded: newValue)
+        }
+    }
+
+    /// The block mode, of up to 15 bits.
+    var mode: UInt32 {
+        get { unsafe cengine_block_mode(self) }
+        nonmutating set {
+            unsafe pointee.base = UInt8(truncatingIfNeeded: newValue)
+            unsafe pointee.index =
+                unsafe pointee.index & 0x80 | UInt8(truncatingIfNeeded: newValue &>> 8) & 0x7f
+        }
+    }
+
     /// Offset of the block's translation in code memory, 0 without one.
     var translation: UInt32 {
         get { unsafe cengine_translation(self) }

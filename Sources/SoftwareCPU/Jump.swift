@@ -39,12 +39,9 @@ func neighbouringEntry(
     return unsafe first + ((entry - first) ^ 1)
 }
 
-/// Jump cache entries of one page are neighbours, so that INVLPG finds them; the hash is one that
-/// translated code computes in few instructions.
 @inline(__always)
 func jumpCacheEntry(_ cpu: CPU, _ linear: UInt64) -> UnsafeMutablePointer<JumpCacheEntry> {
-    let hash = (linear &>> 4) ^ (linear & 0xff)
-    let slot = Int(truncatingIfNeeded: hash & UInt64(JUMP_CACHE_ENTRY_COUNT &- 1))
+    let slot = Int(truncatingIfNeeded: cengine_jump_cache_place(linear))
     return unsafe (cpu.bytes + CPUOffsets.jumpCache).assumingMemoryBound(to: JumpCacheEntry.self)
         + slot
 }
@@ -127,24 +124,8 @@ func lookUpBlock(_ cpu: CPU) -> Next {
         }
         unsafe header = unsafe built
     }
-    if let header = unsafe header { unsafe enterJumpCache(cpu, engine, linear, header) }
+    if let header = unsafe header { unsafe cengine_enter_jump_cache(cpu, linear, header) }
     return unsafe UnsafePointer(header)
-}
-
-/// Lets jumps to `linear` find the block; what was there moves to the entry beside.
-func enterJumpCache(
-    _ cpu: CPU, _ engine: EngineContext, _ linear: UInt64,
-    _ header: UnsafeMutablePointer<DecodedInstruction>
-) {
-    let entry = unsafe jumpCacheEntry(cpu, linear)
-    unsafe neighbouringEntry(cpu, entry).pointee = unsafe entry.pointee
-    unsafe entry.pointee.address = linear
-    unsafe entry.pointee.context =
-        unsafe linear &>> 63 != 0 ? cpu.pointee.jumpContext.1 : cpu.pointee.jumpContext.0
-    unsafe entry.pointee.instruction = unsafe UnsafePointer(header)
-    if let translator = engine.code.translator {
-        unsafe entry.pointee.code = unsafe translator.continuation(of: header)
-    }
 }
 
 /// The page of the next instruction has a breakpoint: one instruction at a time, and none of them in

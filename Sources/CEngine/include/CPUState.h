@@ -335,6 +335,21 @@ typedef struct CPUState {
 /// as it needs nothing but this state. It is in the jump cache then. NULL: not known here.
 const DecodedInstruction *_Nullable cengine_known_block(CPUState *_Nonnull cpu);
 
+/// The block that starts at `physical` in `mode`, if this generation has it. Without its lock: a block
+/// that is dropped meanwhile says so itself.
+DecodedInstruction *_Nullable cengine_find_block(
+    DecodedInstruction *_Nullable *_Nonnull chains, uint64_t physical, uint32_t mode);
+
+/// Lets jumps to `linear` find the block; what was there moves to the entry beside.
+void cengine_enter_jump_cache(
+    CPUState *_Nonnull cpu, uint64_t linear, const DecodedInstruction *_Nonnull header);
+
+/// Jump cache entries of one page are neighbours, so that INVLPG finds them; the hash is one that
+/// translated code computes in few instructions.
+static inline uint64_t cengine_jump_cache_place(uint64_t linear) {
+    return (linear >> 4 ^ (linear & 0xff)) & (JUMP_CACHE_ENTRY_COUNT - 1);
+}
+
 /// The chain of the blocks that start at this physical address.
 static inline uint64_t cengine_chain(uint64_t physical) {
     uint64_t hash = (physical >> 12) * 0x9e3779b97f4a7c15ull;

@@ -82,6 +82,18 @@ static inline void cengine_set_translation(DecodedInstruction *_Nonnull header, 
     __atomic_store_n((cengine_word32 *)&header->destination, value, __ATOMIC_RELEASE);
 }
 
+/// Of a header: where its block begins in physical memory, up to 48 bits. The page's number is in
+/// `displacement` and, above that, in place of the length.
+static inline uint64_t cengine_block_physical(const DecodedInstruction *_Nonnull header) {
+    uint64_t page = (uint64_t)(header->place >> 12) << 32 | (uint32_t)header->displacement;
+    return page << 12 | (header->place & 0xfff);
+}
+
+/// Of a header: the block mode, of up to 15 bits.
+static inline uint32_t cengine_block_mode(const DecodedInstruction *_Nonnull header) {
+    return header->base | (uint32_t)(header->index & 0x7f) << 8;
+}
+
 /// Counters in headers: one that is missed does not matter.
 static inline uint8_t cengine_load8(const uint8_t *_Nonnull counter) {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);

@@ -75,25 +75,19 @@ extension BlockTranslation {
 
     private mutating func emitConditionalJump(_ instruction: Instruction) {
         requireFlags()
-        let target = target(instruction)
-        if isInPage(target) {
-            goOn(
-                assembler.replaceableJump(code: instruction.condition), at: target, from: start,
-                or: index)
-            emitNotTaken()
-        } else {
-            let taken = assembler.jump(code: instruction.condition)
-            emitNotTaken()
-            assembler.bind(taken)
-            computeTarget(target)
-            emitThroughCache()
-        }
+        let (target, code) = (target(instruction), instruction.condition)
+        emitBothWays(
+            isInPage(target) ? assembler.replaceableJump(code: code) : assembler.jump(code: code),
+            to: target)
     }
 
     /// JRCXZ.
     private mutating func emitCounterJump(_ instruction: Instruction) {
-        let target = target(instruction)
-        let taken = assembler.replaceableCounterJump()
+        emitBothWays(assembler.replaceableCounterJump(), to: target(instruction))
+    }
+
+    /// Behind the jump `taken`, which is replaceable if its target is in the page.
+    private mutating func emitBothWays(_ taken: Assembler.Patch, to target: Int) {
         if isInPage(target) {
             goOn(taken, at: target, from: start, or: index)
             emitNotTaken()

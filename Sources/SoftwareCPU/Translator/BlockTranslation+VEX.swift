@@ -46,9 +46,9 @@ extension BlockTranslation {
             instruction.operand0.generalRegister | instruction.operand1.generalRegister
             | instruction.operand2.generalRegister | instruction.operand3.generalRegister
         let absent = (named & ~HostLayout.residentRegisters).nonzeroBitCount
-        // MULX reads its operand before it writes its two results.
-        let isMultiplication = instruction.mnemonic == .mulx
-        return absent <= (instruction.hasMemoryOperand && !isMultiplication ? 1 : 2)
+        // See `emitMULX`.
+        let isInMemory = instruction.hasMemoryOperand && instruction.mnemonic != .mulx
+        return absent <= (isInMemory ? 1 : 2)
     }
 
     /// A memory operand that has to be aligned, or 0.
@@ -67,6 +67,7 @@ extension BlockTranslation {
             assembler.bytes(0xc5, 0xf8 | bytes.vexFields, bytes.opcode)
             return
         }
+        if instruction.mnemonic == .mulx { return emitMULX(instruction, bytes) }
         var scratch = ScratchRegisters(.r10, .r11)
         var place = HostPlace.register(bytes.registerOrMemory)
         if instruction.hasMemoryOperand {
@@ -76,17 +77,9 @@ extension BlockTranslation {
             let operand = probe(
                 access, write: instruction.operand0 == .memory, inFirst: isLookedAt)
             if isLookedAt { requireAlignment(.r10, alignment) }
-            if instruction.mnemonic == .mulx {
-                assembler.instruction(
-                    HostOpcode(0x8b, wide: bytes.isWide), register: HostRegister.r10.number,
-                    .memory(operand.address))
-                place = .register(HostRegister.r10.number)
-            } else {
-                place = .memory(operand.address)
-                scratch = ScratchRegisters(operand.free)
-            }
-        }
-        if !instruction.hasMemoryOperand, form.registerOrMemoryField == .general {
+            place = .memory(operand.address)
+            scratch = ScratchRegisters(operand.free)
+        } else if form.registerOrMemoryField == .general {
             place = .register(scratch.number(bytes.registerOrMemory))
         }
         let register =
@@ -94,21 +87,44 @@ extension BlockTranslation {
             ?? (form.registerField == .general ? scratch.number(bytes.register) : bytes.register)
         let vector =
             form.vectorField == .general ? scratch.number(bytes.vexRegister) : bytes.vexRegister
-        let isSourceLoaded = instruction.mnemonic == .mulx && instruction.hasMemoryOperand
-        scratch.load(isSourceLoaded ? 0 : 0xffff, &assembler)
-        assembler.vex(
-            map: bytes.map, fields: bytes.vexFields | (bytes.isWide ? 0x80 : 0), bytes.opcode,
-            register: register, vector: vector, place)
+        scratch.load(0xffff, &assembler)
+        assembler.vex(bytes, register: register, vector: vector, place)
         assembler.immediate(of: bytes)
-        var written = instruction.operand0.generalRegister
-        if written != 0, instruction.mnemonic == .mulx {
-            written |= instruction.operand1.generalRegister
+        scratch.store(instruction.operand0.generalRegister, &assembler)
+    }
+
+    /// MULX writes two registers, and reads its operand before: one in memory goes through R10, which may
+    /// be where a result goes then.
+    private mutating func emitMULX(_ instruction: Instruction, _ bytes: GuestBytes) {
+        var scratch = ScratchRegisters(.r10, .r11)
+        var source = HostRegister.r10.number
+        if instruction.hasMemoryOperand {
+            guard let access = access(instruction) else { return }
+            let operand = probe(access, write: false, inFirst: looksAtAddress(0))
+            assembler.instruction(
+                HostOpcode(0x8b, wide: bytes.isWide), register: source, .memory(operand.address))
+        } else {
+            source = scratch.number(bytes.registerOrMemory)
         }
-        scratch.store(written, &assembler)
+        let high = scratch.number(bytes.register)
+        let low = scratch.number(bytes.vexRegister)
+        if !instruction.hasMemoryOperand { scratch.load(0xffff, &assembler) }
+        assembler.vex(bytes, register: high, vector: low, .register(source))
+        scratch.store(
+            instruction.operand0.generalRegister | instruction.operand1.generalRegister, &assembler)
     }
 }
 
 extension Assembler {
+    /// A guest's instruction with other operands; an immediate follows separately.
+    fileprivate mutating func vex(
+        _ guest: GuestBytes, register: UInt8, vector: UInt8, _ place: HostPlace
+    ) {
+        vex(
+            map: guest.map, fields: guest.vexFields | (guest.isWide ? 0x80 : 0), guest.opcode,
+            register: register, vector: vector, place)
+    }
+
     /// An instruction with a VEX prefix of three bytes; an immediate follows separately.
     ///
     /// - Parameters:

@@ -22,7 +22,7 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
         return unsafe blockHeader(cpu, header)
     }
     let crosses = unsafe engine.crossings.contains(header)
-    let physical = unsafe header.pointee.physical
+    let physical = unsafe header.physical
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)

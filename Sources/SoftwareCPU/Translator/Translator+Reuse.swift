@@ -11,7 +11,7 @@ extension StoredTranslation.Key {
         features: InstructionFeatures
     ) {
         unsafe self.init(
-            features: features.rawValue, mode: header.pointee.mode,
+            features: features.rawValue, mode: header.mode,
             pageOffset: header.pointee.pageOffset, isUpper: linear &>> 63 != 0,
             usesGroups: header.missesOfGroups != 0)
     }

@@ -21,11 +21,11 @@ extension Translator {
     ) {
         guard unsafe decode(header, bytes, into: &block) else { return }
         unsafe block.add(header)
-        let page = unsafe header.pointee.physical & ~0xfff
+        let page = unsafe header.physical & ~0xfff
         while block.segments.count < Self.mostBlocks {
             guard let offset = continuation,
                 let next = unsafe code.find(
-                    page | UInt64(offset), mode: header.pointee.mode),
+                    page | UInt64(offset), mode: header.mode),
                 block.segments.count(where: { unsafe $0.header == next }) < Self.mostTimes,
                 unsafe decode(next, bytes, into: &block),
                 block.instructions.count <= Self.mostInstructions, !block.needsMoreState

@@ -147,7 +147,7 @@ final class Translator {
 
     private func begin(_ header: UnsafeMutablePointer<DecodedInstruction>, _ linear: UInt64) {
         unsafe block.reset(
-            at: position, isUpper: linear &>> 63 != 0, mode: header.pointee.mode,
+            at: position, isUpper: linear &>> 63 != 0, mode: header.mode,
             usesGroups: header.missesOfGroups != 0)
     }
 
@@ -275,7 +275,7 @@ final class Translator {
 
     private func key(_ header: UnsafeMutablePointer<DecodedInstruction>) -> Key {
         unsafe Key(
-            physical: header.pointee.physical, mode: header.pointee.mode)
+            physical: header.physical, mode: header.mode)
     }
 
     /// Joins the new translation with those that are there, and lets it wait for the others. Nobody
