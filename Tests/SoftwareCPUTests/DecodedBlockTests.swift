@@ -75,17 +75,19 @@ struct DecodedBlockTests {
     }
 
     @Test func headersKeepWhatTheySay() {
-        var header = unsafe DecodedInstruction.empty
+        let header = UnsafeMutablePointer<DecodedInstruction>.allocate(capacity: 1)
+        defer { unsafe header.deallocate() }
+        unsafe header.initialize(to: .empty)
         for physical: UInt64 in [0, 0xfff, 0x1_2345_6789, 0x3fff_ffff_fabc, 0xffff_ffff_ffff] {
             unsafe header.physical = physical
             #expect(unsafe header.physical == physical)
-            #expect(unsafe header.pageOffset == UInt16(physical & 0xfff))
+            #expect(unsafe header.pointee.pageOffset == UInt16(physical & 0xfff))
         }
         unsafe header.mode = BlockMode.code64 | BlockMode.wideVectors
-        unsafe header.instructionCount = CodeArena.longestBlock
+        unsafe header.pointee.instructionCount = CodeArena.longestBlock
         #expect(unsafe header.mode == BlockMode.code64 | BlockMode.wideVectors)
-        #expect(unsafe header.instructionCount == CodeArena.longestBlock)
+        #expect(unsafe header.pointee.instructionCount == CodeArena.longestBlock)
         #expect(unsafe header.physical == 0xffff_ffff_ffff)
-        #expect(unsafe Int(header.flags) & INSTRUCTION_END == 0)
+        #expect(unsafe Int(header.pointee.flags) & INSTRUCTION_END == 0)
     }
 }
