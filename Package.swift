@@ -72,6 +72,7 @@ let package = Package(
         room(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
+        room("XenStore", ["Vocabulary"]),
         // Row 5.
         room(
             "Boot",
@@ -119,6 +120,7 @@ let package = Package(
         tests("Bus", ["Vocabulary"]),
         tests("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
+        tests("XenStore", ["Vocabulary"]),
         tests(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
