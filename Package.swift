@@ -50,6 +50,9 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        // Not a system library: liburing's header and Swift's module of the C library exclude each other.
+        .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
+        .systemLibrary(name: "CNBD", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
         // Row 1.
         room("Vocabulary"),
         room("HostIO", ["CHost", "Vocabulary"]),
@@ -73,6 +76,7 @@ let package = Package(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
         room("XenStore", ["Vocabulary"]),
+        room("Disks", ["CHost", "CUring", "CNBD", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         // Row 5.
         room(
             "Boot",
@@ -121,6 +125,7 @@ let package = Package(
         tests("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests("XenStore", ["Vocabulary"]),
+        tests("Disks", ["Vocabulary", "HostIO"]),
         tests(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),

@@ -16,6 +16,7 @@
 #include "BuildIdentity.h"
 #include "Futex.h"
 #include "HostAtomics.h"
+#include "HostDisks.h"
 #include "HostEvents.h"
 #include "HostFiles.h"
 #include "HostMappings.h"
