@@ -3,7 +3,7 @@
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
   build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency bench-yield
 
-PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev liburing-dev libnbd-dev dpkg apt \
+PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
   openssl perl python3 stress-ng $(shell command -v busybox >/dev/null || echo busybox)
@@ -41,7 +41,7 @@ test: install-test-dependencies lint check-generated
 
 # Installs only what is missing, and says what and why.
 install-dependencies:
-	@Tools/install-missing.sh "kernels: fetching and decompression; disks" $(PACKAGES)
+	@Tools/install-missing.sh "kernels: fetching and decompression; disks; networks" $(PACKAGES)
 
 # Two of the packages go by the versions of python3 and gcc here.
 install-test-dependencies: install-dependencies
@@ -94,7 +94,7 @@ bench: install-dependencies
 	  JSON='$(JSON)' Benchmarks/.build/debug/bench
 
 # The thread sanitizer over what many threads touch at once.
-TSAN_TESTS = InterruptsTests|BusTests|ClocksTests|HostIOTests|LegacyDevicesTests|TraceTests|SchedulerTests
+TSAN_TESTS = InterruptsTests|BusTests|ClocksTests|HostIOTests|NetworksTests|LegacyDevicesTests|TraceTests|SchedulerTests
 tsan: install-test-dependencies
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(TSAN_TESTS)'
 

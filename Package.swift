@@ -50,6 +50,8 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        // Its pkg-config file asks for glib-2.0's, which its package does not bring along.
+        .systemLibrary(name: "CSlirp", providers: [.apt(["libslirp-dev"])]),
         // Not a system library: liburing's header and Swift's module of the C library exclude each other.
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
         .systemLibrary(name: "CNBD", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
@@ -76,6 +78,7 @@ let package = Package(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
         room("XenStore", ["Vocabulary"]),
+        room("Networks", ["CHost", "CSlirp", "Vocabulary", "HostIO"]),
         room("Disks", ["CHost", "CUring", "CNBD", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         // Row 5.
         room(
@@ -125,6 +128,7 @@ let package = Package(
         tests("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
         tests("KVMParavirt", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests("XenStore", ["Vocabulary"]),
+        tests("Networks", ["CHost", "CTestSupport", "Vocabulary", "HostIO"]),
         tests("Disks", ["Vocabulary", "HostIO"]),
         tests(
             "Boot",

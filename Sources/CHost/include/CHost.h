@@ -20,6 +20,7 @@
 #include "HostEvents.h"
 #include "HostFiles.h"
 #include "HostMappings.h"
+#include "HostNetworks.h"
 #include "HostProbe.h"
 #include "HostThreads.h"
 

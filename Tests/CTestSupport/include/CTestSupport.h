@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "NetworkNamespace.h"
+
 /// Registers in and out.
 typedef struct NativeState {
     /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
