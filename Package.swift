@@ -70,7 +70,7 @@ let package = Package(
         room(
             "Interrupts",
             ["Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", histogram]),
-        room("Clocks", ["CHost", "Vocabulary", "HostIO", "Trace"]),
+        room("Clocks", ["CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace"]),
         room("Bus", ["Vocabulary", "HostIO"]),
         // Row 4.
         room("LegacyDevices", ["Vocabulary", "HostIO", "Bus", "Clocks", "Interrupts"]),
@@ -78,6 +78,12 @@ let package = Package(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
         room("XenStore", ["Vocabulary"]),
+        room(
+            "Xen",
+            [
+                "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "Interrupts",
+                "XenStore",
+            ]),
         room("Networks", ["CHost", "CSlirp", "Vocabulary", "HostIO"]),
         room("Disks", ["CHost", "CUring", "CNBD", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         // Row 5.
@@ -85,13 +91,15 @@ let package = Package(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
+        room(
+            "XenBackends", ["Vocabulary", "HostIO", "GuestMemory", "Interrupts", "Xen"]),
         // Row 6.
         room(
             "Machine",
             [
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
                 "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
-                "Boot", "Scheduler",
+                "XenStore", "Xen", "Boot", "Scheduler", "XenBackends",
             ]),
         // Row 7.
         room(
@@ -133,6 +141,7 @@ let package = Package(
         tests(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        tests("Xen", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",

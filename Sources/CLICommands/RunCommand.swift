@@ -118,10 +118,6 @@ struct RunCommand: ParsableCommand {
                 .unsupported,
                 "the engine 'kvm' is not there yet: use --engine interpreter or auto")
         }
-        if platform == .xen {
-            throw XError(
-                .unsupported, "the platform 'xen' is not there yet: use --platform kvm or none")
-        }
         if let timeout, !(timeout > 0 && timeout < 1e9) {
             throw XError(
                 .invalidArgument, "--timeout \(timeout): give a number of seconds above 0")
@@ -146,7 +142,7 @@ struct RunCommand: ParsableCommand {
         configuration.engine = engine == .interpreter ? .interpreter : .translator
         configuration.processor = cpu.choice
         configuration.scheduling = scheduling.configuration
-        configuration.platform = platform == .none ? .none : .kvm
+        configuration.platform = platform.platform
         if let append { configuration.commandLine += " " + append }
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]

@@ -72,6 +72,14 @@ struct FileMapping: ExpressibleByArgument, Equatable {
 /// `--platform`: which paravirtual interface the guest finds.
 enum PlatformChoice: String, ExpressibleByArgument, CaseIterable {
     case kvm, xen, none
+
+    var platform: MachineConfiguration.Platform {
+        switch self {
+        case .kvm: .kvm
+        case .xen: .xen
+        case .none: .none
+        }
+    }
 }
 
 /// `--engine`: what runs the guest's instructions.

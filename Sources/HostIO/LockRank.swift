@@ -6,10 +6,14 @@ public enum LockRank: UInt8, CaseIterable, Comparable, Sendable {
     case leaf = 0
     /// Decoded and translated blocks of a machine: dropped by whoever writes to memory with code.
     case codeCache = 5
+    /// Queues of events of one vCPU of a Xen guest.
+    case eventQueue = 8
     case timerQueue = 10
     /// Run queues of vCPUs: taken to wake one, from wherever an interrupt comes.
     case scheduler = 20
     case localAPIC = 30
+    /// What event channels are connected to.
+    case eventChannels = 35
     case ioAPIC = 40
     /// A device sets its interrupt line while it holds its own lock.
     case device = 50

@@ -105,6 +105,12 @@ public final class InterruptController: InterruptSink, Sendable {
         if index < localAPICs.count { localAPICs[index].kick() }
     }
 
+    /// Nobody, if there is no such vCPU.
+    public func sendNonMaskableInterrupt(to target: VCPUIndex) {
+        let index = Int(clamping: target.rawValue)
+        if index < localAPICs.count { localAPICs[index].requestNonMaskableInterrupt() }
+    }
+
     /// One interrupt for many local APICs by their identifiers (KVM_HC_SEND_IPI).
     ///
     /// - Parameters:

@@ -13,6 +13,8 @@ public struct InterruptSource: RawRepresentable, Hashable, Sendable {
     public static let processor = InterruptSource(rawValue: 2)
     /// A message-signalled interrupt.
     public static let message = InterruptSource(rawValue: 3)
+    /// The upcall of a Xen guest's event channels.
+    public static let event = InterruptSource(rawValue: 4)
     /// A line of the I/O APIC, 0 to 23.
     public static func line(_ line: Int) -> InterruptSource {
         InterruptSource(rawValue: firstLine &+ UInt8(truncatingIfNeeded: line))

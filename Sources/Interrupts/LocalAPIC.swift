@@ -52,6 +52,10 @@ public final class LocalAPIC: MachinePart {
         static let illegalRegisterAddress: UInt32 = 1 << 7
     }
 
+    /// Where the bit is that enables the APIC, in its page and among the registers of x2APIC.
+    public static let spuriousVectorRegister: UInt32 = 0xf0
+    public static let spuriousVectorRegisterX2: UInt32 = 0x80f
+
     public let index: VCPUIndex
     public let name: String
     /// The initial APIC ID.
@@ -145,6 +149,9 @@ public final class LocalAPIC: MachinePart {
     /// Wakes the vCPU for a kick (KVM's APIC_DM_REMRD), which has been noted elsewhere.
     public func kick() { raise(.kick) }
 
+    /// Wakes the vCPU for an interrupt that this APIC knows nothing of.
+    public func requestDirect() { raise(.interrupt) }
+
     public func request(_ request: StartUpRequest) {
         startUps.insert(request)
         raise(.initialize)
@@ -214,7 +221,8 @@ public final class LocalAPIC: MachinePart {
         }
     }
 
-    func announce() {
+    /// Tells the vCPU of what waits. On its worker.
+    public func announce() {
         if hasDeliverable || address.endIsOffered && !requests.current.isEmpty {
             pending.raise(.interrupt)
         }

@@ -93,56 +93,30 @@ extension KVMFace {
 
     // MARK: Pages
 
-    /// PVCLOCK_TSC_STABLE_BIT: the vCPUs' pages and counters agree.
-    static let stable: UInt8 = 1
-    /// PVCLOCK_GUEST_STOPPED: the guest did not run for a while, which is no lock-up.
-    static let stopped: UInt8 = 2
-
-    /// pvclock_vcpu_time_info, 32 bytes: version 0, counter 8, system time 16, multiplier 24,
-    /// shift 28, flags 29. Counter and clock run at one rate, so it is written once, and again when
+    /// Counter and clock run at one rate, so it is written once, and again when
     /// the guest writes a counter.
     func publishSystemTime(_ slot: Int, flags: UInt8, _ registers: inout Registers) {
         let value = registers.systemTime[slot]
         // The guest aligns it to 4 bytes; what is no RAM is left alone.
         guard value & 1 != 0, value & 2 == 0 else { return }
         let page = GuestPhysicalAddress(value & ~1)
-        guard memory.contains(page.rawValue, 32) else { return }
+        guard memory.contains(page.rawValue, ClockPage.byteCount) else { return }
         registers.published &+= 1
         let (origin, scale) = (registers.origin, registers.scale)
         let adjustment = registers.counterAdjustments[slot]
         let agree = registers.counterAdjustments.allSatisfy { $0 == adjustment }
-        update(page) {
-            memory.write(page.advanced(by: 8), integer: origin.counter &+ adjustment)
-            memory.write(page.advanced(by: 16), integer: origin.nanoseconds)
-            memory.write(page.advanced(by: 24), integer: scale.multiplier)
-            memory.write(page.advanced(by: 28), integer: UInt8(bitPattern: scale.shift))
-            memory.write(page.advanced(by: 29), integer: flags | (agree ? Self.stable : 0))
-        }
+        ClockPage.publish(
+            page, in: memory, counter: origin.counter &+ adjustment,
+            nanoseconds: origin.nanoseconds, scale: scale,
+            flags: flags | (agree ? ClockPage.stable : 0))
     }
 
-    /// pvclock_wall_clock, 12 bytes: version 0, seconds 4, nanoseconds 8: the wall-clock time at which
-    /// the machine's clock was 0.
     func publishWallClock(_ value: UInt64, _ registers: Registers) {
-        guard value & 3 == 0, memory.contains(value, 12) else { return }
+        guard value & 3 == 0, memory.contains(value, ClockPage.wallClockByteCount) else { return }
         let page = GuestPhysicalAddress(value)
         let now = sample
         let running = registers.scale.nanoseconds(now.counter &- registers.origin.counter)
         let boot = wallClock() &- (registers.origin.nanoseconds &+ running)
-        update(page) {
-            memory.write(
-                page.advanced(by: 4), integer: UInt32(truncatingIfNeeded: boot / 1_000_000_000))
-            memory.write(
-                page.advanced(by: 8), integer: UInt32(truncatingIfNeeded: boot % 1_000_000_000))
-        }
-    }
-
-    /// Readers look again while the version is odd or has changed: it is odd while `body` writes and
-    /// the next even one afterwards.
-    private func update(_ page: GuestPhysicalAddress, _ body: () -> Void) {
-        let old = memory.atomicLoad(page, as: UInt32.self) ?? 0
-        let odd = old | 1
-        memory.atomicStore(page, odd)
-        body()
-        memory.atomicStore(page, odd &+ 1)
+        ClockPage.publishWallClock(page, in: memory, boot: boot)
     }
 }

@@ -64,7 +64,7 @@ extension KVMFace {
                 own.isKicked.store(state.isKicked[slot], ordering: .sequentiallyConsistent)
             }
             for slot in state.systemTime.indices {
-                publishSystemTime(slot, flags: Self.stopped, &registers)
+                publishSystemTime(slot, flags: ClockPage.stopped, &registers)
             }
             if state.wallClock != 0 { publishWallClock(state.wallClock, registers) }
             return nil

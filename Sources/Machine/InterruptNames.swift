@@ -9,7 +9,7 @@ struct InterruptNames: Sendable {
         var labels: [InterruptSource: TraceLabel] = [:]
         if let trace {
             let lines = (0..<IOAPIC.lineCount).map { InterruptSource.line($0) }
-            for source in [.timer, .processor, .message] + lines {
+            for source in [.timer, .processor, .message, .event] + lines {
                 labels[source] = trace.makeLabel(Self.name(source))
             }
         }
@@ -23,6 +23,7 @@ struct InterruptNames: Sendable {
         case .timer: return "timer"
         case .processor: return "processor"
         case .message: return "message"
+        case .event: return "event"
         default:
             guard let line = source.line else { return "unknown" }
             return MachineDevices.lineNames[UInt32(line)] ?? "line\(line)"

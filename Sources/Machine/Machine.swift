@@ -12,6 +12,8 @@ internal import Trace
 internal import VirtualCPU
 internal import Vocabulary
 internal import X86
+internal import Xen
+internal import XenBackends
 
 /// A virtual machine: the one place where its parts are put together.
 ///
@@ -20,6 +22,8 @@ internal import X86
 public final class Machine: Sendable {
     /// The four serial ports; bytes leave through `MachineOutput` and enter by `send`.
     public static let serialPortCount = 4
+    /// The first of them, and hvc0 of a Xen guest, which has both.
+    public static let consolePort = 0
 
     /// Without kernel and initramfs, which are in the guest's memory.
     public let configuration: MachineConfiguration
@@ -31,6 +35,9 @@ public final class Machine: Sendable {
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
+    private let console: XenConsole?
+    /// Where devices and backends complete their work.
+    private let contexts: [InterruptContext]
     /// Every part with a state, in the order of `MachinePartStates`.
     let parts: [any MachinePart]
 
@@ -50,7 +57,8 @@ public final class Machine: Sendable {
         var kept = configuration
         (kept.kernel, kept.initialRAMDisk) = ([], [])
         self.configuration = kept
-        let layout = MachineMemoryMap(memoryByteCount: configuration.memoryByteCount)
+        let layout = MachineMemoryMap(
+            memoryByteCount: configuration.memoryByteCount, isXen: configuration.platform == .xen)
         let memory = try GuestMemory(regions: layout.regions)
         self.memory = memory
         // Loading the kernel takes as long as a good measurement does.
@@ -58,7 +66,6 @@ public final class Machine: Sendable {
         let start = try Self.load(configuration, layout, into: memory)
         let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
         let clock = HostClock()
-        let origin = clock.now.nanoseconds
         let trace = configuration.trace
         let timers = MachineTimers(configuration.interrupts, trace)
         self.timers = timers
@@ -88,12 +95,18 @@ public final class Machine: Sendable {
                     ensemble.stop(request == .powerOff ? .poweredOff : .reset)
                 }, policy: configuration.interrupts.policy(trace), output: output, room: room))
         self.devices = devices
-        let face = KVMFace(
-            memory: memory, processorCount: count, frequency: counter.frequency,
-            counter: { counter.now }, monotonic: { clock.now.nanoseconds &- origin },
-            wallClock: { HostClock.wallClockNanoseconds })
-        parts = devices.parts + [controller.ioAPIC] + apics + [face, counter]
-        let isKVM = configuration.platform == .kvm
+        let platform = try MachinePlatform(
+            configuration,
+            MachinePlatform.Surroundings(
+                memory: memory, counter: counter, clock: clock, timers: timers.vcpus,
+                controller: controller, policy: configuration.interrupts.policy(trace),
+                console: XenConsole.Wire(
+                    transmit: { output(Self.consolePort, $0) },
+                    roomAvailable: { room(Self.consolePort) }),
+                stop: { [ensemble] in ensemble.stop($0) }))
+        console = platform.console
+        contexts = devices.contexts + platform.contexts
+        parts = devices.parts + [controller.ioAPIC] + apics + platform.parts + [counter]
         let model = try configuration.processor.model(for: configuration.engine)
         var observation = MachineObservation(configuration)
         let code = CodeCache(
@@ -108,7 +121,7 @@ public final class Machine: Sendable {
                 code: code,
                 cpuid: ProcessorModel(
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
-                    isKVM: isKVM, model: model
+                    platform: configuration.platform, model: model
                 ).answer)
             if index == 0 { engine.state = start }
             engine.pauseLoop = configuration.scheduling.pauseLoop
@@ -117,7 +130,7 @@ public final class Machine: Sendable {
                 index: vcpu, engine: engine,
                 surroundings: MachineSurroundings(
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
-                    face: isKVM ? face : nil),
+                    face: platform.face),
                 pending: pending[index], waitsForStartUp: index != 0, track: tracks[index],
                 observer: observation.samplers.last,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
@@ -166,7 +179,7 @@ public final class Machine: Sendable {
     public func start() throws {
         try timers.start()
         try observation.start()
-        for context in devices.contexts { try context.start() }
+        for context in contexts { try context.start() }
         try ensemble.start(runners)
     }
 
@@ -183,7 +196,7 @@ public final class Machine: Sendable {
         if reason != nil {
             timers.stop()
             observation.stop()
-            devices.finish()
+            MachineDevices.finish(contexts)
         }
         return reason
     }
@@ -193,7 +206,8 @@ public final class Machine: Sendable {
 
     /// Offers bytes to a serial port. Returns how many the guest could take now.
     public func send(_ bytes: some Collection<UInt8>, toPort port: Int) -> Int {
-        port >= 0 && port < devices.uarts.count ? devices.uarts[port].receive(bytes) : 0
+        if port == Self.consolePort, let console { return console.receive(bytes) }
+        return port >= 0 && port < devices.uarts.count ? devices.uarts[port].receive(bytes) : 0
     }
 
     /// Counters of all vCPUs so far.

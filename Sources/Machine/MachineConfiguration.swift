@@ -6,7 +6,7 @@ import Vocabulary
 public struct MachineConfiguration: Sendable {
     /// Which paravirtual interface the guest finds. Linux takes one at a boot.
     public enum Platform: String, Sendable, CaseIterable {
-        case kvm, none
+        case kvm, xen, none
     }
 
     /// What runs the guest's instructions.

@@ -102,7 +102,7 @@ final class MachineDevices: Sendable {
 
     /// Has every context do what it has to do, and end. Waits for it, but not for a host that takes
     /// nothing for ten seconds.
-    func finish() {
+    static func finish(_ contexts: [InterruptContext]) {
         for context in contexts { context.stop() }
         var waited: UInt64 = 0
         while !contexts.allSatisfy(\.isIdleForEver), waited < Self.patience {

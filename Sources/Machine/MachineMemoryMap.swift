@@ -1,5 +1,5 @@
 internal import Boot
-internal import GuestMemory
+public import GuestMemory
 public import Vocabulary
 
 /// Where RAM and devices lie in the guest's physical address space.
@@ -14,12 +14,32 @@ public struct MachineMemoryMap: Sendable, Equatable {
     public static let ioAPIC = GuestPhysicalAddress(0xfec0_0000)
     public static let localAPIC = GuestPhysicalAddress(0xfee0_0000)
 
+    /// The rings of a Xen guest's store and console, in the last pages below 0xff000000, as libxl has
+    /// them.
+    public static let xenSpecialPages = MemoryRegion(
+        start: GuestPhysicalAddress(0xfeff_8000), byteCount: 8 << 12)
+    static let xenStorePage: UInt64 = 0xfeffc
+    static let xenConsolePage: UInt64 = 0xfefff
+
     /// Bytes of RAM from address 0.
     public var lowByteCount: UInt64
     /// Bytes of RAM from 4 GiB.
     public var highByteCount: UInt64
 
-    public init(memoryByteCount: UInt64) {
+    /// Where a Xen guest finds room for what it has mapped, its grant frames: Linux takes the lowest
+    /// addresses that nobody has, 128 MiB at a time and aligned so (drivers/xen/unpopulated-alloc.c).
+    public var xenMappings: MemoryRegion {
+        let size: UInt64 = 128 << 20
+        let end = Self.holeEnd + highByteCount
+        return MemoryRegion(
+            start: GuestPhysicalAddress((end + size - 1) & ~(size - 1)), byteCount: size)
+    }
+
+    /// With what Xen guests have beside RAM.
+    public var isXen: Bool
+
+    public init(memoryByteCount: UInt64, isXen: Bool = false) {
+        self.isXen = isXen
         lowByteCount = min(memoryByteCount, Self.holeStart)
         highByteCount = memoryByteCount - lowByteCount
     }
@@ -29,11 +49,13 @@ extension MachineMemoryMap {
     /// RAM as `GuestMemory` takes it.
     var regions: [MemoryRegion] {
         var result = [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: lowByteCount)]
+        if isXen { result.append(Self.xenSpecialPages) }
         if highByteCount > 0 {
             result.append(
                 MemoryRegion(
                     start: GuestPhysicalAddress(Self.holeEnd), byteCount: highByteCount))
         }
+        if isXen { result.append(xenMappings) }
         return result
     }
 
@@ -44,6 +66,12 @@ extension MachineMemoryMap {
             BootLoader.MapEntry(start: 0xe_0000, byteCount: 0x2_0000, type: 2),
             BootLoader.MapEntry(start: 0x10_0000, byteCount: lowByteCount - 0x10_0000, type: 1),
         ]
+        if isXen {
+            // All of the hole is taken, so that nothing is mapped there.
+            result.append(
+                BootLoader.MapEntry(
+                    start: lowByteCount, byteCount: Self.holeEnd - lowByteCount, type: 2))
+        }
         if highByteCount > 0 {
             result.append(
                 BootLoader.MapEntry(start: Self.holeEnd, byteCount: highByteCount, type: 1))

@@ -4,6 +4,7 @@ internal import KVMParavirt
 import VirtualCPU
 import Vocabulary
 internal import X86
+internal import Xen
 
 /// What the machine is to one vCPU.
 ///
@@ -13,13 +14,13 @@ final class MachineSurroundings: VCPUSurroundings {
     private let bus: Bus
     private let apic: LocalAPIC
     private let controller: InterruptController
-    private let face: KVMFace?
+    private let face: PlatformFace
     private var sent = SentInterrupts<SentInterrupt>()
-    private var wantedReceiver: VCPUIndex?
+    private var wish: HypercallWish?
 
     init(
         index: VCPUIndex, bus: Bus, apic: LocalAPIC, controller: InterruptController,
-        face: KVMFace?
+        face: PlatformFace
     ) {
         self.index = index
         self.bus = bus
@@ -54,6 +55,7 @@ final class MachineSurroundings: VCPUSurroundings {
         }
         if offset & 0xf == 0 {
             perform(apic.write(offset, UInt32(truncatingIfNeeded: value)))
+            if offset == LocalAPIC.spuriousVectorRegister { face.remind(index) }
         }
     }
 
@@ -67,13 +69,14 @@ final class MachineSurroundings: VCPUSurroundings {
             switch sent {
             case .command(let command): controller.reaches(other, command)
             case .many(let many): many.contains(other)
+            case .event(let target): target == other
             }
         }
     }
 
-    func takeYield() -> VCPUIndex? {
-        defer { wantedReceiver = nil }
-        return wantedReceiver
+    func takeWish() -> HypercallWish? {
+        defer { wish = nil }
+        return wish
     }
 
     func readMSR(_ index: UInt32) -> UInt64? {
@@ -81,8 +84,8 @@ final class MachineSurroundings: VCPUSurroundings {
         case 0x1b: return apic.base
         case 0x6e0: return apic.deadline
         case 0x800...0x8ff: return apic.readX2(index)
-        case KVMFace.endOfInterruptRegister where face != nil: return apic.endOfInterruptWord
-        default: return face?.read(index, self.index) ?? QuietRegister.read(index)
+        case KVMFace.endOfInterruptRegister where face.isKVM: return apic.endOfInterruptWord
+        default: return face.read(index, self.index) ?? QuietRegister.read(index)
         }
     }
 
@@ -95,17 +98,18 @@ final class MachineSurroundings: VCPUSurroundings {
         case 0x800...0x8ff:
             guard let effect = apic.writeX2(index, value) else { return false }
             perform(effect)
+            if index == LocalAPIC.spuriousVectorRegisterX2 { face.remind(self.index) }
             return true
-        case KVMFace.endOfInterruptRegister where face != nil:
+        case KVMFace.endOfInterruptRegister where face.isKVM:
             return apic.setEndOfInterruptWord(value)
         default:
-            return face?.write(index, value, self.index) ?? false || QuietRegister.write(index)
+            return face.write(index, value, self.index) || QuietRegister.write(index)
         }
     }
 
     func counterAdjusted(by adjustment: UInt64) {
         apic.counterAdjustment = adjustment
-        face?.adjustCounter(by: adjustment, of: index)
+        face.adjustCounter(by: adjustment, of: index)
     }
 
     var taskPriority: UInt8 {
@@ -113,43 +117,69 @@ final class MachineSurroundings: VCPUSurroundings {
         set { apic.taskPriority = newValue }
     }
 
-    func hypercall(_ frame: HypercallFrame) -> UInt64 {
-        guard let outcome = face?.hypercall(Hypercall(frame), from: index) else {
-            return KVMFace.unknownHypercall
+    func hypercall(_ frame: HypercallFrame, in space: any LinearAddressSpace) -> UInt64 {
+        switch face {
+        case .none: return KVMFace.unknownHypercall
+        case .kvm(let face):
+            let outcome = face.hypercall(Hypercall(frame), from: index)
+            return perform(outcome.effect) ?? outcome.result
+        case .xen(let face, let shutdown):
+            let outcome = face.hypercall(frame, from: index, in: space)
+            switch outcome.effect {
+            case .none: break
+            case .yield: wish = .pass
+            case .block, .poll: wish = .wait
+            case .shutdown(let reason): return shutdown(reason)
+            case .interrupted(let target, let wasPolling):
+                sent.insert(.event(target))
+                if wasPolling { wish = .yield(to: target) }
+            case .nonMaskableInterrupt(let target):
+                controller.sendNonMaskableInterrupt(to: target)
+            }
+            return outcome.result
         }
-        switch outcome.effect {
-        case .none: break
+    }
+
+    /// RAX, where the effect decides it.
+    private func perform(_ effect: HypercallEffect) -> UInt64? {
+        switch effect {
+        case .none: return nil
         case .kick(let target):
             controller.kick(target)
-            wantedReceiver = target
-        case .yield(let target): wantedReceiver = target
+            wish = .yield(to: target)
+        case .yield(let target): wish = .yield(to: target)
         case .interprocessorInterrupts(let sent):
             self.sent.insert(.many(sent))
             return UInt64(
                 controller.send(command: sent.command, to: sent.targets, from: sent.first))
         }
-        return outcome.result
+        return nil
     }
 
-    func acknowledgeInterrupt() -> UInt8? { apic.acknowledge() }
+    func acknowledgeInterrupt() -> UInt8? {
+        guard let vector = face.directVector(index) else { return apic.acknowledge() }
+        // The local APIC's turn comes after it.
+        apic.announce()
+        return vector
+    }
 
     func takeStartUpRequests() -> [StartUpRequest] {
         apic.takeStartUpRequests().map { [face, index] request -> StartUpRequest in
             switch request {
             case .initialize:
-                face?.initialize(index)
+                face.initialize(index)
                 return .initialize
             case .startUp(let vector): return .startUp(vector: vector)
             }
         }
     }
 
-    func takeKick() -> Bool { face?.takeKick(index) ?? false }
+    func takeKick() -> Bool { face.takeKick(index) }
 
-    func scheduledOut(preempted: Bool) { face?.scheduledOut(index, preempted: preempted) }
+    func scheduledOut(preempted: Bool) { face.scheduledOut(index, preempted: preempted) }
 
     func scheduledIn(stolenNanoseconds: UInt64) -> Bool {
-        face?.scheduledIn(index, stolenNanoseconds: stolenNanoseconds) ?? false
+        face.scheduledIn(index, stolenNanoseconds: stolenNanoseconds)
     }
 }
 
@@ -157,6 +187,7 @@ final class MachineSurroundings: VCPUSurroundings {
 private enum SentInterrupt {
     case command(LocalAPIC.Command)
     case many(InterprocessorInterrupts)
+    case event(VCPUIndex)
 }
 
 extension InterprocessorInterrupts {
@@ -191,13 +222,19 @@ struct ProcessorModel: Sendable {
     var index: UInt32
     var count: UInt32
     var frequency: UInt64
-    var isKVM: Bool
+    var platform: MachineConfiguration.Platform
     var model = CPUIDModel.martletV2
 
     @Sendable
     func answer(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
         if leaf >= 0x4000_0000, leaf < 0x5000_0000 {
-            return isKVM ? KVMFace.cpuid(leaf) ?? CPUIDResult() : CPUIDResult()
+            let answer =
+                switch platform {
+                case .kvm: KVMFace.cpuid(leaf)
+                case .xen: XenFace.cpuid(leaf, subleaf, vcpu: index, frequency: frequency)
+                case .none: CPUIDResult?.none
+                }
+            return answer ?? CPUIDResult()
         }
         var context = CPUIDModel.Context()
         context.apicID = index

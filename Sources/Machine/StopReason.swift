@@ -6,6 +6,8 @@ public enum StopReason: Sendable, Equatable {
     case poweredOff
     /// The guest asked for a reset; Martlet does not start it again by itself.
     case reset
+    /// The guest's kernel told Xen that it has crashed.
+    case crashed
     /// `Machine.stop()` was called.
     case requested
     /// A fault while delivering a double fault.
@@ -19,7 +21,7 @@ public enum StopReason: Sendable, Equatable {
     public var isAccident: Bool {
         switch self {
         case .poweredOff, .reset, .requested: false
-        case .tripleFault, .haltedForEver, .fetchOutsideMemory: true
+        case .crashed, .tripleFault, .haltedForEver, .fetchOutsideMemory: true
         }
     }
 }
@@ -29,6 +31,7 @@ extension StopReason: CustomStringConvertible {
         switch self {
         case .poweredOff: "the guest powered off"
         case .reset: "the guest asked for a reset"
+        case .crashed: "the guest's kernel crashed; its log says why"
         case .requested: "the machine was stopped"
         case .tripleFault(let index):
             "vCPU \(index.rawValue): triple fault"

@@ -53,6 +53,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     private var history = ExitHistory()
     private var rate = InstructionRate()
     private var isHalted = false
+    /// It halts because a hypercall said so: a kick may come from a timer too.
+    private var waitsByHypercall = false
     /// It told `sleepsDeeply` so.
     private var isDeepAsleep = false
     /// After INIT, or an application processor that nobody has started.
@@ -173,6 +175,9 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         publish(now)
         // An interrupt that cannot be taken does not end the halt.
         guard engine.canTakeInterrupt else {
+            if waitsByHypercall {
+                return .blocked(until: [.kick, .nonMaskableInterrupt, .initialize, .leave])
+            }
             return sleepDeeply(until: [.kick, .nonMaskableInterrupt, .initialize])
         }
         return .blocked(until: Self.haltEnders)
@@ -289,14 +294,21 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         case .taskPriorityRead:
             engine.complete(msr: UInt64(surroundings.taskPriority))
         case .hypercall:
-            engine.complete(hypercall: surroundings.hypercall(engine.hypercallFrame))
-            if let receiver = surroundings.takeYield() {
-                return .come(back: .yielded(to: receiver))
+            engine.complete(
+                hypercall: surroundings.hypercall(engine.hypercallFrame, in: engine))
+            switch surroundings.takeWish() {
+            case nil: break
+            case .yield(let receiver): return .come(back: .yielded(to: receiver))
+            case .pass: return .come(back: .spun)
+            case .wait:
+                isHalted = !surroundings.takeKick()
+                waitsByHypercall = true
             }
         case .halt:
             // The word may already hold the interrupt: the loop looks before it waits. A kick that
             // came before is not lost either.
             isHalted = !surroundings.takeKick()
+            waitsByHypercall = false
         case .pause: return .come(back: .spun)
         case .budgetSpent, .eventsPending, .pageAbsent: break
         case .shutdown: return .end(.tripleFault)

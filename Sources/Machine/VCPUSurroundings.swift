@@ -7,6 +7,16 @@ enum StartUpRequest: Equatable, Sendable {
     case startUp(vector: UInt8)
 }
 
+/// What a vCPU asks to be done with its time, by a hypercall.
+enum HypercallWish: Equatable, Sendable {
+    /// This one is to have the rest of the slice.
+    case yield(to: VCPUIndex)
+    /// It has no use for its slice just now.
+    case pass
+    /// It waits for an interrupt, or for a kick whether it takes interrupts or not.
+    case wait
+}
+
 /// What the runner of one vCPU asks of the machine: the buses, the registers outside the engine and
 /// the vCPU's local APIC. The machine's own is `MachineSurroundings`; tests have a scripted one.
 ///
@@ -26,7 +36,9 @@ protocol VCPUSurroundings: AnyObject {
     /// CR8.
     var taskPriority: UInt8 { get set }
     /// RAX of the answer, after what it asks for has been done.
-    func hypercall(_ frame: HypercallFrame) -> UInt64
+    ///
+    /// - Parameter space: where the arguments that are addresses are looked up.
+    func hypercall(_ frame: HypercallFrame, in space: any LinearAddressSpace) -> UInt64
 
     /// The vector to deliver now, taken off the local APIC's request register; nil if none is
     /// deliverable.
@@ -35,8 +47,8 @@ protocol VCPUSurroundings: AnyObject {
     func takeStartUpRequests() -> [StartUpRequest]
     /// This vCPU has lately sent an interrupt to that one.
     func hasInterrupted(_ other: VCPUIndex) -> Bool
-    /// The vCPU that is to have the rest of the slice, if the last hypercall asked for it.
-    func takeYield() -> VCPUIndex?
+    /// What the last hypercall wants done with the vCPU's time.
+    func takeWish() -> HypercallWish?
 
     /// Another vCPU kicked this one since the last call, so it does not halt or halts no more.
     func takeKick() -> Bool

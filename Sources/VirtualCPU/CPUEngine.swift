@@ -6,7 +6,7 @@ public import Vocabulary
 /// threads speak to it through `PendingEvents`. An engine never blocks and never calls up: it gives
 /// control back with a `VMExit` by value, and the answer to an exit goes in through one of the
 /// `complete` members before the next `run`.
-public protocol CPUEngine: AnyObject {
+public protocol CPUEngine: LinearAddressSpace {
     /// Runs the guest until it needs something, until `PendingEvents` asks for attention that the
     /// guest can take now, or until about `budget` instructions are retired (a block may be
     /// finished beyond it). Never blocks.

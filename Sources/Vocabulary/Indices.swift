@@ -24,3 +24,25 @@ public struct Instant: Hashable, Comparable, Sendable {
         return Self(nanoseconds: overflow ? .max : sum)
     }
 }
+
+/// The number of an event channel within its domain; 0 is none.
+@frozen
+public struct EventChannelPort: RawRepresentable, Hashable, Comparable, Sendable, Codable {
+    public var rawValue: UInt32
+
+    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
+    @inlinable public init(_ rawValue: UInt32) { self.rawValue = rawValue }
+
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// The number of an entry of a domain's grant table.
+@frozen
+public struct GrantReference: RawRepresentable, Hashable, Comparable, Sendable, Codable {
+    public var rawValue: UInt32
+
+    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
+    @inlinable public init(_ rawValue: UInt32) { self.rawValue = rawValue }
+
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}

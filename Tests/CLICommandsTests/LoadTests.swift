@@ -4,7 +4,7 @@ import Testing
 /// A stock kernel under the loads of stress-ng while its processors come and go.
 @Suite(.serialized, .enabled(if: Martlet.path != nil))
 struct LoadTests {
-    /// Two minutes, or MARTLET_SOAK_MINUTES. One processor after the other is taken away and brought
+    /// Two minutes, or MARTLET_SOAK_MINUTES. In the 40th minute the stressors come to more than 1 GiB. One processor after the other is taken away and brought
     /// back all the while.
     @Test func kernelUnderLoadAndHotplug() throws {
         let minutes =
@@ -12,7 +12,7 @@ struct LoadTests {
         let seconds = Int(minutes * 60)
         let result = try Martlet.run(
             [
-                "run", "--cpus", "8", "--memory", "1G", "--timeout", "\(seconds * 3 + 600)",
+                "run", "--cpus", "8", "--memory", "2G", "--timeout", "\(seconds * 3 + 600)",
                 "--append", "log_buf_len=8M", "--quiet",
             ] + Martlet.files(["/usr/bin/stress-ng"]) + [
                 "--", "sh", "-c", Self.script(seconds: seconds),

@@ -42,7 +42,7 @@ import Vocabulary
             vcpus = apics.indices.map { index in
                 MachineSurroundings(
                     index: VCPUIndex(UInt32(index)), bus: Bus(), apic: apics[index],
-                    controller: controller, face: isKVM ? face : nil)
+                    controller: controller, face: isKVM ? .kvm(face) : .none)
             }
         }
 
@@ -53,7 +53,7 @@ import Vocabulary
             var frame = HypercallFrame()
             frame.rax = number
             (frame.rbx, frame.rcx, frame.rdx, frame.rsi) = (a0, a1, a2, a3)
-            return vcpus[vcpu].hypercall(frame)
+            return vcpus[vcpu].hypercall(frame, in: ScriptedEngine([]))
         }
     }
 

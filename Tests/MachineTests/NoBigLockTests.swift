@@ -109,7 +109,7 @@ import Vocabulary
 
         func stop() {
             timers.stop()
-            devices.finish()
+            MachineDevices.finish(devices.contexts)
         }
     }
 

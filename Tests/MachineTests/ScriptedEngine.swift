@@ -40,6 +40,9 @@ final class ScriptedEngine: CPUEngine, @unchecked Sendable {
     var statistics = EngineStatistics()
     func reset() { calls.append("reset") }
     func startUp(vector: UInt8) { calls.append("startUp \(vector)") }
+    func physicalAddress(
+        of address: GuestVirtualAddress, forWriting: Bool
+    ) -> GuestPhysicalAddress? { GuestPhysicalAddress(address.rawValue) }
 }
 
 /// Another vCPU's kick: the kicker may be another thread.
@@ -70,9 +73,16 @@ final class ScriptedSurroundings: VCPUSurroundings, @unchecked Sendable {
     func readMSR(_ index: UInt32) -> UInt64? { index == 0x1b ? 77 : nil }
     func writeMSR(_ index: UInt32, value: UInt64) -> Bool { index == 0x1b }
     func counterAdjusted(by adjustment: UInt64) { writes.append("counter \(adjustment)") }
-    func hypercall(_ frame: HypercallFrame) -> UInt64 { frame.rax + 5 }
+    func hypercall(_ frame: HypercallFrame, in space: any LinearAddressSpace) -> UInt64 {
+        frame.rax + 5
+    }
     func hasInterrupted(_ other: VCPUIndex) -> Bool { false }
-    func takeYield() -> VCPUIndex? { nil }
+    /// What `takeWish` says, once.
+    var wish: HypercallWish?
+    func takeWish() -> HypercallWish? {
+        defer { wish = nil }
+        return wish
+    }
     /// Called when an interrupt is taken.
     var onInterrupt: ((ScriptedSurroundings) -> Void)?
     func acknowledgeInterrupt() -> UInt8? {

@@ -1,13 +1,13 @@
 /// How ticks of a counter become nanoseconds: ((ticks << shift) * multiplier) >> 32, as pvclock has
 /// it (a negative shift is one to the right).
-struct ClockScale: Codable, Sendable, Equatable {
-    var multiplier: UInt32
-    var shift: Int8
+public struct ClockScale: Codable, Sendable, Equatable {
+    public var multiplier: UInt32
+    public var shift: Int8
 
     /// The multiplier has its highest bit set, so it is right to half of 2^-31.
     ///
     /// - Parameter frequency: in hertz, at least 1.
-    init(frequency: UInt64) {
+    public init(frequency: UInt64) {
         // 10^9 * 2^(32 - shift) / frequency is in 2^31 ..< 2^32.
         var shift = 0
         while let wide = Self.multiplier(frequency, shift), wide < 1 << 31, shift > -31 {
@@ -29,7 +29,7 @@ struct ClockScale: Codable, Sendable, Equatable {
     }
 
     /// What a guest makes of `ticks`.
-    func nanoseconds(_ ticks: UInt64) -> UInt64 {
+    public func nanoseconds(_ ticks: UInt64) -> UInt64 {
         let shifted = shift < 0 ? ticks >> UInt64(-Int(shift)) : ticks << UInt64(shift)
         let (high, low) = shifted.multipliedFullWidth(by: UInt64(multiplier))
         return high << 32 | low >> 32

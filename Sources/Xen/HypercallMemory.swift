@@ -1,0 +1,82 @@
+public import GuestMemory
+public import VirtualCPU
+internal import Vocabulary
+
+/// The memory that the arguments of a hypercall are in: the caller's linear addresses.
+///
+/// Each structure is read once, as a whole, into a value; nothing that a hypercall looks at twice can
+/// change in between. The caller's worker only.
+@safe
+public struct HypercallMemory {
+    private let memory: GuestMemory
+    private let space: any LinearAddressSpace
+
+    public init(_ memory: GuestMemory, _ space: any LinearAddressSpace) {
+        self.memory = memory
+        self.space = space
+    }
+
+    /// Where a linear address is now; nil: nowhere, or not writable.
+    func physical(_ address: UInt64, write: Bool) -> GuestPhysicalAddress? {
+        space.physicalAddress(of: GuestVirtualAddress(address), forWriting: write)
+    }
+
+    /// The bytes from `address`; nil: some of them are not mapped to RAM.
+    func read(_ address: UInt64, byteCount: Int) -> Arguments? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(byteCount)
+        var at = address
+        while bytes.count < byteCount {
+            let rest = min(byteCount - bytes.count, 0x1000 - Int(at & 0xfff))
+            guard let place = physical(at, write: false),
+                let part = memory.read(place, byteCount: rest)
+            else { return nil }
+            bytes += part
+            at &+= UInt64(rest)
+        }
+        return Arguments(bytes: bytes)
+    }
+
+    /// False: not all of it is mapped to writable RAM; the part before that is written.
+    func write(_ address: UInt64, _ bytes: [UInt8]) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let at = address &+ UInt64(done)
+            let rest = min(bytes.count - done, 0x1000 - Int(at & 0xfff))
+            guard let place = physical(at, write: true),
+                memory.write(place, bytes[done..<(done + rest)])
+            else { return false }
+            done += rest
+        }
+        return true
+    }
+
+    func write(_ address: UInt64, integer value: some FixedWidthInteger) -> Bool {
+        var bytes: [UInt8] = []
+        for shift in stride(from: 0, to: value.bitWidth, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+        return write(address, bytes)
+    }
+}
+
+/// A structure of a hypercall as it was at one moment.
+struct Arguments {
+    let bytes: [UInt8]
+
+    /// The little-endian integer at an offset; 0 beyond the end.
+    func integer<T: FixedWidthInteger>(_ offset: Int, as type: T.Type = T.self) -> T {
+        let count = T.bitWidth / 8
+        guard offset >= 0, offset + count <= bytes.count else { return 0 }
+        var value: T = 0
+        for index in 0..<count {
+            value |= T(truncatingIfNeeded: bytes[offset + index]) << T(index * 8)
+        }
+        return value
+    }
+
+    func domain(_ offset: Int) -> DomainID { DomainID(integer(offset, as: UInt16.self)) }
+    func port(_ offset: Int) -> EventChannelPort {
+        EventChannelPort(integer(offset, as: UInt32.self))
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import Testing
+
+/// Stock kernels as Xen PVH guests.
+@Suite(.serialized, .enabled(if: Martlet.path != nil))
+struct XenGuestTests {
+    /// What the kernel and its counters say after a boot.
+    private func boot(_ arguments: [String], _ script: String) throws -> String {
+        let result = try Martlet.run(
+            ["run", "--platform", "xen", "--timeout", "240", "--quiet"] + arguments
+                + ["--", "sh", "-c", script])
+        #expect(result.status == 0, "\(String(decoding: result.errors, as: UTF8.self))")
+        return String(decoding: result.output, as: UTF8.self)
+    }
+
+    @Test(arguments: [true, false])
+    func processorsComeUpAndSendEvents(usesFIFO: Bool) throws {
+        let text = try boot(
+            ["--cpus", "4"] + (usesFIFO ? [] : ["--append", "xen.fifo_events=0"]),
+            """
+            cat /sys/hypervisor/type /sys/hypervisor/uuid; nproc
+            for p in 1 2 3 4; do (for i in 1 2 3 4 5 6 7 8; do busybox true; done) & done; wait
+            grep -E 'HYP|xenbus|timer' /proc/interrupts; dmesg
+            """)
+        for line in [
+            "Hypervisor detected: Xen HVM", "Booting kernel on Xen PVH",
+            usesFIFO ? "xen:events: Using FIFO-based ABI" : "xen:events: Using 2-level ABI",
+            "Xen HVM callback vector for event delivery is enabled",
+            "xen: PV spinlocks enabled", "xen:grant_table: Grant tables using version 1 layout",
+            "Grant table initialized", "xen:balloon: Initialising balloon driver",
+            "clocksource: Switched to clocksource xen",
+        ] {
+            #expect(text.contains(line), "no '\(line)' in\n\(text)")
+        }
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines.first == "xen")
+        #expect(lines.dropFirst().first?.utf8.count == 36)
+        #expect(lines.dropFirst(2).first == "4")
+        let callbacks = lines.first { $0.contains("HYP:") }?.split(separator: " ").dropFirst(1)
+            .prefix(4).compactMap { Int($0) }
+        #expect(callbacks?.count == 4 && callbacks?.allSatisfy { $0 > 0 } == true)
+        #expect(lines.contains { $0.contains("xen-dyn") && $0.contains("xenbus") })
+        let troubles = GuestLog.troubles(text)
+        #expect(troubles.isEmpty, "\(troubles)")
+    }
+
+    @Test func consoleOfXen() throws {
+        let log = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-hvc-\(getpid()).log")
+        defer { try? FileManager.default.removeItem(at: log) }
+        _ = try boot(
+            ["--console", "file:\(log.path)", "--append", "console=hvc0"],
+            "seq 1 3000 > /dev/hvc0; echo end of numbers > /dev/hvc0; sleep 0.2")
+        let text = try String(contentsOf: log, encoding: .utf8)
+        #expect(text.contains("printk: console [hvc0] enabled"))
+        #expect(text.contains("2999\r\n3000\r\nend of numbers\r\n"))
+    }
+}
