@@ -21,20 +21,26 @@ public struct HypercallMemory {
         space.physicalAddress(of: GuestVirtualAddress(address), forWriting: write)
     }
 
-    /// The bytes from `address`; nil: some of them are not mapped to RAM.
+    /// The bytes from `address`, at most `Arguments.capacity`; nil: some of them are not mapped to RAM.
     func read(_ address: UInt64, byteCount: Int) -> Arguments? {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
-        var at = address
-        while bytes.count < byteCount {
-            let rest = min(byteCount - bytes.count, 0x1000 - Int(at & 0xfff))
-            guard let place = physical(at, write: false),
-                let part = memory.read(place, byteCount: rest)
-            else { return nil }
-            bytes += part
-            at &+= UInt64(rest)
+        guard byteCount >= 0, byteCount <= Arguments.capacity else { return nil }
+        var result = Arguments(byteCount: byteCount)
+        let isRead = unsafe withUnsafeMutableBytes(of: &result.words) { buffer in
+            var done = 0
+            while done < byteCount {
+                let at = address &+ UInt64(done)
+                let rest = min(byteCount - done, 0x1000 - Int(at & 0xfff))
+                guard let place = physical(at, write: false),
+                    unsafe memory.read(
+                        place,
+                        into: UnsafeMutableRawBufferPointer(
+                            rebasing: buffer[done..<(done + rest)]))
+                else { return false }
+                done += rest
+            }
+            return true
         }
-        return Arguments(bytes: bytes)
+        return isRead ? result : nil
     }
 
     /// False: not all of it is mapped to writable RAM; the part before that is written.
@@ -62,17 +68,18 @@ public struct HypercallMemory {
 
 /// A structure of a hypercall as it was at one moment.
 struct Arguments {
-    let bytes: [UInt8]
+    /// Bytes of the largest structure that is read as a whole.
+    static let capacity = 48
 
-    /// The little-endian integer at an offset; 0 beyond the end.
+    fileprivate var words = InlineArray<6, UInt64>(repeating: 0)
+    private let byteCount: Int
+
+    fileprivate init(byteCount: Int) { self.byteCount = byteCount }
+
+    /// The little-endian integer at an offset, all of it within one word of 64 bits; 0 beyond the end.
     func integer<T: FixedWidthInteger>(_ offset: Int, as type: T.Type = T.self) -> T {
-        let count = T.bitWidth / 8
-        guard offset >= 0, offset + count <= bytes.count else { return 0 }
-        var value: T = 0
-        for index in 0..<count {
-            value |= T(truncatingIfNeeded: bytes[offset + index]) << T(index * 8)
-        }
-        return value
+        guard offset >= 0, offset + T.bitWidth / 8 <= byteCount else { return 0 }
+        return T(truncatingIfNeeded: words[offset / 8] >> UInt64(offset % 8 * 8))
     }
 
     func domain(_ offset: Int) -> DomainID { DomainID(integer(offset, as: UInt16.self)) }

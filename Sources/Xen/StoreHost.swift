@@ -147,13 +147,13 @@ public final class StoreHost: MachinePart {
 
     /// True: something was taken or given.
     private func serveRing() -> Bool {
-        let connection = memory.atomicLoad(
-            page.advanced(by: Page.connection), as: UInt32.self)
-        if connection == Page.reconnect {
-            restart()
-            return true
-        }
-        return registers.withLock { registers in
+        registers.withLock { registers in
+            let connection = memory.atomicLoad(
+                page.advanced(by: Page.connection), as: UInt32.self)
+            if connection == Page.reconnect {
+                restart(&registers)
+                return true
+            }
             var moved = false
             if registers.service.wantsInput(registers.domain) {
                 if registers.waiting.isEmpty {
@@ -188,11 +188,9 @@ public final class StoreHost: MachinePart {
     }
 
     /// XENSTORE_RECONNECT: the guest wants to begin anew, as after a suspension.
-    private func restart() {
-        registers.withLock { registers in
-            registers.service.reset(registers.domain)
-            registers.waiting = []
-        }
+    private func restart(_ registers: inout Registers) {
+        registers.service.reset(registers.domain)
+        registers.waiting = []
         for offset in stride(from: Page.requestIndices, to: Page.features, by: 4) {
             memory.atomicStore(page.advanced(by: offset), UInt32(0))
         }

@@ -167,13 +167,14 @@ extension XenFace {
         else { return XenOutcome(.fault) }
         let count = request.integer(8, as: UInt32.self)
         guard count <= 128 else { return XenOutcome(.invalidArgument) }
-        guard
-            let list = arguments.read(
-                request.integer(0, as: UInt64.self), byteCount: Int(count) * 4)
-        else { return XenOutcome(.fault) }
-        let ports = (0..<Int(count)).map { list.port($0 * 4) }
-        guard ports.allSatisfy({ eventChannels.channel($0) != nil }) else {
-            return XenOutcome(.invalidArgument)
+        var ports: [EventChannelPort] = []
+        for index in 0..<UInt64(count) {
+            let place = request.integer(0, as: UInt64.self) &+ index &* 4
+            guard let port = arguments.read(place, byteCount: 4)?.port(0) else {
+                return XenOutcome(.fault)
+            }
+            guard eventChannels.channel(port) != nil else { return XenOutcome(.invalidArgument) }
+            ports.append(port)
         }
         let watched = ports.count == 1 ? ports[0].rawValue : XenProcessor.anyPort
         processor.polled.store(watched, ordering: .sequentiallyConsistent)

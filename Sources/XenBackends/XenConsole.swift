@@ -8,8 +8,8 @@ public import Xen
 /// The console of a Xen guest, hvc0: two rings of bytes in one page
 /// (xen/include/public/io/console.h), and an event channel.
 ///
-/// Owner: the machine. The guest's rings are touched in the console's interrupt context only; any thread
-/// offers bytes from the host.
+/// Owner: the machine. The guest's rings are touched in the console's interrupt context only, with its
+/// lock, as that may be several threads if interrupts are inline; any thread offers bytes from the host.
 public final class XenConsole: MachinePart {
     /// The host's end.
     public struct Wire: Sendable {
@@ -89,7 +89,7 @@ public final class XenConsole: MachinePart {
     /// What the guest has sent goes to the host, and what the host has sent to the guest.
     private func complete(_ wire: Wire) {
         while true {
-            let bytes = output.read()
+            let bytes = registers.withLock { _ in output.read() }
             if bytes.isEmpty { break }
             sent.wrappingAdd(UInt64(bytes.count), ordering: .relaxed)
             wire.transmit(bytes)
