@@ -68,7 +68,6 @@ import Vocabulary
     @Test(arguments: [
         ["run", "--memory", "lots"], ["run", "--no-such-option"], ["run", "--engine", "magic"],
         ["run", "--engine", "kvm"],
-        ["run", "--platform", "xen"],
         ["run", "--memory", "1M"], ["run", "--memory", "999T"], ["run", "--cpus", "0"],
         ["run", "--cpus", "-1"], ["run", "--cpus", "256"], ["run", "--cpus", "10000"],
         ["run", "--cpus", "9223372036854775807"], ["run", "--cpu-limit", "0"],
