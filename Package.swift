@@ -92,21 +92,24 @@ let package = Package(
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
         room(
-            "XenBackends", ["Vocabulary", "HostIO", "GuestMemory", "Interrupts", "Xen"]),
+            "XenBackends",
+            [
+                "Vocabulary", "HostIO", "GuestMemory", "Interrupts", "XenStore", "Xen", "Disks",
+            ]),
         // Row 6.
         room(
             "Machine",
             [
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
                 "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
-                "XenStore", "Xen", "Boot", "Scheduler", "XenBackends",
+                "XenStore", "Xen", "Disks", "Boot", "Scheduler", "XenBackends",
             ]),
         // Row 7.
         room(
             "CLICommands",
             [
-                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Boot", "Machine",
-                argumentParser,
+                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Disks", "Boot",
+                "Machine", argumentParser,
             ]),
         .executableTarget(
             name: "martlet", dependencies: ["CLICommands", argumentParser], swiftSettings: strict),
@@ -142,6 +145,9 @@ let package = Package(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
         tests("Xen", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
+        tests(
+            "XenBackends",
+            ["Vocabulary", "GuestMemory", "VirtualCPU", "Interrupts", "XenStore", "Xen", "Disks"]),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",
@@ -149,7 +155,7 @@ let package = Package(
                 "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Boot", "Bus", "Clocks",
                 "Interrupts", "LegacyDevices", "KVMParavirt", "Scheduler", "SoftwareCPU",
             ]),
-        tests("CLICommands", ["Vocabulary", "X86", "Machine", "Boot", argumentParser]),
+        tests("CLICommands", ["Vocabulary", "X86", "Disks", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

@@ -79,7 +79,9 @@ struct GuestRun {
     private func modules(
         of kernel: KernelStore.Kernel?, _ report: KernelStore.ProgressHandler
     ) throws -> [KernelModules.Module] {
-        if options.module.isEmpty { return [] }
+        var names = options.module
+        if !options.disk.isEmpty, kernel != nil { names.insert("xen_blkfront", at: 0) }
+        if names.isEmpty { return [] }
         guard let kernel else {
             throw XError(
                 .invalidArgument,
@@ -87,7 +89,7 @@ struct GuestRun {
                     + "bring the module with --file and load it with insmod")
         }
         let directory = try KernelStore().modulesDirectory(of: kernel, progress: report)
-        return try KernelModules(directory: directory).load(options.module)
+        return try KernelModules(directory: directory).load(names)
     }
 
     /// No kernel is larger, with all of its debugging information.

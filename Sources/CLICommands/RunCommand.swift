@@ -1,5 +1,6 @@
 import ArgumentParser
 import Boot
+import Disks
 import Foundation
 import Machine
 import Trace
@@ -79,6 +80,13 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Gives the guest a disk: PATH[,format=raw|qcow2|nbd][,readonly][,direct][,serial=TEXT]"
+                + "[,iops=N]; repeatable. With --platform xen.",
+            valueName: "path"))
+    var disk: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
             "Writes schedule, interrupt and exit events to a file for ui.perfetto.dev.",
             valueName: "path"))
     var trace: String?
@@ -143,6 +151,7 @@ struct RunCommand: ParsableCommand {
         configuration.processor = cpu.choice
         configuration.scheduling = scheduling.configuration
         configuration.platform = platform.platform
+        configuration.disks = try disk.map { try DiskSpecification(parsing: $0) }
         if let append { configuration.commandLine += " " + append }
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]

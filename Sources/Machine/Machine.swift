@@ -1,5 +1,6 @@
 internal import Boot
 internal import Clocks
+internal import Disks
 import Foundation
 internal import GuestMemory
 internal import HostIO
@@ -36,6 +37,7 @@ public final class Machine: Sendable {
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
     private let console: XenConsole?
+    private let disks: [Disk]
     /// Where devices and backends complete their work.
     private let contexts: [InterruptContext]
     /// Every part with a state, in the order of `MachinePartStates`.
@@ -95,6 +97,7 @@ public final class Machine: Sendable {
                     ensemble.stop(request == .powerOff ? .poweredOff : .reset)
                 }, policy: configuration.interrupts.policy(trace), output: output, room: room))
         self.devices = devices
+        disks = try Self.open(configuration.disks)
         let platform = try MachinePlatform(
             configuration,
             MachinePlatform.Surroundings(
@@ -103,6 +106,7 @@ public final class Machine: Sendable {
                 console: XenConsole.Wire(
                     transmit: { output(Self.consolePort, $0) },
                     roomAvailable: { room(Self.consolePort) }),
+                disks: disks,
                 stop: { [ensemble] in ensemble.stop($0) }))
         console = platform.console
         contexts = devices.contexts + platform.contexts
@@ -138,6 +142,21 @@ public final class Machine: Sendable {
                 hasEnded: { [ensemble] in ensemble.finish($0, $1) })
         }
         self.observation = observation
+    }
+
+    /// One that cannot be opened leaves none open.
+    private static func open(_ specifications: [DiskSpecification]) throws -> [Disk] {
+        var disks: [Disk] = []
+        do {
+            for (number, specification) in specifications.enumerated() {
+                let name = "xvd" + String(UnicodeScalar(UInt8(97 + number)))
+                disks.append(try Disk(opening: specification, name: name, engine: .automatic))
+            }
+        } catch {
+            for disk in disks { try? disk.close() }
+            throw error
+        }
+        return disks
     }
 
     private static func makeAPIC(
@@ -197,6 +216,7 @@ public final class Machine: Sendable {
             timers.stop()
             observation.stop()
             MachineDevices.finish(contexts)
+            for disk in disks { try? disk.close() }
         }
         return reason
     }

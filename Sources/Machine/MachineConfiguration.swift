@@ -1,4 +1,5 @@
 internal import CHost
+public import Disks
 public import Trace
 import Vocabulary
 
@@ -24,6 +25,8 @@ public struct MachineConfiguration: Sendable {
     public var engine = Engine.interpreter
     public var processor = ProcessorChoice.auto
     public var scheduling = SchedulingConfiguration()
+    /// xvda, xvdb and so on, of a Xen guest; at most 16.
+    public var disks: [DiskSpecification] = []
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []
     /// The bytes of the initramfs; empty for none.
@@ -85,6 +88,15 @@ public struct MachineConfiguration: Sendable {
                 .invalidArgument, "memory of \(memoryByteCount) bytes is not a multiple of 4096")
         }
         try interrupts.validate()
+        guard disks.isEmpty || platform == .xen else {
+            throw XError(
+                .unsupported,
+                "the platform '\(platform.rawValue)' has no disks yet: use --platform xen with --disk"
+            )
+        }
+        guard disks.count <= 16 else {
+            throw XError(.invalidArgument, "\(disks.count) disks: a guest has at most 16")
+        }
         guard commandLine.utf8.count < 2048 else {
             throw XError(
                 .invalidArgument,

@@ -1,4 +1,5 @@
 internal import Clocks
+internal import Disks
 import Foundation
 internal import GuestMemory
 internal import Interrupts
@@ -17,6 +18,8 @@ struct MachinePlatform {
     let console: XenConsole?
     /// Of a Xen guest.
     let store: StoreHost?
+    /// Of a Xen guest.
+    let blockBackends: [BlockBackend]
 
     /// What it needs of the other parts.
     struct Surroundings {
@@ -27,13 +30,14 @@ struct MachinePlatform {
         var controller: InterruptController
         var policy: InterruptContext.Policy
         var console: XenConsole.Wire
+        var disks: [Disk]
         /// Asks the machine to end.
         var stop: @Sendable (StopReason) -> Void
     }
 
     /// Where backends complete their work.
     var contexts: [InterruptContext] {
-        (console?.contexts ?? []) + (store?.contexts ?? [])
+        (console?.contexts ?? []) + (store?.contexts ?? []) + blockBackends.flatMap(\.contexts)
     }
 
     init(_ configuration: MachineConfiguration, _ around: Surroundings) throws(XError) {
@@ -45,6 +49,7 @@ struct MachinePlatform {
             parts = []
             console = nil
             store = nil
+            blockBackends = []
         case .kvm:
             let face = KVMFace(
                 memory: memory, processorCount: configuration.processorCount,
@@ -55,6 +60,7 @@ struct MachinePlatform {
             parts = [face]
             console = nil
             store = nil
+            blockBackends = []
         case .xen:
             let xen = Self.makeXen(configuration, around, origin)
             face = .xen(xen) { [stop = around.stop] reason in
@@ -71,8 +77,10 @@ struct MachinePlatform {
             let console = try Self.makeConsole(xen, around)
             self.store = store
             self.console = console
-            parts = [console, store, xen]
             try Self.makeNodes(configuration, xen, store)
+            let disks = try Self.makeBlockBackends(configuration, xen, store, around)
+            blockBackends = disks
+            parts = disks + [console, store, xen]
         }
     }
 
@@ -94,6 +102,22 @@ struct MachinePlatform {
         return try StoreHost(
             face: face, page: GuestPhysicalAddress(MachineMemoryMap.xenStorePage << 12),
             port: port, policy: around.policy)
+    }
+
+    private static func makeBlockBackends(
+        _ configuration: MachineConfiguration, _ face: XenFace, _ store: StoreHost,
+        _ around: Surroundings
+    ) throws(XError) -> [BlockBackend] {
+        var features = BlockBackend.Features()
+        features.queueCount = min(features.queueCount, configuration.processorCount)
+        var backends: [BlockBackend] = []
+        for (number, disk) in around.disks.enumerated() {
+            backends.append(
+                try BlockBackend(
+                    face: face, store: store, memory: around.memory, disk: disk,
+                    number: UInt32(number), features: features, policy: around.policy))
+        }
+        return backends
     }
 
     private static func makeConsole(

@@ -1,3 +1,4 @@
+import Disks
 import Foundation
 import Testing
 
@@ -42,6 +43,48 @@ struct XenGuestTests {
         #expect(lines.contains { $0.contains("xen-dyn") && $0.contains("xenbus") })
         let troubles = GuestLog.troubles(text)
         #expect(troubles.isEmpty, "\(troubles)")
+    }
+
+    /// A disk each, of both formats: written, read, given back.
+    @Test(arguments: ["raw", "qcow2"])
+    func disksKeepWhatIsWritten(format: String) throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-disk-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("disk").path
+        var specification = DiskSpecification(path: path)
+        specification.format = try #require(DiskFormat(rawValue: format))
+        try DiskImage.create(path: path, format: specification.format, byteCount: 64 << 20)
+        let disk = "\(path),format=\(format)"
+        let text = try boot(
+            ["--cpus", "2", "--disk", disk],
+            """
+            dmesg | grep blkfront; cat /sys/block/xvda/size /sys/block/xvda/queue/write_cache
+            dd if=/dev/urandom of=/tmp/bytes bs=64k count=200 2>/dev/null
+            dd if=/tmp/bytes of=/dev/xvda bs=256k oflag=direct conv=fsync 2>/dev/null
+            dd if=/tmp/bytes of=/dev/xvda bs=4k seek=8000 conv=fsync 2>/dev/null
+            echo 3 >/proc/sys/vm/drop_caches
+            dd if=/dev/xvda bs=1M count=20 2>/dev/null | cmp -n 13107200 - /tmp/bytes && echo same
+            dd if=/dev/xvda bs=4k skip=8000 count=3200 2>/dev/null | cmp - /tmp/bytes && echo same
+            sha256sum </tmp/bytes; dmesg
+            """)
+        #expect(
+            text.contains(
+                "blkfront: xvda: flush diskcache: enabled; persistent grants: enabled; "
+                    + "indirect descriptors: enabled"), "\(text)")
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines.contains("131072") && lines.contains("write back"))
+        #expect(lines.count { $0 == "same" } == 2)
+        let troubles = GuestLog.troubles(text)
+        #expect(troubles.isEmpty, "\(troubles)")
+        // Another machine reads what this one wrote.
+        let again = try boot(
+            ["--disk", disk + ",readonly"],
+            "head -c 13107200 /dev/xvda | sha256sum; echo x >/dev/xvda || echo refused")
+        let digest = lines.first { $0.hasSuffix("  -") }
+        #expect(again.split(separator: "\n").first.map(String.init) == digest)
+        #expect(again.contains("refused"))
     }
 
     @Test func consoleOfXen() throws {

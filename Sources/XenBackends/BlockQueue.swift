@@ -1,0 +1,357 @@
+internal import Disks
+internal import GuestMemory
+internal import HostIO
+internal import Interrupts
+internal import Synchronization
+internal import Vocabulary
+internal import Xen
+
+/// One queue of a disk.
+///
+/// Owner: `BlockBackend`. The ring is touched with the lock held: requests are taken in the queue's
+/// context, responses given by the disk's thread.
+final class BlockQueue: Sendable {
+    struct Connection: Sendable {
+        var ring: BlockRing
+        var ringGrants: [GrantTable.Grant]
+        var port: EventChannelPort
+        var isPersistent: Bool
+        var largestIndirect: Int
+        /// Grants that are kept, by reference.
+        var kept: [UInt32: GrantTable.Grant] = [:]
+        var inFlight = 0
+        /// Another connection has come since: nobody is there to be answered.
+        var generation: UInt64
+    }
+
+    private struct Registers: Sendable {
+        var connection: Connection?
+        var generation: UInt64 = 0
+    }
+
+    /// Grants that are kept at most: as many as a full ring uses at once.
+    static let mostKept = 16 << 10
+
+    private let grantTable: GrantTable
+    private let channels: EventChannels
+    private let memory: GuestMemory
+    private let disk: Disk
+    private let registers: RankedLock<Registers>
+    let context: InterruptContext
+    private let requests = Atomic<UInt64>(0)
+    private let refusals = Atomic<UInt64>(0)
+    private let notifications = Atomic<UInt64>(0)
+
+    init(
+        _ title: String, _ index: Int, _ face: XenFace, _ memory: GuestMemory, _ disk: Disk,
+        _ policy: InterruptContext.Policy
+    ) {
+        grantTable = face.grantTable
+        channels = face.eventChannels
+        self.memory = memory
+        self.disk = disk
+        registers = RankedLock(Registers(), owner: "\(title)-q\(index)", rank: .device)
+        let work = Later<BlockQueue>()
+        context = InterruptContext(policy, device: title, queue: "\(title)-q\(index)") {
+            work.part?.run()
+        }
+        work.set(self)
+    }
+
+    // MARK: Connection
+
+    /// False: a grant or the event channel cannot be used.
+    func connect(
+        ring references: [GrantReference], port: EventChannelPort, isPersistent: Bool,
+        largestIndirect: Int
+    ) -> Bool {
+        disconnect()
+        var grants: [GrantTable.Grant] = []
+        for reference in references {
+            guard let grant = grantTable.begin(reference, write: true), grant.byteCount == 4096
+            else {
+                for grant in grants { grantTable.end(grant) }
+                return false
+            }
+            grants.append(grant)
+        }
+        guard !grants.isEmpty, channels.connect(port, signal: { [context] in context.signal() })
+        else {
+            for grant in grants { grantTable.end(grant) }
+            return false
+        }
+        let (ring, granted) = (BlockRing(memory, pages: grants.map(\.address)), grants)
+        registers.withLock { registers in
+            registers.generation &+= 1
+            registers.connection = Connection(
+                ring: ring, ringGrants: granted, port: port, isPersistent: isPersistent,
+                largestIndirect: largestIndirect, generation: registers.generation)
+        }
+        return true
+    }
+
+    /// Requests in flight end without an answer.
+    func disconnect() {
+        let old = registers.withLock { registers in
+            defer { registers.connection = nil }
+            return registers.connection
+        }
+        guard let old else { return }
+        channels.disconnect(old.port)
+        for grant in old.ringGrants { grantTable.end(grant) }
+        for grant in old.kept.values { grantTable.end(grant) }
+    }
+
+    // MARK: Requests
+
+    /// In the queue's context: takes what is on the ring.
+    private func run() {
+        while true {
+            let next = registers.withLock { registers -> (BlockRequest, UInt64)? in
+                guard var connection = registers.connection else { return nil }
+                guard let waiting = connection.ring.waiting else {
+                    // The frontend has broken its ring: it is not looked at any more.
+                    registers.connection?.ring = connection.ring
+                    return nil
+                }
+                if waiting == 0, !connection.ring.wantsMore() { return nil }
+                let request = connection.ring.take()
+                connection.inFlight += 1
+                registers.connection?.ring = connection.ring
+                registers.connection?.inFlight = connection.inFlight
+                return (request, connection.generation)
+            }
+            guard let (request, generation) = next else { return }
+            requests.wrappingAdd(1, ordering: .relaxed)
+            perform(request, generation)
+        }
+    }
+
+    private func perform(_ request: BlockRequest, _ generation: UInt64) {
+        switch BlockRequest.Operation(rawValue: request.operation) {
+        case .read: transfer(request, request.segments, isWrite: false, generation)
+        case .write: transfer(request, request.segments, isWrite: true, generation)
+        case .flush: flush(request, generation)
+        case .discard: discard(request, generation)
+        case .indirect:
+            guard let segments = indirectSegments(request, generation) else {
+                return answer(request, .error, generation)
+            }
+            switch BlockRequest.Operation(rawValue: request.indirectOperation) {
+            case .read: transfer(request, segments, isWrite: false, generation)
+            case .write: transfer(request, segments, isWrite: true, generation)
+            default: answer(request, .unsupported, generation)
+            }
+        case .barrier, nil: answer(request, .unsupported, generation)
+        }
+    }
+
+    /// BLKIF_RSP_*.
+    private enum Status: Int16 {
+        case okay = 0
+        case error = -1
+        case unsupported = -2
+    }
+
+    private func flush(_ request: BlockRequest, _ generation: UInt64) {
+        guard request.segmentCount == 0 else {
+            return transfer(
+                request, request.segments, isWrite: true, generation, flushesFirst: true)
+        }
+        disk.submit(.flush) { [self] error in
+            answer(request, error == nil ? .okay : .error, generation)
+        }
+    }
+
+    private func discard(_ request: BlockRequest, _ generation: UInt64) {
+        guard let range = range(request.sector, request.sectorCount) else {
+            return answer(request, .error, generation)
+        }
+        disk.submit(
+            DiskRequest(.discard, offset: range.offset, byteCount: range.byteCount)
+        ) { [self] error in
+            answer(request, error == nil ? .okay : .error, generation)
+        }
+    }
+
+    /// Within the disk, in bytes.
+    private func range(_ sector: UInt64, _ count: UInt64) -> (offset: UInt64, byteCount: UInt64)? {
+        let sectors = disk.byteCount / 512
+        guard count > 0, sector < sectors, count <= sectors - sector else { return nil }
+        return (sector * 512, count * 512)
+    }
+
+    /// Grants of these pages are kept like those of data: the frontend has one pool of them, and takes a
+    /// grant that is in use no more for another page.
+    private func indirectSegments(
+        _ request: BlockRequest, _ generation: UInt64
+    ) -> [BlockRequest.Segment]? {
+        let count = request.segmentCount
+        let largest = registers.withLock { $0.connection?.largestIndirect ?? 0 }
+        guard count > 0, count <= largest,
+            count <= BlockRequest.indirectPageCount * BlockRequest.segmentsPerPage
+        else { return nil }
+        var segments: [BlockRequest.Segment] = []
+        segments.reserveCapacity(count)
+        for reference in request.pages {
+            if segments.count == count { break }
+            guard let (grant, isKept) = take(reference, write: false, generation) else {
+                return nil
+            }
+            defer { if !isKept { grantTable.end(grant) } }
+            let part = min(count - segments.count, BlockRequest.segmentsPerPage)
+            guard Int(grant.byteCount) >= part * 8,
+                let bytes = memory.read(grant.address, byteCount: part * 8)
+            else { return nil }
+            for index in 0..<part {
+                let at = index * 8
+                let reference =
+                    UInt32(bytes[at]) | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2]) << 16
+                    | UInt32(bytes[at + 3]) << 24
+                segments.append(
+                    BlockRequest.Segment(
+                        reference: reference, first: bytes[at + 4], last: bytes[at + 5]))
+            }
+        }
+        return segments.count == count ? segments : nil
+    }
+
+    // MARK: Reads and writes
+
+    private func transfer(
+        _ request: BlockRequest, _ segments: [BlockRequest.Segment], isWrite: Bool,
+        _ generation: UInt64, flushesFirst: Bool = false
+    ) {
+        guard request.segmentCount == segments.count, !segments.isEmpty,
+            segments.allSatisfy({ $0.first <= $0.last && $0.last < 8 })
+        else { return answer(request, .error, generation) }
+        let sectors = segments.reduce(UInt64(0)) { $0 + UInt64($1.last - $1.first) + 1 }
+        guard let range = range(request.sector, sectors) else {
+            return answer(request, .error, generation)
+        }
+        var grants: [GrantTable.Grant] = []
+        var buffers = unsafe [UnsafeMutableRawBufferPointer]()
+        for segment in segments {
+            guard let (grant, isKept) = take(segment.reference, write: !isWrite, generation)
+            else { break }
+            if !isKept { grants.append(grant) }
+            let count = (Int(segment.last - segment.first) + 1) * 512
+            let start = grant.address.advanced(by: UInt64(segment.first) * 512)
+            guard Int(segment.last) * 512 + 512 <= Int(grant.byteCount),
+                let pointer = unsafe memory.hostPointer(start, byteCount: count)
+            else { break }
+            unsafe buffers.append(UnsafeMutableRawBufferPointer(start: pointer, count: count))
+        }
+        guard unsafe buffers.count == segments.count else {
+            for grant in grants { grantTable.end(grant) }
+            return answer(request, .error, generation)
+        }
+        let taken = grants
+        let places = isWrite ? [] : segments
+        let operation = unsafe DiskRequest(
+            isWrite ? .write : .read, offset: range.offset, segments: buffers)
+        let finish: DiskCompletion = { [self] error in
+            // What the disk has put into the guest's memory may be code.
+            for place in places { noteWritten(place, generation, taken) }
+            for grant in taken { grantTable.end(grant) }
+            answer(request, error == nil ? .okay : .error, generation)
+        }
+        guard flushesFirst else { return disk.submit(operation, completion: finish) }
+        disk.submit(.flush) { [self] error in
+            if error != nil { return finish(error) }
+            disk.submit(operation, completion: finish)
+        }
+    }
+
+    /// A grant in use, and whether it is one of those that stay.
+    private func take(
+        _ reference: UInt32, write: Bool, _ generation: UInt64
+    ) -> (GrantTable.Grant, isKept: Bool)? {
+        let known = registers.withLock { registers -> (GrantTable.Grant?, keeps: Bool) in
+            guard let connection = registers.connection, connection.isPersistent,
+                connection.generation == generation
+            else { return (nil, false) }
+            return (connection.kept[reference], connection.kept.count < Self.mostKept)
+        }
+        if let grant = known.0, grant.isWritable || !write { return (grant, true) }
+        // What is kept is used either way later.
+        guard
+            let grant = grantTable.begin(
+                GrantReference(reference), write: write || known.keeps)
+        else { return nil }
+        guard known.keeps, known.0 == nil else { return (grant, false) }
+        registers.withLock { $0.connection?.kept[reference] = grant }
+        return (grant, true)
+    }
+
+    private func noteWritten(
+        _ segment: BlockRequest.Segment, _ generation: UInt64, _ taken: [GrantTable.Grant]
+    ) {
+        let grant =
+            taken.first { $0.reference.rawValue == segment.reference }
+            ?? registers.withLock { $0.connection?.kept[segment.reference] }
+        guard let grant else { return }
+        memory.wrote(
+            grant.address.rawValue &+ UInt64(segment.first) &* 512,
+            (Int(segment.last - segment.first) + 1) * 512)
+    }
+
+    /// Any thread.
+    private func answer(_ request: BlockRequest, _ status: Status, _ generation: UInt64) {
+        if status != .okay { refusals.wrappingAdd(1, ordering: .relaxed) }
+        let port = registers.withLock { registers -> EventChannelPort? in
+            guard var connection = registers.connection, connection.generation == generation
+            else { return nil }
+            let notify = connection.ring.respond(
+                request.identifier, request.effectiveOperation, status.rawValue)
+            registers.connection?.ring = connection.ring
+            registers.connection?.inFlight -= 1
+            return notify ? connection.port : nil
+        }
+        if let port {
+            notifications.wrappingAdd(1, ordering: .relaxed)
+            channels.raise(port)
+        }
+    }
+
+    // MARK: State
+
+    struct State: Codable, Sendable, Equatable {
+        /// Grants of the ring's pages; nil: not connected.
+        var ring: [UInt32]?
+        var port: UInt32
+        var isPersistent: Bool
+        var largestIndirect: Int
+    }
+
+    /// Once nothing is in flight.
+    func captureState() -> State {
+        registers.withLock { registers in
+            guard let connection = registers.connection else {
+                return State(ring: nil, port: 0, isPersistent: false, largestIndirect: 0)
+            }
+            return State(
+                ring: connection.ringGrants.map(\.reference.rawValue),
+                port: connection.port.rawValue, isPersistent: connection.isPersistent,
+                largestIndirect: connection.largestIndirect)
+        }
+    }
+
+    func restore(_ state: State) throws(XError) {
+        guard let ring = state.ring else { return disconnect() }
+        guard ring.count <= 1 << Int(BlockRing.largestOrder),
+            connect(
+                ring: ring.map { GrantReference($0) }, port: EventChannelPort(state.port),
+                isPersistent: state.isPersistent, largestIndirect: state.largestIndirect)
+        else { throw XError(.invalidFormat, "the ring of a disk is not where its state says") }
+        context.signal()
+    }
+
+    var metrics: [String: UInt64] {
+        [
+            "requests": requests.load(ordering: .relaxed),
+            "refusals": refusals.load(ordering: .relaxed),
+            "notifications": notifications.load(ordering: .relaxed),
+        ]
+    }
+}
