@@ -60,6 +60,12 @@ public struct KernelModules: Sendable {
         for dependency in Self.dependencies(bytes) {
             try add(dependency, neededBy: name, &done, &result)
         }
+        // What a guest's kernel would ask modprobe for; one that is built in or missing is no error.
+        for wanted in Self.softDependencies(bytes) {
+            for candidate in [wanted, wanted + "_generic"] where paths[candidate] != nil {
+                try add(candidate, neededBy: name, &done, &result)
+            }
+        }
         result.append(Module(name: name, bytes: bytes))
     }
 
@@ -70,20 +76,35 @@ public struct KernelModules: Sendable {
         return String(stem.map { $0 == "-" ? "_" : $0 })
     }
 
-    /// The names after `depends=`, which stands at the start of a string in the file.
+    /// The names after `depends=`.
     static func dependencies(_ module: [UInt8]) -> [String] {
-        let key = Array("\0depends=".utf8)
+        (value(of: "depends", in: module) ?? "").split(separator: ",").map { name(of: String($0)) }
+    }
+
+    /// The names after `softdep=pre:`. Algorithms come as `crypto-NAME`, and the module that always has
+    /// one is NAME or NAME_generic (crypto/api.c asks for the first).
+    static func softDependencies(_ module: [UInt8]) -> [String] {
+        var words = (value(of: "softdep", in: module) ?? "").split(separator: " ")
+        guard words.first == "pre:" else { return [] }
+        words = Array(words.dropFirst().prefix { $0 != "post:" })
+        return words.map { word in
+            let name = name(of: String(word))
+            return name.hasPrefix("crypto_") ? String(name.dropFirst(7)) : name
+        }
+    }
+
+    /// What stands behind `key=` at the start of a string in the file.
+    private static func value(of key: String, in module: [UInt8]) -> String? {
+        let key = Array("\0\(key)=".utf8)
         var start = 0
         while start + key.count < module.count {
-            guard let found = module[start...].firstIndex(of: 0) else { return [] }
+            guard let found = module[start...].firstIndex(of: 0) else { return nil }
             if module[found...].starts(with: key) {
                 let text = module[(found + key.count)...].prefix { $0 != 0 }
-                return String(decoding: text, as: UTF8.self).split(separator: ",").map {
-                    name(of: String($0))
-                }
+                return String(decoding: text, as: UTF8.self)
             }
             start = found + 1
         }
-        return []
+        return nil
     }
 }

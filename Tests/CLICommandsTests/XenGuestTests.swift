@@ -87,6 +87,28 @@ struct XenGuestTests {
         #expect(again.contains("refused"))
     }
 
+    /// A file system of the host's, changed in the guest, checked on the host.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/sbin/mkfs.ext4")))
+    func fileSystemsStayWhole() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-ext4-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try DiskImage.create(path: path, format: .raw, byteCount: 96 << 20)
+        #expect(try Martlet.run(tool: "/sbin/mkfs.ext4", ["-q", "-F", path]).status == 0)
+        let text = try boot(
+            ["--disk", path, "--module", "ext4"],
+            """
+            mkdir /mnt && mount -t ext4 /dev/xvda /mnt && mkdir /mnt/many || exit 3
+            for i in $(seq 1 500); do echo $i >/mnt/many/$i; done; sync; rm /mnt/many/*7
+            umount /mnt && mount -t ext4 /dev/xvda /mnt && ls /mnt/many | wc -l; umount /mnt; dmesg
+            """)
+        #expect(text.hasPrefix("450\n"))
+        let troubles = GuestLog.troubles(text)
+        #expect(troubles.isEmpty, "\(troubles)")
+        let check = try Martlet.run(tool: "/sbin/fsck.ext4", ["-f", "-n", path])
+        #expect(check.status == 0, "\(String(decoding: check.output, as: UTF8.self))")
+    }
+
     @Test func consoleOfXen() throws {
         let log = FileManager.default.temporaryDirectory
             .appendingPathComponent("martlet-hvc-\(getpid()).log")
