@@ -126,19 +126,14 @@ extension EventChannels {
 
     // MARK: Binding
 
-    /// The next free port, connected as asked. With the table's lock held.
+    /// The lowest free port, as Xen gives them, connected as asked. With the table's lock held.
     func allocate(
         _ binding: EventChannelBinding, vcpu: VCPUIndex, _ table: inout Table
     ) -> EventChannelPort? {
-        for step in 0..<(Self.portCount &- 1) {
-            let number = (table.next &- 1 &+ step) % (Self.portCount &- 1) &+ 1
-            let channel = ports[Int(number)]
-            if channel.current.isOpen { continue }
-            // Lowest first, as on Xen: guests print these numbers.
-            table.next = 1
+        for number in 1..<Self.portCount where !ports[Int(number)].current.isOpen {
             let port = EventChannelPort(number)
             clearPending(port)
-            channel.set(EventChannelWord(binding, vcpu: vcpu))
+            ports[Int(number)].set(EventChannelWord(binding, vcpu: vcpu))
             return port
         }
         return nil

@@ -32,8 +32,6 @@ public final class EventChannels: Sendable {
     struct Table {
         /// Keeps listeners alive that a sender may just be calling.
         var listeners: [EventChannelListener] = []
-        /// Where the next free port is looked for.
-        var next: UInt32 = 1
     }
 
     let domain: DomainID
