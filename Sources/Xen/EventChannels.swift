@@ -214,7 +214,6 @@ extension EventChannels {
     struct Counters: ~Copyable, Sendable {
         let raised = Atomic<UInt64>(0)
         let sent = Atomic<UInt64>(0)
-        let upcalls = Atomic<UInt64>(0)
     }
 }
 

@@ -17,7 +17,6 @@ public final class GrantTable: Sendable {
     enum Flags {
         static let typeMask: UInt16 = 3
         static let permitAccess: UInt16 = 1
-        static let transitive: UInt16 = 3
         static let readOnly: UInt16 = 1 << 2
         static let reading: UInt16 = 1 << 3
         static let writing: UInt16 = 1 << 4

@@ -19,8 +19,11 @@ final class BlockQueue: Sendable {
         var largestIndirect: Int
         /// Grants that are kept, by reference.
         var kept: [UInt32: GrantTable.Grant] = [:]
+        /// Requests taken and not answered.
         var inFlight = 0
-        /// Another connection has come since: nobody is there to be answered.
+        /// No more are taken.
+        var isClosing = false
+        /// Which connection it is: an answer is for the one its request came by.
         var generation: UInt64
     }
 
@@ -90,8 +93,13 @@ final class BlockQueue: Sendable {
         return true
     }
 
-    /// Requests in flight end without an answer.
+    /// Takes no more requests, and waits for those in flight: until then the disk may read and write the
+    /// guest's pages.
     func disconnect() {
+        registers.withLock { $0.connection?.isClosing = true }
+        while registers.withLock({ $0.connection?.inFlight ?? 0 }) > 0 {
+            HostThread.sleep(nanoseconds: 1_000_000)
+        }
         let old = registers.withLock { registers in
             defer { registers.connection = nil }
             return registers.connection
@@ -108,7 +116,9 @@ final class BlockQueue: Sendable {
     private func run() {
         while true {
             let next = registers.withLock { registers -> (BlockRequest, UInt64)? in
-                guard var connection = registers.connection else { return nil }
+                guard var connection = registers.connection, !connection.isClosing else {
+                    return nil
+                }
                 guard let waiting = connection.ring.waiting else {
                     // The frontend has broken its ring: it is not looked at any more.
                     registers.connection?.ring = connection.ring
