@@ -45,42 +45,78 @@ extension EventChannels {
     }
 
     /// Puts an event that is not in a queue into the queue of its vCPU and priority.
+    ///
+    /// It is marked as linked with the lock of its queue held, by which others see whether the last of
+    /// the queue is still in it: an event that is marked and not yet in its place would be taken for the
+    /// last.
     func link(
         _ port: EventChannelPort, _ channel: EventChannel, _ word: EventChannelWord,
         _ address: GuestPhysicalAddress
     ) {
-        let old = memory.atomicOr(address, EventWord.linked) ?? EventWord.linked
-        if old & EventWord.linked != 0 { return }
-        guard let processor = processor(word.vcpu) else { return }
-        // Whoever sets the bit is the only one who links, until the guest clears it.
-        let last = channel.lastQueue.exchange(word.queue, ordering: .acquiringAndReleasing)
-        if last != word.queue { forget(port, last) }
-        let priority = Int(word.priority)
-        let isBehindAnother = processor.tails.withLock { tails in
-            // An event that was the last itself has been taken since: it was not linked.
-            let tail = EventChannelPort(tails.words[priority])
-            let isLinked =
-                tail.rawValue != 0 && tail != port && setLink(of: tail, to: port)
-            if !isLinked { setHead(processor, priority, port) }
-            tails.words[priority] = port.rawValue
-            return isLinked
+        var placement = Placement.elsewhere
+        // A port whose vCPU or priority keeps changing is where the last change but one put it.
+        for _ in 0..<4 where placement == .elsewhere {
+            guard moveToQueue(word.queue, port, channel, address) else { return }
+            placement = place(port, channel, word, address)
         }
-        if isBehindAnother { return }
-        let block = processor.controlBlock.load(ordering: .acquiring)
-        let bit: UInt32 = 1 << UInt32(priority)
-        guard block != 0,
-            (memory.atomicOr(GuestPhysicalAddress(block &+ EventControlBlock.ready), bit) ?? bit)
-                & bit == 0
+        guard placement == .first,
+            let block = processor(word.vcpu)?.controlBlock.load(ordering: .acquiring),
+            block != 0
         else { return }
-        announce(to: word.vcpu)
+        let bit: UInt32 = 1 << UInt32(word.priority)
+        let ready = memory.atomicOr(GuestPhysicalAddress(block &+ EventControlBlock.ready), bit)
+        if (ready ?? bit) & bit == 0 { announce(to: word.vcpu) }
     }
 
-    /// The event is no more the last of a queue it was in.
-    private func forget(_ port: EventChannelPort, _ queue: UInt32) {
-        guard let processor = processor(VCPUIndex(queue >> 4)) else { return }
-        let priority = Int(queue & 15)
-        processor.tails.withLock { tails in
+    private enum Placement {
+        /// The guest finds it at the head.
+        case first
+        /// The guest comes to it by itself.
+        case behindAnother
+        /// Its queue is another by now.
+        case elsewhere
+    }
+
+    /// Makes `queue` the one that the event belongs to. False: it is linked, wherever that is.
+    private func moveToQueue(
+        _ queue: UInt32, _ port: EventChannelPort, _ channel: EventChannel,
+        _ address: GuestPhysicalAddress
+    ) -> Bool {
+        let old = channel.lastQueue.load(ordering: .acquiring)
+        if old == queue { return true }
+        guard let processor = processor(VCPUIndex(old >> 4)) else { return false }
+        return processor.tails.withLock { tails in
+            let word = memory.atomicLoad(address, as: UInt32.self) ?? EventWord.linked
+            if word & EventWord.linked != 0 { return false }
+            guard
+                channel.lastQueue.compareExchange(
+                    expected: old, desired: queue, ordering: .acquiringAndReleasing
+                ).exchanged
+            else { return true }
+            let priority = Int(old & 15)
             if tails.words[priority] == port.rawValue { tails.words[priority] = 0 }
+            return true
+        }
+    }
+
+    private func place(
+        _ port: EventChannelPort, _ channel: EventChannel, _ word: EventChannelWord,
+        _ address: GuestPhysicalAddress
+    ) -> Placement {
+        guard let processor = processor(word.vcpu) else { return .behindAnother }
+        let priority = Int(word.priority)
+        return processor.tails.withLock { tails in
+            guard channel.lastQueue.load(ordering: .acquiring) == word.queue else {
+                return .elsewhere
+            }
+            let old = memory.atomicOr(address, EventWord.linked) ?? EventWord.linked
+            if old & EventWord.linked != 0 { return .behindAnother }
+            // An event that was the last itself has been taken since: it was not linked.
+            let tail = EventChannelPort(tails.words[priority])
+            let isLinked = tail.rawValue != 0 && tail != port && setLink(of: tail, to: port)
+            if !isLinked { setHead(processor, priority, port) }
+            tails.words[priority] = port.rawValue
+            return isLinked ? .behindAnother : .first
         }
     }
 

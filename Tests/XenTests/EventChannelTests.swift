@@ -1,4 +1,6 @@
+import Glibc
 import GuestMemory
+import HostIO
 import Synchronization
 import Testing
 import Vocabulary
@@ -221,6 +223,62 @@ struct EventChannelTests {
             #expect(seen[port] ?? 0 > 0)
             let word = guest.word(ScriptedGuest.words + UInt64(port) * 4)
             #expect(word & (EventWord.pending | EventWord.linked) == 0)
+        }
+    }
+
+    /// Two threads raise at the same time, again and again as soon as the guest has taken both events:
+    /// what was the last event of the queue may be on its way in again. (Two events linked to each other,
+    /// and the guest found neither.)
+    @Test func eventsThatRaceIntoAnEmptyQueueAllArrive() throws {
+        let guest = try guest(fifo: true, vcpus: 1)
+        let channels = guest.face.eventChannels
+        let ports = (0..<2).map { _ in guest.event(.allocateUnbound, 0x0000_7ff0, 0, port: 4).port }
+        for port in ports {
+            #expect(channels.connect(EventChannelPort(port)) {})
+            guest.unmaskWord(port)
+        }
+        let taken = EventCounts()
+        let rounds = 2_000
+        let finished = EventCounts()
+        withThreads(ports.count) { index in
+            for round in 0..<rounds {
+                channels.raise(EventChannelPort(ports[index]))
+                let deadline = HostThread.monotonicNow.nanoseconds + 2_000_000_000
+                while taken[0] <= round || taken[1] <= round {
+                    if HostThread.monotonicNow.nanoseconds > deadline { return finished.add(1) }
+                    sched_yield()
+                }
+            }
+            finished.add(0)
+            finished.add(1)
+        } meanwhile: {
+            while finished[1] < ports.count {
+                for port in guest.takeQueued(0) {
+                    if let index = ports.firstIndex(of: port) { taken.add(index) }
+                }
+                sched_yield()
+            }
+        }
+        #expect(finished[0] == ports.count, "\(taken[0]) and \(taken[1]) of \(rounds) arrived")
+    }
+}
+
+/// Two numbers that several threads raise and read.
+private final class EventCounts: Sendable {
+    private let first = Atomic<Int>(0)
+    private let second = Atomic<Int>(0)
+
+    subscript(index: Int) -> Int {
+        index == 0
+            ? first.load(ordering: .sequentiallyConsistent)
+            : second.load(ordering: .sequentiallyConsistent)
+    }
+
+    func add(_ index: Int) {
+        if index == 0 {
+            first.add(1, ordering: .sequentiallyConsistent)
+        } else {
+            second.add(1, ordering: .sequentiallyConsistent)
         }
     }
 }

@@ -1,5 +1,6 @@
 import GuestMemory
 import Synchronization
+import Testing
 import VirtualCPU
 import Vocabulary
 
@@ -140,11 +141,17 @@ final class ScriptedGuest: LinearAddressSpace {
     /// Takes all events of a vCPU with FIFO events: the ports, in the order they are handled.
     func takeQueued(_ vcpu: UInt32) -> [UInt32] {
         var taken: [UInt32] = []
+        var steps = 0
         let information = GuestPhysicalAddress(Self.information + UInt64(vcpu) * 64)
         let block = GuestPhysicalAddress(Self.control + UInt64(vcpu) * 128)
         _ = memory.atomicExchange(information, UInt8(0))
         var ready = memory.atomicExchange(block, UInt32(0)) ?? 0
         while ready != 0 {
+            steps += 1
+            guard steps < 1_000_000 else {
+                Issue.record("a queue of events has no end")
+                return taken
+            }
             let priority = ready.trailingZeroBitCount
             var head = heads[Int(vcpu)][priority]
             if head == 0 { head = word(block.rawValue + 8 + UInt64(priority) * 4) }
