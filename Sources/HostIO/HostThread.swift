@@ -74,6 +74,15 @@ public final class HostThread: Sendable {
         pthread_join(handle, nil)
     }
 
+    /// The calling thread gets an error, not a signal that ends the process, when it writes to a peer
+    /// that has gone: for threads with sockets of libraries.
+    public static func refuseBrokenPipeSignal() {
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGPIPE)
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
     /// Interrupts the thread's blocking host call by a signal.
     public func signal(_ number: CInt) {
         pthread_kill(handle, number)

@@ -31,6 +31,8 @@ internal import Vocabulary
     }
 
     func run() {
+        // libslirp sends without MSG_NOSIGNAL.
+        HostThread.refuseBrokenPipeSignal()
         unsafe stack.output = { [unowned self] in unsafe output($0) }
         while !queue.isClosed {
             if queue.takeResumed() { delivery.retry() }

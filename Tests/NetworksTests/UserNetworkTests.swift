@@ -256,6 +256,25 @@ import Vocabulary
         writer.join()
     }
 
+    /// A peer on the host that is gone while the guest writes is the guest's trouble. (libslirp's write
+    /// raised SIGPIPE, which ended the process.)
+    @Test func peerThatHangsUpEndsNoProcess() throws {
+        let before = signal(SIGPIPE, SIG_DFL)
+        defer { signal(SIGPIPE, before) }
+        let listener = try HostSockets.listen()
+        let guest = try Self.guest()
+        try guest.connect(HostSockets.port(listener))
+        do {
+            let connection = try HostSockets.accept(listener)
+            var option = Glibc.linger(l_onoff: 1, l_linger: 0)
+            _ = unsafe setsockopt(
+                connection.rawValue, SOL_SOCKET, SO_LINGER, &option,
+                socklen_t(MemoryLayout<Glibc.linger>.size))
+        }
+        for _ in 0..<50 where !guest.wasReset { try guest.sendTCP(0x18, [1, 2, 3]) }
+        while !guest.wasReset { try guest.takeTCP() }
+    }
+
     @Test func stopEndsEverything() throws {
         for _ in 0..<20 {
             let network = try UserNetwork(name: "test0")
