@@ -95,6 +95,7 @@ let package = Package(
             "XenBackends",
             [
                 "Vocabulary", "HostIO", "GuestMemory", "Interrupts", "XenStore", "Xen", "Disks",
+                "Networks",
             ]),
         // Row 6.
         room(
@@ -102,13 +103,13 @@ let package = Package(
             [
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
                 "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
-                "XenStore", "Xen", "Disks", "Boot", "Scheduler", "XenBackends",
+                "XenStore", "Xen", "Disks", "Networks", "Boot", "Scheduler", "XenBackends",
             ]),
         // Row 7.
         room(
             "CLICommands",
             [
-                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Disks", "Boot",
+                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Networks", "Boot",
                 "Machine", argumentParser,
             ]),
         .executableTarget(
@@ -147,7 +148,10 @@ let package = Package(
         tests("Xen", ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks"]),
         tests(
             "XenBackends",
-            ["Vocabulary", "GuestMemory", "VirtualCPU", "Interrupts", "XenStore", "Xen", "Disks"]),
+            [
+                "Vocabulary", "GuestMemory", "VirtualCPU", "Interrupts", "XenStore", "Xen", "Disks",
+                "Networks",
+            ]),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",

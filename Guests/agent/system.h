@@ -105,6 +105,81 @@ static void raiseLoopback(void) {
     SYS1(NR_close, handle);
 }
 
+// Reads `10.0.2.15`, an address as it lies in memory, and goes behind it and one separator.
+static u32 takeAddress(const char **text) {
+    u32 result = 0;
+    for (int part = 0; part < 4; part++) {
+        u32 number = 0;
+        while (**text >= '0' && **text <= '9') number = number * 10 + (u32)(*(*text)++ - '0');
+        result |= (number & 255) << (part * 8);
+        if (**text) (*text)++;
+    }
+    return result;
+}
+
+// struct ifreq with an address of IPv4, or with flags.
+struct interface {
+    char name[16];
+    union {
+        struct {
+            u16 family, port;
+            u32 address;
+        };
+        short flags;
+        char rest[24];
+    };
+};
+
+enum { up = 1, running = 0x40 };
+
+// The backend makes the interface while the system starts: it is waited for, but not for ever.
+static int waitForInterface(int handle, struct interface *request, short wanted) {
+    for (int tries = 0; tries < 5000; tries++) {
+        if (SYS3(NR_ioctl, handle, SIOCGIFFLAGS, request) == 0 &&
+            (request->flags & wanted) == wanted)
+            return 1;
+        SYS3(NR_poll, 0, 0, 1);
+    }
+    return 0;
+}
+
+static void setAddress(int handle, struct interface *request, u64 which, u32 address) {
+    memset(request->rest, 0, sizeof request->rest);
+    request->family = 2;
+    request->address = address;
+    i64 result = SYS3(NR_ioctl, handle, which, request);
+    if (result < 0) complain("setting up", request->name, result);
+}
+
+// `martlet.net=ADDRESS/MASK,GATEWAY` sets up the first interface, eth0.
+static void setUpNetwork(void) {
+    char room[80];
+    const char *text = parameter("martlet.net=", room, sizeof room);
+    if (!text || !*text) return;
+    u32 address = takeAddress(&text), mask = takeAddress(&text), gateway = takeAddress(&text);
+    struct interface request = {.name = "eth0"};
+    int handle = (int)SYS3(NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
+    if (handle < 0) return;
+    if (!waitForInterface(handle, &request, 0)) {
+        complain("waiting for", request.name, 110 /* ETIMEDOUT */);
+    } else {
+        setAddress(handle, &request, SIOCSIFADDR, address);
+        setAddress(handle, &request, SIOCSIFNETMASK, mask);
+        request.flags = up;
+        SYS3(NR_ioctl, handle, SIOCSIFFLAGS, &request);
+        waitForInterface(handle, &request, running);
+        // struct rtentry: destination, gateway and mask are each 16 bytes with a family at first.
+        u8 route[120];
+        memset(route, 0, sizeof route);
+        for (int at = 8; at <= 40; at += 16) route[at] = 2;
+        memcpy(route + 24 + 4, &gateway, 4);
+        route[56] = 3;  // RTF_UP, RTF_GATEWAY
+        i64 result = SYS3(NR_ioctl, handle, SIOCADDRT, route);
+        if (result < 0) complain("the route of", request.name, result);
+    }
+    SYS1(NR_close, handle);
+}
+
 static void setUpSystem(void) {
     char name[65];
     mountAll();
@@ -114,6 +189,7 @@ static void setUpSystem(void) {
     SYS2(NR_sethostname, host, length(host));
     loadModules();
     raiseLoopback();
+    setUpNetwork();
 }
 
 static _Noreturn void powerOff(void) {

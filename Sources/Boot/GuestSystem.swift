@@ -19,8 +19,10 @@ public enum GuestSystem {
     /// - Parameters:
     ///   - busybox: adds its program and a link for each applet; nil for none.
     ///   - modules: kernel modules, which the agent loads in this order.
+    ///   - nameServer: its address; nil for none.
     public static func initramfs(
-        busybox: KernelStore.Busybox?, modules: [KernelModules.Module] = []
+        busybox: KernelStore.Busybox?, modules: [KernelModules.Module] = [],
+        nameServer: String? = nil
     ) throws(XError) -> Initramfs {
         var tree = Initramfs()
         for folder in ["dev", "etc", "proc", "run", "sys", "usr/bin", "usr/sbin", "var"] {
@@ -42,6 +44,9 @@ public enum GuestSystem {
         try tree.addFile("etc/group", Array("root:x:0:\ntty:x:5:\n".utf8))
         try tree.addFile("etc/hosts", Array("127.0.0.1 localhost\n::1 localhost\n".utf8))
         try tree.addFile("etc/profile", Array("export PS1='\\h:\\w\\$ '\n".utf8))
+        if let nameServer {
+            try tree.addFile("etc/resolv.conf", Array("nameserver \(nameServer)\n".utf8))
+        }
         if let busybox {
             try tree.addHost(busybox.path, as: "usr/bin/busybox")
             for applet in busybox.applets {

@@ -65,22 +65,24 @@ struct GuestRun {
         }
         let busybox = try KernelStore().busybox(progress: report)
         var tree = try GuestSystem.initramfs(
-            busybox: busybox, modules: try modules(of: stock, report))
+            busybox: busybox, modules: try modules(of: stock, configuration, report),
+            nameServer: configuration.nameServer)
         for file in options.file {
             try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
         }
         configuration.initialRAMDisk = try tree.bytes()
-        configuration.commandLine += " " + AgentSession.commandLine
+        configuration.commandLine += " " + AgentSession.commandLine + configuration.networkSetUp
         progress.done()
         return configuration
     }
 
     /// The modules of `--module` in the order in which they are loaded.
     private func modules(
-        of kernel: KernelStore.Kernel?, _ report: KernelStore.ProgressHandler
+        of kernel: KernelStore.Kernel?, _ configuration: MachineConfiguration,
+        _ report: KernelStore.ProgressHandler
     ) throws -> [KernelModules.Module] {
         var names = options.module
-        if !options.disk.isEmpty, kernel != nil { names.insert("xen_blkfront", at: 0) }
+        if kernel != nil { names = configuration.frontendModules + names }
         if names.isEmpty { return [] }
         guard let kernel else {
             throw XError(

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Boot
-import Disks
 import Foundation
 import Machine
 import Trace
@@ -78,12 +77,8 @@ struct RunCommand: ParsableCommand {
             valueName: "device=n,..."))
     var interruptPriority: InterruptPriorities?
 
-    @Option(
-        help: ArgumentHelp(
-            "Gives the guest a disk: PATH[,format=raw|qcow2|nbd][,readonly][,direct][,serial=TEXT]"
-                + "[,iops=N]; repeatable. With --platform xen.",
-            valueName: "path"))
-    var disk: [String] = []
+    @OptionGroup(title: "Disks and networks")
+    var attachments: AttachmentOptions
 
     @Option(
         help: ArgumentHelp(
@@ -151,7 +146,8 @@ struct RunCommand: ParsableCommand {
         configuration.processor = cpu.choice
         configuration.scheduling = scheduling.configuration
         configuration.platform = platform.platform
-        configuration.disks = try disk.map { try DiskSpecification(parsing: $0) }
+        configuration.disks = try attachments.disks()
+        configuration.networks = try attachments.networks(of: configuration.platform)
         if let append { configuration.commandLine += " " + append }
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]

@@ -7,6 +7,7 @@ internal import HostIO
 internal import Interrupts
 internal import KVMParavirt
 internal import LegacyDevices
+internal import Networks
 internal import Scheduler
 internal import SoftwareCPU
 internal import Trace
@@ -38,6 +39,7 @@ public final class Machine: Sendable {
     private let devices: MachineDevices
     private let console: XenConsole?
     private let disks: [Disk]
+    private let networks: [NetworkBackend]
     /// Where devices and backends complete their work.
     private let contexts: [InterruptContext]
     /// Every part with a state, in the order of `MachinePartStates`.
@@ -106,9 +108,10 @@ public final class Machine: Sendable {
                 console: XenConsole.Wire(
                     transmit: { output(Self.consolePort, $0) },
                     roomAvailable: { room(Self.consolePort) }),
-                disks: disks,
+                disks: disks, networks: try Self.open(configuration.networks),
                 stop: { [ensemble] in ensemble.stop($0) }))
         console = platform.console
+        networks = platform.networkBackends
         contexts = devices.contexts + platform.contexts
         parts = devices.parts + [controller.ioAPIC] + apics + platform.parts + [counter]
         let model = try configuration.processor.model(for: configuration.engine)
@@ -145,18 +148,28 @@ public final class Machine: Sendable {
     }
 
     /// One that cannot be opened leaves none open.
-    private static func open(_ specifications: [DiskSpecification]) throws -> [Disk] {
+    private static func open(_ attachments: [DiskAttachment]) throws -> [Disk] {
         var disks: [Disk] = []
         do {
-            for (number, specification) in specifications.enumerated() {
+            for (number, attachment) in attachments.enumerated() {
                 let name = "xvd" + String(UnicodeScalar(UInt8(97 + number)))
-                disks.append(try Disk(opening: specification, name: name, engine: .automatic))
+                disks.append(
+                    try Disk(
+                        opening: attachment.specification, name: name, engine: .automatic))
             }
         } catch {
             for disk in disks { try? disk.close() }
             throw error
         }
         return disks
+    }
+
+    private static func open(_ attachments: [NetworkAttachment]) throws -> [any Network] {
+        var networks: [any Network] = []
+        for (number, attachment) in attachments.enumerated() {
+            networks.append(try attachment.open(number: number))
+        }
+        return networks
     }
 
     private static func makeAPIC(
@@ -199,6 +212,7 @@ public final class Machine: Sendable {
         try timers.start()
         try observation.start()
         for context in contexts { try context.start() }
+        for network in networks { try network.start() }
         try ensemble.start(runners)
     }
 
@@ -216,6 +230,7 @@ public final class Machine: Sendable {
             timers.stop()
             observation.stop()
             MachineDevices.finish(contexts)
+            for network in networks { network.stop() }
             for disk in disks { try? disk.close() }
         }
         return reason

@@ -1,5 +1,4 @@
 internal import CHost
-public import Disks
 public import Trace
 import Vocabulary
 
@@ -26,7 +25,9 @@ public struct MachineConfiguration: Sendable {
     public var processor = ProcessorChoice.auto
     public var scheduling = SchedulingConfiguration()
     /// xvda, xvdb and so on, of a Xen guest; at most 16.
-    public var disks: [DiskSpecification] = []
+    public var disks: [DiskAttachment] = []
+    /// eth0, eth1 and so on, of a Xen guest; at most 8.
+    public var networks: [NetworkAttachment] = []
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []
     /// The bytes of the initramfs; empty for none.
@@ -96,6 +97,16 @@ public struct MachineConfiguration: Sendable {
         }
         guard disks.count <= 16 else {
             throw XError(.invalidArgument, "\(disks.count) disks: a guest has at most 16")
+        }
+        guard networks.isEmpty || platform == .xen else {
+            throw XError(
+                .unsupported,
+                "the platform '\(platform.rawValue)' has no networks yet: use --platform xen with "
+                    + "--net")
+        }
+        guard networks.count <= 8 else {
+            throw XError(
+                .invalidArgument, "\(networks.count) networks: a guest has at most 8")
         }
         guard commandLine.utf8.count < 2048 else {
             throw XError(

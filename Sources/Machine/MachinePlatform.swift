@@ -4,6 +4,7 @@ import Foundation
 internal import GuestMemory
 internal import Interrupts
 internal import KVMParavirt
+internal import Networks
 internal import Vocabulary
 internal import Xen
 internal import XenBackends
@@ -20,6 +21,8 @@ struct MachinePlatform {
     let store: StoreHost?
     /// Of a Xen guest.
     let blockBackends: [BlockBackend]
+    /// Of a Xen guest.
+    let networkBackends: [NetworkBackend]
 
     /// What it needs of the other parts.
     struct Surroundings {
@@ -31,6 +34,7 @@ struct MachinePlatform {
         var policy: InterruptContext.Policy
         var console: XenConsole.Wire
         var disks: [Disk]
+        var networks: [any Network]
         /// Asks the machine to end.
         var stop: @Sendable (StopReason) -> Void
     }
@@ -38,6 +42,7 @@ struct MachinePlatform {
     /// Where backends complete their work.
     var contexts: [InterruptContext] {
         (console?.contexts ?? []) + (store?.contexts ?? []) + blockBackends.flatMap(\.contexts)
+            + networkBackends.flatMap(\.contexts)
     }
 
     init(_ configuration: MachineConfiguration, _ around: Surroundings) throws(XError) {
@@ -50,6 +55,7 @@ struct MachinePlatform {
             console = nil
             store = nil
             blockBackends = []
+            networkBackends = []
         case .kvm:
             let face = KVMFace(
                 memory: memory, processorCount: configuration.processorCount,
@@ -61,6 +67,7 @@ struct MachinePlatform {
             console = nil
             store = nil
             blockBackends = []
+            networkBackends = []
         case .xen:
             let xen = Self.makeXen(configuration, around, origin)
             face = .xen(xen) { [stop = around.stop] reason in
@@ -80,7 +87,9 @@ struct MachinePlatform {
             try Self.makeNodes(configuration, xen, store)
             let disks = try Self.makeBlockBackends(configuration, xen, store, around)
             blockBackends = disks
-            parts = disks + [console, store, xen]
+            let networks = try Self.makeNetworkBackends(configuration, xen, store, around)
+            networkBackends = networks
+            parts = disks as [any MachinePart] + networks + [console, store, xen]
         }
     }
 
@@ -108,10 +117,10 @@ struct MachinePlatform {
         _ configuration: MachineConfiguration, _ face: XenFace, _ store: StoreHost,
         _ around: Surroundings
     ) throws(XError) -> [BlockBackend] {
-        var features = BlockBackend.Features()
-        features.queueCount = min(features.queueCount, configuration.processorCount)
         var backends: [BlockBackend] = []
         for (number, disk) in around.disks.enumerated() {
+            var features = configuration.disks[number].features
+            features.queueCount = min(features.queueCount, configuration.processorCount)
             backends.append(
                 try BlockBackend(
                     face: face, store: store, memory: around.memory, disk: disk,

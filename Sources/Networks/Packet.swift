@@ -63,18 +63,8 @@ public import Glibc
     /// Copies the frame, at most `destination.count` bytes of it. Returns how many.
     @discardableResult
     public func copyBytes(to destination: UnsafeMutableRawBufferPointer) -> Int {
-        var done = 0
-        for index in unsafe buffers.indices {
-            let part = unsafe buffers[index]
-            let count = unsafe min(part.iov_len, destination.count - done)
-            guard count > 0, let source = unsafe part.iov_base,
-                let target = destination.baseAddress
-            else { continue }
-            // SAFETY: `count` bytes of the part, and as many are left of the destination.
-            unsafe memcpy(target + done, source, count)
-            done += count
-        }
-        return done
+        var reader = PacketReader(self)
+        return unsafe reader.read(into: destination)
     }
 
     /// A copy of the frame, of at most `maximumByteCount` bytes.

@@ -59,7 +59,7 @@ public final class XenFace: MachinePart {
     public let identifier: [UInt8]
     public let eventChannels: EventChannels
     public let grantTable: GrantTable
-    let memory: GuestMemory
+    public let memory: GuestMemory
     let frequency: UInt64
     let surroundings: Surroundings
     /// In the order of the vCPUs; never changed.

@@ -28,21 +28,13 @@ public final class BlockBackend: MachinePart {
         public init() {}
     }
 
-    struct Registers: Sendable {
-        var state = XenbusState.initialising
-        var connectedQueues = 0
-    }
-
     public let name: String
-    let domain: DomainID
-    let disk: Disk
-    let memory: GuestMemory
-    let grantTable: GrantTable
-    let channels: EventChannels
-    let features: Features
-    let nodes: XenbusNodes
-    let queues: [BlockQueue]
-    let registers: RankedLock<Registers>
+    private let disk: Disk
+    private let features: Features
+    private let handshake: XenbusHandshake
+    private let queues: [BlockQueue]
+
+    var nodes: XenbusNodes { handshake.nodes }
 
     /// Its interrupt contexts, for the machine to start.
     public var contexts: [InterruptContext] { queues.map(\.context) }
@@ -58,38 +50,29 @@ public final class BlockBackend: MachinePart {
         let device = UInt32(202) << 8 | number << 4
         let title = "xvd" + String(UnicodeScalar(UInt8(truncatingIfNeeded: 97 &+ number)))
         name = title
-        domain = face.domain
         self.disk = disk
-        self.memory = memory
-        grantTable = face.grantTable
-        channels = face.eventChannels
         self.features = features
-        registers = RankedLock(Registers(), owner: title, rank: .device)
         queues = (0..<max(1, features.queueCount)).map { index in
             BlockQueue(title, index, face, memory, disk, policy)
         }
         let later = Later<BlockBackend>()
-        let client = store.makeClient { _ in later.part?.frontendChanged() }
-        nodes = XenbusNodes(
-            store: store, client: client, kind: "vbd", domain: face.domain, device: device)
+        handshake = XenbusHandshake(
+            store: store, kind: "vbd", domain: face.domain, device: device, title: title,
+            actions: XenbusHandshake.Actions(
+                offer: { later.part?.offer() ?? [] }, connect: { later.part?.connect() },
+                disconnect: { later.part?.disconnect() }))
         later.set(self)
-        do throws(StoreError) {
-            try nodes.make(
-                domain: face.domain,
-                backendNodes: [
-                    ("dev", title), ("mode", disk.isReadOnly ? "r" : "w"), ("device-type", "disk"),
-                    ("removable", "0"), ("bootable", "1"), ("type", "martlet"),
-                ],
-                frontendNodes: [("virtual-device", String(device)), ("device-type", "disk")])
-            offer()
-            try nodes.watchFrontend()
-        } catch {
-            throw XError(.busy, "the store refuses the nodes of disk \(title): \(error)")
-        }
+        try handshake.begin(
+            domain: face.domain, title: "disk \(title)",
+            backendNodes: [
+                ("dev", title), ("mode", disk.isReadOnly ? "r" : "w"), ("device-type", "disk"),
+                ("removable", "0"), ("bootable", "1"), ("type", "martlet"),
+            ],
+            frontendNodes: [("virtual-device", String(device)), ("device-type", "disk")])
     }
 
-    /// What the frontend may use, and that it may begin.
-    func offer() {
+    /// What the frontend may use.
+    private func offer() -> [(String, String)] {
         var values: [(String, String)] = [
             ("feature-flush-cache", features.flush && !disk.isReadOnly ? "1" : "0"),
             ("feature-barrier", "0"),
@@ -107,47 +90,20 @@ public final class BlockBackend: MachinePart {
                 ("discard-alignment", "0"), ("discard-secure", "0"),
             ]
         }
-        nodes.write(values)
-        enter(.initWait)
+        return values
     }
 
-    func enter(_ state: XenbusState) {
-        registers.withLock { $0.state = state }
-        nodes.write([("state", state.rawValue)])
-    }
-
-    // MARK: Handshake
-
-    /// In the store's context.
-    private func frontendChanged() {
-        let state = registers.withLock { $0.state }
-        switch nodes.frontendState {
-        case .initialised, .connected:
-            if state == .initWait { connect() }
-        case .initialising:
-            // The frontend begins anew, as after its module was loaded again.
-            if state == .closed { offer() }
-        case .closing:
-            disconnect()
-            enter(.closing)
-        case .closed:
-            guard state != .closed, state != .initWait else { return }
-            disconnect()
-            enter(.closed)
-        case .unknown, .initWait, .reconfiguring, .reconfigured: break
-        }
-    }
-
-    private func connect() {
+    /// Nil, or what is wrong with what the frontend wrote.
+    private func connect() -> String? {
         let count = Int(clamping: nodes.frontendNumber("multi-queue-num-queues") ?? 1)
         guard count >= 1, count <= queues.count,
             nodes.frontend("protocol").map({ $0 == "x86_64-abi" }) ?? true
-        else { return fail("asks for \(count) queues, or an unknown protocol") }
+        else { return "asks for \(count) queues, or an unknown protocol" }
         let isPersistent =
             features.persistentGrants && nodes.frontendNumber("feature-persistent") == 1
         let order = nodes.frontendNumber("ring-page-order") ?? 0
         guard order <= min(features.ringOrder, BlockRing.largestOrder) else {
-            return fail("asks for a ring of 2^\(order) pages")
+            return "asks for a ring of 2^\(order) pages"
         }
         for index in 0..<count {
             let prefix = count == 1 ? "" : "queue-\(index)/"
@@ -159,19 +115,18 @@ public final class BlockBackend: MachinePart {
                 ]
                 : (0..<UInt32(1 << order)).map { nodes.frontendNumber("\(prefix)ring-ref\($0)") }
             guard let port = nodes.frontendNumber("\(prefix)event-channel") else {
-                return fail("names no event channel for queue \(index)")
+                return "names no event channel for queue \(index)"
             }
             let grants = references.compactMap { $0.map { GrantReference($0) } }
             guard grants.count == references.count,
                 queues[index].connect(
                     ring: grants, port: EventChannelPort(port), isPersistent: isPersistent,
                     largestIndirect: Int(features.indirectSegments))
-            else { return fail("has no usable ring or event channel for queue \(index)") }
+            else { return "has no usable ring or event channel for queue \(index)" }
         }
-        registers.withLock { $0.connectedQueues = count }
         announceSize()
-        enter(.connected)
         for queue in queues.prefix(count) { queue.context.signal() }
+        return nil
     }
 
     private func announceSize() {
@@ -186,21 +141,11 @@ public final class BlockBackend: MachinePart {
     /// The disk has another size: the frontend is told, if it is connected.
     public func sizeChanged() {
         announceSize()
-        if registers.withLock({ $0.state }) == .connected { enter(.connected) }
-    }
-
-    private func fail(_ reason: String) {
-        disconnect()
-        nodes.write([("error", "the frontend \(reason)")])
-        enter(.closing)
+        if handshake.state == .connected { handshake.enter(.connected) }
     }
 
     private func disconnect() {
-        let count = registers.withLock { registers in
-            defer { registers.connectedQueues = 0 }
-            return registers.connectedQueues
-        }
-        for queue in queues.prefix(max(count, 1)) { queue.disconnect() }
+        for queue in queues { queue.disconnect() }
     }
 
     // MARK: MachinePart
@@ -212,8 +157,7 @@ public final class BlockBackend: MachinePart {
 
     public func captureState() -> State {
         State(
-            state: registers.withLock { $0.state.rawValue },
-            queues: queues.map { $0.captureState() })
+            state: handshake.state.rawValue, queues: queues.map { $0.captureState() })
     }
 
     public func restore(_ state: State) throws(XError) {
@@ -222,10 +166,7 @@ public final class BlockBackend: MachinePart {
             throw XError(.invalidFormat, "the state of \(name) is for other queues")
         }
         for (queue, from) in zip(queues, state.queues) { try queue.restore(from) }
-        registers.withLock { registers in
-            registers.state = life
-            registers.connectedQueues = state.queues.count { $0.ring != nil }
-        }
+        handshake.restore(life)
     }
 
     /// Of the disk and of all queues.

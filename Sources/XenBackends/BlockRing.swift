@@ -48,69 +48,33 @@ struct BlockRequest: Equatable {
 ///
 /// The queue's context, with its lock held.
 struct BlockRing {
-    private enum Offset {
-        static let requestProducer = 0
-        static let requestEvent = 4
-        static let responseProducer = 8
-        static let responseEvent = 12
-        static let entries = 64
-    }
-
     static let entryByteCount = 112
     static let largestOrder: UInt32 = 4
 
     private let memory: GuestMemory
-    private let pages: [GuestPhysicalAddress]
-    let entryCount: UInt32
-    /// Requests taken so far, and responses given.
-    private(set) var requestConsumer: UInt32
-    private(set) var responseProducer: UInt32
+    private(set) var ring: SharedRing
 
     /// - Parameter pages: of RAM, a power of two of them.
     init(_ memory: GuestMemory, pages: [GuestPhysicalAddress]) {
         self.memory = memory
-        self.pages = pages
-        let room = UInt32(pages.count * 4096 - Offset.entries) / UInt32(Self.entryByteCount)
-        // The largest power of two.
-        entryCount = room == 0 ? 0 : 1 << (31 - UInt32(room.leadingZeroBitCount))
-        requestConsumer = 0
-        responseProducer = 0
-        // A ring that has been in use goes on where its responses end.
-        responseProducer = load(Offset.responseProducer)
-        requestConsumer = responseProducer
+        ring = SharedRing(memory, pages: pages, entryByteCount: Self.entryByteCount)
     }
 
-    private func address(_ offset: Int) -> GuestPhysicalAddress {
-        pages[offset / 4096].advanced(by: UInt64(offset % 4096))
-    }
+    var waiting: UInt32? { ring.waiting }
 
-    private func load(_ offset: Int) -> UInt32 {
-        memory.atomicLoad(address(offset), as: UInt32.self) ?? 0
-    }
-
-    /// Requests that wait; nil: more than there is room for.
-    var waiting: UInt32? {
-        let count = load(Offset.requestProducer) &- requestConsumer
-        return count <= entryCount ? count : nil
-    }
-
-    /// Has the frontend notify when there is another request; true: there is one already.
-    func wantsMore() -> Bool {
-        memory.atomicStore(address(Offset.requestEvent), requestConsumer &+ 1)
-        return load(Offset.requestProducer) != requestConsumer
-    }
+    func wantsMore() -> Bool { ring.wantsMore() }
 
     /// The next request, read once.
     mutating func take() -> BlockRequest {
-        let start = Offset.entries + Int(requestConsumer & (entryCount &- 1)) * Self.entryByteCount
-        requestConsumer &+= 1
+        let start = ring.offset(ofEntry: ring.requestConsumer)
+        ring.take()
         var bytes = [UInt8](repeating: 0, count: Self.entryByteCount)
         var done = 0
         // An entry may lie across two pages.
         while done < bytes.count {
             let at = start + done
             let rest = min(bytes.count - done, 4096 - at % 4096)
-            if let part = memory.read(address(at), byteCount: rest) {
+            if let part = memory.read(ring.address(at), byteCount: rest) {
                 bytes.replaceSubrange(done..<(done + rest), with: part)
             }
             done += rest
@@ -152,16 +116,10 @@ struct BlockRing {
 
     /// Puts a response in. True: the frontend wants to be notified.
     mutating func respond(_ identifier: UInt64, _ operation: UInt8, _ status: Int16) -> Bool {
-        let start = Offset.entries + Int(responseProducer & (entryCount &- 1)) * Self.entryByteCount
         // Entries are multiples of 16 bytes from offset 64, so none of these words lies across pages.
-        memory.write(address(start), integer: identifier)
-        memory.write(
-            address(start + 8),
-            integer: UInt32(operation) | UInt32(UInt16(bitPattern: status)) << 16)
-        let old = responseProducer
-        responseProducer &+= 1
-        memory.atomicStore(address(Offset.responseProducer), responseProducer)
-        let event = load(Offset.responseEvent)
-        return responseProducer &- event < responseProducer &- old
+        ring.write(0, 0, identifier)
+        ring.write(0, 8, UInt32(operation) | UInt32(UInt16(bitPattern: status)) << 16)
+        ring.publish()
+        return ring.takeNotification()
     }
 }

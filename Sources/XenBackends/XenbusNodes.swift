@@ -82,11 +82,11 @@ struct XenbusNodes: Sendable {
         frontend("state").flatMap { XenbusState(rawValue: $0) } ?? .unknown
     }
 
-    /// Tells the store's client of changes of the frontend's state.
-    func watchFrontend() throws(StoreError) {
+    /// Tells the store's client of changes of a node of the frontend.
+    func watchFrontend(_ name: String) throws(StoreError) {
         let (id, front) = (client, frontend)
         try store.perform { (service) throws(StoreError) in
-            try service.watch("\(front)/state", token: "frontend", as: id)
+            try service.watch("\(front)/\(name)", token: name, as: id)
         }
     }
 }

@@ -1,0 +1,112 @@
+internal import HostIO
+internal import Interrupts
+internal import Vocabulary
+internal import Xen
+internal import XenStore
+
+/// The backend's half of a paravirtual device's life (xen/include/public/io/xenbus.h): it says what it
+/// can, waits for the frontend's rings, and follows it through closing and beginning anew.
+///
+/// Owner: the backend. The frontend is followed in the store's context; any thread asks for the state.
+final class XenbusHandshake: Sendable {
+    /// What is the device's own. All but `offer` in `begin` are called in the store's context.
+    struct Actions: Sendable {
+        /// Nodes that say what the frontend may use.
+        var offer: @Sendable () -> [(String, String)]
+        /// The frontend has said where its rings are. Nil, or what is wrong with them, after "the
+        /// frontend".
+        var connect: @Sendable () -> String?
+        /// The rings are not to be touched any more once this returns. May be called without `connect`.
+        var disconnect: @Sendable () -> Void
+        /// A node that is watched has changed, its name.
+        var changed: @Sendable (String) -> Void = { _ in }
+    }
+
+    let nodes: XenbusNodes
+    private let actions: Actions
+    private let current: RankedLock<XenbusState>
+
+    init(
+        store: StoreHost, kind: String, domain: DomainID, device: UInt32, title: String,
+        actions: Actions
+    ) {
+        self.actions = actions
+        current = RankedLock(.initialising, owner: "\(title)-bus", rank: .device)
+        let later = Later<XenbusHandshake>()
+        let client = store.makeClient { later.part?.heard(of: $0) }
+        nodes = XenbusNodes(
+            store: store, client: client, kind: kind, domain: domain, device: device)
+        later.set(self)
+    }
+
+    /// Makes the device's nodes and begins. Once.
+    ///
+    /// - Parameter watched: nodes of the frontend that `Actions.changed` is told of.
+    /// - Throws: `XError`, if the store refuses.
+    func begin(
+        domain: DomainID, title: String, backendNodes: [(String, String)],
+        frontendNodes: [(String, String)], watched: [String] = []
+    ) throws(XError) {
+        do throws(StoreError) {
+            try nodes.make(
+                domain: domain, backendNodes: backendNodes, frontendNodes: frontendNodes)
+            offer()
+            for name in [Self.stateNode] + watched { try nodes.watchFrontend(name) }
+        } catch {
+            throw XError(.busy, "the store refuses the nodes of \(title): \(error)")
+        }
+    }
+
+    private static let stateNode = "state"
+
+    var state: XenbusState { current.withLock { $0 } }
+
+    private func offer() {
+        nodes.write(actions.offer())
+        enter(.initWait)
+    }
+
+    func enter(_ state: XenbusState) {
+        current.withLock { $0 = state }
+        nodes.write([(Self.stateNode, state.rawValue)])
+    }
+
+    private func heard(of event: StoreWatchEvent) {
+        if event.token == Self.stateNode { return follow() }
+        actions.changed(event.token)
+    }
+
+    private func follow() {
+        let state = state
+        switch nodes.frontendState {
+        case .initialised, .connected:
+            if state == .initWait { connect() }
+        case .initialising:
+            // The frontend begins anew, as after its module was loaded again.
+            if state == .closed { offer() }
+        case .closing:
+            actions.disconnect()
+            enter(.closing)
+        case .closed:
+            guard state != .closed, state != .initWait else { return }
+            actions.disconnect()
+            enter(.closed)
+        case .unknown, .initWait, .reconfiguring, .reconfigured: break
+        }
+    }
+
+    private func connect() {
+        guard let reason = actions.connect() else { return enter(.connected) }
+        actions.disconnect()
+        fail("the frontend \(reason)")
+    }
+
+    /// The device cannot go on; whoever reads the store sees why.
+    func fail(_ reason: String) {
+        nodes.write([("error", reason)])
+        enter(.closing)
+    }
+
+    /// Goes on where a state was captured.
+    func restore(_ state: XenbusState) { current.withLock { $0 = state } }
+}
