@@ -1,7 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
-  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency bench-yield
+  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency bench-yield bench-devices
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
@@ -105,6 +105,14 @@ bench-latency: install-dependencies
 	  perl $(shell command -v busybox >/dev/null || echo busybox)
 	swift build -c release --product martlet
 	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/latency/latency.sh
+
+# iperf3 and fio in guests: Xen's backends here, virtio on QEMU's emulation. ROUNDS, CPUS, SECONDS_EACH,
+# SIDES and ROWS as Benchmarks/devices/devices.sh has them.
+bench-devices: install-dependencies
+	@Tools/install-missing.sh "networks and disks to measure, the emulator to compare with" iperf3 fio \
+	  qemu-system-x86 $(shell command -v busybox >/dev/null || echo busybox)
+	swift build -c release --product martlet
+	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/devices/devices.sh
 
 # What 16 vCPUs on few processors get done with directed yield and without. ROUNDS, CPUS, DURATION,
 # LOADS, LOCKS and OPTIONS as Benchmarks/contention/contention.sh has them.

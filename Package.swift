@@ -90,6 +90,7 @@ let package = Package(
         room(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
+        room("Snapshot", ["CHost", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
         room(
             "XenBackends",
@@ -104,6 +105,7 @@ let package = Package(
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
                 "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
                 "XenStore", "Xen", "Disks", "Networks", "Boot", "Scheduler", "XenBackends",
+                "Snapshot",
             ]),
         // Row 7.
         room(
@@ -152,6 +154,7 @@ let package = Package(
                 "Vocabulary", "GuestMemory", "VirtualCPU", "Interrupts", "XenStore", "Xen", "Disks",
                 "Networks",
             ]),
+        tests("Snapshot", ["Vocabulary"]),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",
@@ -159,7 +162,9 @@ let package = Package(
                 "Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Boot", "Bus", "Clocks",
                 "Interrupts", "LegacyDevices", "KVMParavirt", "Scheduler", "SoftwareCPU",
             ]),
-        tests("CLICommands", ["Vocabulary", "X86", "Disks", "Machine", "Boot", argumentParser]),
+        tests(
+            "CLICommands",
+            ["Vocabulary", "X86", "Disks", "Networks", "Machine", "Boot", argumentParser]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

@@ -367,8 +367,28 @@ static int openPort(const char *path) {
     return (int)handle;
 }
 
+// What init is told by poweroff, halt and reboot, as of busybox and sysvinit.
+enum { SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGKILL = 9 };
+
+// The end that somebody in the guest, or the host by the kernel, has asked for.
+static _Noreturn void shutDown(u32 signal) {
+    SYS2(NR_kill, -1, SIGTERM);
+    for (int tries = 0; tries < 200; tries++) {
+        int status;
+        i64 process = SYS4(NR_wait4, -1, &status, WNOHANG, 0);
+        if (process < 0) break;  // nobody is left
+        if (process == 0) SYS3(NR_poll, 0, 0, 10);
+    }
+    SYS2(NR_kill, -1, SIGKILL);
+    if (signal != SIGTERM) powerOff();
+    SYS0(NR_sync);
+    SYS4(NR_reboot, 0xfee1dead, 672274793, 0x01234567 /* RESTART */, 0);
+    powerOff();
+}
+
 static void serve(void) {
-    u64 signals = 1ul << (SIGCHLD - 1);
+    u64 signals = 1ul << (SIGCHLD - 1) | 1ul << (SIGUSR1 - 1) | 1ul << (SIGUSR2 - 1) |
+                  1ul << (SIGTERM - 1);
     u64 pipeSignal = 1ul << 12;
     SYS4(NR_rt_sigprocmask, SIG_BLOCK, &signals, 0, 8);
     SYS4(NR_rt_sigprocmask, SIG_BLOCK, &pipeSignal, 0, 8);
@@ -388,8 +408,10 @@ static void serve(void) {
         };
         SYS3(NR_poll, waits, 5, childExited && mayPass ? 0 : -1);
         if (waits[1].revents) {
-            u8 sink[128];
-            SYS3(NR_read, signalFile, sink, sizeof sink);
+            u8 information[128];  // struct signalfd_siginfo
+            if (SYS3(NR_read, signalFile, information, sizeof information) > 0 &&
+                get32(information) != SIGCHLD)
+                shutDown(get32(information));
         }
         reap();
         if (mayRead && waits[0].revents) readPort();

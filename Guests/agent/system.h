@@ -156,6 +156,10 @@ static void setUpNetwork(void) {
     char room[80];
     const char *text = parameter("martlet.net=", room, sizeof room);
     if (!text || !*text) return;
+    // Without a driver there is nothing to wait for.
+    i64 driver = SYS2(NR_open, "/sys/bus/xen/drivers/vif", O_RDONLY | O_CLOEXEC);
+    if (driver < 0) return complain("driver of", "eth0", driver);
+    SYS1(NR_close, driver);
     u32 address = takeAddress(&text), mask = takeAddress(&text), gateway = takeAddress(&text);
     struct interface request = {.name = "eth0"};
     int handle = (int)SYS3(NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);

@@ -118,7 +118,7 @@ public enum AgentProtocol {
     ///
     /// It never holds more than a frame, and never fails: what the guest may send is a frame or an
     /// unknown one.
-    public struct Decoder: Sendable {
+    public struct Decoder: Sendable, Codable {
         private var pending: [UInt8] = []
 
         public init() {}

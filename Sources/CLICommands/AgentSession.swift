@@ -56,6 +56,47 @@ final class AgentSession: Sendable {
     /// How the program ended, after all of its output has been written; nil while it runs.
     var exit: AgentProtocol.Exit? { state.withLock { $0.exit } }
 
+    // MARK: Standing still
+
+    /// What goes on in a later process.
+    struct Saved: Codable {
+        var decoder: AgentProtocol.Decoder
+        var outgoing: [UInt8]
+        var outputAllowance: Int
+        var creditDue: UInt32
+        var inputCredit: Int
+    }
+
+    /// While no vCPU runs. Nil: the program has not begun, or has ended.
+    func capture() -> Saved? {
+        settle()
+        input.lock()
+        let credit = unsafe inputCredit
+        input.unlock()
+        return state.withLock { state in
+            guard state.isReady, state.exit == nil, !state.hasSentExit else { return nil }
+            return Saved(
+                decoder: state.decoder, outgoing: state.outgoing,
+                outputAllowance: state.outputAllowance, creditDue: state.creditDue,
+                inputCredit: credit)
+        }
+    }
+
+    /// Goes on with a program that runs already. Before the machine starts.
+    func restore(_ saved: Saved) {
+        state.withLock { state in
+            state.decoder = saved.decoder
+            state.outgoing = saved.outgoing
+            state.outputAllowance = saved.outputAllowance
+            state.creditDue = saved.creditDue
+            state.isReady = true
+        }
+        input.lock()
+        unsafe inputCredit = saved.inputCredit
+        input.unlock()
+        output.async { [self] in onReady() }
+    }
+
     // MARK: From the guest
 
     /// Bytes from the guest, on the port's interrupt thread or a vCPU's.

@@ -1,5 +1,6 @@
 import Boot
 import Foundation
+import HostIO
 import Machine
 import Synchronization
 import Trace
@@ -7,12 +8,36 @@ import Vocabulary
 
 /// One run of a guest for `martlet run`.
 struct GuestRun {
-    var options: RunCommand
+    /// What goes on in place of a boot.
+    struct Resumption {
+        var snapshot: MachineSnapshot
+        var saved: SavedRun
 
-    init(_ options: RunCommand) { self.options = options }
+        init(_ snapshot: MachineSnapshot, _ saved: SavedRun) {
+            self.snapshot = snapshot
+            self.saved = saved
+        }
+    }
+
+    var options: RunCommand
+    private var resumption: Resumption?
+
+    init(_ options: RunCommand, resuming resumption: Resumption? = nil) {
+        self.options = options
+        self.resumption = resumption
+    }
 
     /// Runs the guest to its end. Returns the status to exit with.
     func run() throws -> Int32 {
+        var run = self
+        while true {
+            if let status = try run.runOnce() { return status }
+            run.resumption = nil
+        }
+    }
+
+    /// Runs the guest until it ends. Nil: it is to be booted again.
+    private func runOnce() throws -> Int32? {
         let progress = Progress(quiet: options.quiet)
         var configuration = try configure(progress)
         // Files of what happened are of use whatever became of the guest. Its status is the command's:
@@ -40,6 +65,10 @@ struct GuestRun {
 
     private func configure(_ progress: Progress) throws -> MachineConfiguration {
         var configuration = try options.baseConfiguration()
+        if let resumption {
+            try resumption.snapshot.apply(to: &configuration)
+            return configuration
+        }
         let report: KernelStore.ProgressHandler = { progress.step($0) }
         let kernelPath: String
         var stock: KernelStore.Kernel?
@@ -135,7 +164,7 @@ struct GuestRun {
 
     private func runWithAgent(
         _ configuration: inout MachineConfiguration, _ progress: Progress
-    ) throws -> Int32 {
+    ) throws -> Int32? {
         let isShell = options.command.isEmpty
         var start = AgentProtocol.Start(
             arguments: isShell ? ["/bin/sh", "-l"] : options.command)
@@ -152,7 +181,7 @@ struct GuestRun {
         let log = try ConsoleLog(options.console)
         let session = AgentSession(start, onReady: { progress.done() })
         let machine = try Machine(
-            configuration,
+            configuration, resuming: resumption?.snapshot,
             output: { port, bytes in
                 switch port {
                 case 0: log.append(bytes)
@@ -163,8 +192,12 @@ struct GuestRun {
             room: { port in if port == AgentSession.port { session.flush() } })
         configuration.releaseFiles()
         session.attach(machine)
+        if let saved = resumption?.saved.session { session.restore(saved) }
+        let control = try makeControl(machine, session)
         // The kernel's log on the terminal is progress enough.
-        if options.console != .stdio { progress.step("booting") }
+        if options.console != .stdio {
+            progress.step(resumption == nil ? "booting" : "resuming")
+        }
         if terminal { try Terminal.enterRawMode() }
         defer { Terminal.leaveRawMode() }
         let leaves = Atomic<Bool>(false)
@@ -175,12 +208,19 @@ struct GuestRun {
         pump.start()
         let reason = wait(machine, session, progress)
         if reason != nil { session.settle() }
+        control?.close(reason)
         pump.stop()
         Terminal.leaveRawMode()
         progress.done()
         if options.stats { printStatistics(machine) }
         if leaves.load(ordering: .acquiring) { return 0 }
         if let exit = session.exit { return try status(exit) }
+        if reason == .suspended { return 0 }
+        if let control, let reason {
+            if control.wantsRestart, reason == .reset { return nil }
+            // A shell that somebody ended from outside has done what it was for.
+            if options.command.isEmpty, reason == .poweredOff { return 0 }
+        }
         return try report(reason, machine, log)
     }
 
@@ -258,20 +298,46 @@ struct GuestRun {
             "\(reason) before the command had ended: see the kernel's log (--console)")
     }
 
+    /// The control socket of a machine with a name.
+    private func makeControl(
+        _ machine: Machine, _ session: AgentSession?
+    ) throws -> ControlServer? {
+        guard let name = options.name else { return nil }
+        let started = HostThread.monotonicNow
+        let command = options.command
+        let arguments =
+            resumption?.saved.arguments ?? Array(ProcessInfo.processInfo.arguments.dropFirst())
+        return try ControlServer(name: name, machine: machine) {
+            let configuration = machine.configuration
+            return ControlMessage.Status(
+                name: name, process: getpid(), platform: configuration.platform.rawValue,
+                processorCount: configuration.processorCount,
+                memoryByteCount: configuration.memoryByteCount,
+                seconds: Double(HostThread.monotonicNow.nanoseconds &- started.nanoseconds) / 1e9,
+                command: command)
+        } notes: {
+            let saved = SavedRun(
+                arguments: arguments, directory: FileManager.default.currentDirectoryPath,
+                session: session?.capture())
+            return (try? JSONEncoder().encode(saved)).map { [SavedRun.note: $0] } ?? [:]
+        }
+    }
+
     // MARK: With an initramfs of the user's
 
     private func runWithOwnInitramfs(
         _ configuration: inout MachineConfiguration, _ progress: Progress
-    ) throws -> Int32 {
+    ) throws -> Int32? {
         // The console is all there is of such a guest, and so has standard output.
         let log = try ConsoleLog(options.console ?? .stdio, stream: STDOUT_FILENO)
         let input = ConsoleInput()
         let machine = try Machine(
-            configuration,
+            configuration, resuming: resumption?.snapshot,
             output: { port, bytes in if port == ConsoleInput.port { log.append(bytes) } },
             room: { port in if port == ConsoleInput.port { input.flush() } })
         configuration.releaseFiles()
         input.attach(machine)
+        let control = try makeControl(machine, nil)
         defer { input.close() }
         let terminal = Terminal.isInteractive
         if terminal { try Terminal.enterRawMode() }
@@ -290,11 +356,13 @@ struct GuestRun {
             machine.stop()
             _ = machine.wait(seconds: 10)
         }
+        control?.close(reason)
         pump.stop()
         Terminal.leaveRawMode()
         if options.stats { printStatistics(machine) }
+        if reason == .reset, control?.wantsRestart == true { return nil }
         switch reason {
-        case .poweredOff, .reset, .requested: return 0
+        case .poweredOff, .reset, .suspended, .requested: return 0
         default: return try report(reason, machine, log)
         }
     }

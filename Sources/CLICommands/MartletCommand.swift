@@ -17,7 +17,10 @@ public struct MartletCommand: ParsableCommand {
             """,
         version: "martlet \(MartletVersion.current)",
         subcommands: [
-            RunCommand.self, PullCommand.self, DoctorCommand.self, DisassembleCommand.self,
+            RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
+            RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
+            SystemRequestCommand.self, PullCommand.self, DoctorCommand.self,
+            DisassembleCommand.self,
         ])
 
     public init() {}

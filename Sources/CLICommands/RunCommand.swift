@@ -60,6 +60,12 @@ struct RunCommand: ParsableCommand {
             "Where the kernel's log goes: stdio, file:PATH, none.", valueName: "where"))
     var console: ConsoleChoice?
 
+    @Option(
+        help: ArgumentHelp(
+            "Names the machine, for martlet ps, stop, poweroff, reboot and sysrq.",
+            valueName: "name"))
+    var name: String?
+
     @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 

@@ -29,19 +29,26 @@ public final class Machine: Sendable {
 
     /// Without kernel and initramfs, which are in the guest's memory.
     public let configuration: MachineConfiguration
-    private let memory: GuestMemory
-    private let ensemble: VCPUEnsemble
+    let memory: GuestMemory
+    let ensemble: VCPUEnsemble
     private let code: CodeCache
     private let observation: MachineObservation
-    private let runners: [VCPURunner]
+    let runners: [VCPURunner]
+    let counter: TimeStampCounter
+    let suspension = Suspension()
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
     private let console: XenConsole?
+    /// Of a Xen guest.
+    let powerControl: PowerControl?
     private let disks: [Disk]
     private let networks: [NetworkBackend]
     /// Where devices and backends complete their work.
     private let contexts: [InterruptContext]
+    /// Parts whose state outlives the domain: not those of the paravirtual interface, which a guest sets
+    /// up anew.
+    let lastingParts: [any MachinePart]
     /// Every part with a state, in the order of `MachinePartStates`.
     let parts: [any MachinePart]
 
@@ -51,9 +58,11 @@ public final class Machine: Sendable {
     ///   - output: gets the bytes the guest sends on a serial port, in order, on the port's interrupt
     ///     thread, which may wait; on a vCPU's thread if interrupts are inline.
     ///   - room: a serial port can take more of what `send` could not place; the same threads.
-    /// - Throws: `XError` for what is wrong with the configuration, the kernel or the host.
+    ///   - snapshot: goes on where that stands, in place of booting a kernel; the configuration has been
+    ///     given to `MachineSnapshot.apply`.
+    /// - Throws: `XError` for what is wrong with the configuration, the kernel, the snapshot or the host.
     public init(
-        _ configuration: MachineConfiguration,
+        _ configuration: MachineConfiguration, resuming snapshot: MachineSnapshot? = nil,
         output: @escaping @Sendable (_ port: Int, _ bytes: [UInt8]) -> Void,
         room: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws {
@@ -67,8 +76,16 @@ public final class Machine: Sendable {
         self.memory = memory
         // Loading the kernel takes as long as a good measurement does.
         let measurement = FrequencyMeasurement()
-        let start = try Self.load(configuration, layout, into: memory)
+        var start: ArchitecturalState?
+        if let snapshot {
+            try snapshot.fill(memory.descriptor, byteCount: memory.byteCount)
+        } else {
+            start = try Self.load(configuration, layout, into: memory)
+        }
         let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
+        self.counter = counter
+        // Engines and clocks begin with it.
+        try snapshot?.manifest.parts.restore([counter])
         let clock = HostClock()
         let trace = configuration.trace
         let timers = MachineTimers(configuration.interrupts, trace)
@@ -109,11 +126,21 @@ public final class Machine: Sendable {
                     transmit: { output(Self.consolePort, $0) },
                     roomAvailable: { room(Self.consolePort) }),
                 disks: disks, networks: try Self.open(configuration.networks),
-                stop: { [ensemble] in ensemble.stop($0) }))
+                stop: { [ensemble] in ensemble.stop($0) },
+                suspend: { [suspension] vcpu in
+                    // It stands still behind the hypercall.
+                    if suspension.arrive(vcpu) {
+                        pending[Int(vcpu.rawValue)].raise(.park)
+                    }
+                    return Suspension.cancelled
+                }))
         console = platform.console
         networks = platform.networkBackends
+        powerControl = platform.powerControl
         contexts = devices.contexts + platform.contexts
-        parts = devices.parts + [controller.ioAPIC] + apics + platform.parts + [counter]
+        let lasting = devices.parts + [controller.ioAPIC] + apics
+        lastingParts = lasting + [counter]
+        parts = lasting + platform.parts + [counter]
         let model = try configuration.processor.model(for: configuration.engine)
         var observation = MachineObservation(configuration)
         let code = CodeCache(
@@ -130,7 +157,7 @@ public final class Machine: Sendable {
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
                     platform: configuration.platform, model: model
                 ).answer)
-            if index == 0 { engine.state = start }
+            if index == 0, let start { engine.state = start }
             engine.pauseLoop = configuration.scheduling.pauseLoop
             observation.add(engine)
             return VCPURunner(
@@ -142,9 +169,13 @@ public final class Machine: Sendable {
                 observer: observation.samplers.last,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
                 sleepsDeeply: { [ensemble] in ensemble.sleepsDeeply($0) },
+                parks: { [ensemble] in ensemble.parks($0) },
                 hasEnded: { [ensemble] in ensemble.finish($0, $1) })
         }
         self.observation = observation
+        guard let manifest = snapshot?.manifest else { return }
+        for (runner, state) in zip(runners, manifest.vcpus) { runner.restore(state) }
+        try manifest.parts.restore(lasting)
     }
 
     /// One that cannot be opened leaves none open.

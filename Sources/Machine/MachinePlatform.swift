@@ -24,6 +24,9 @@ struct MachinePlatform {
     /// Of a Xen guest.
     let networkBackends: [NetworkBackend]
 
+    /// Of a Xen guest.
+    let powerControl: PowerControl?
+
     /// What it needs of the other parts.
     struct Surroundings {
         var memory: GuestMemory
@@ -37,6 +40,8 @@ struct MachinePlatform {
         var networks: [any Network]
         /// Asks the machine to end.
         var stop: @Sendable (StopReason) -> Void
+        /// A vCPU of a Xen guest suspends it; RAX of that.
+        var suspend: @Sendable (VCPUIndex) -> UInt64
     }
 
     /// Where backends complete their work.
@@ -56,6 +61,7 @@ struct MachinePlatform {
             store = nil
             blockBackends = []
             networkBackends = []
+            powerControl = nil
         case .kvm:
             let face = KVMFace(
                 memory: memory, processorCount: configuration.processorCount,
@@ -68,15 +74,15 @@ struct MachinePlatform {
             store = nil
             blockBackends = []
             networkBackends = []
+            powerControl = nil
         case .xen:
             let xen = Self.makeXen(configuration, around, origin)
-            face = .xen(xen) { [stop = around.stop] reason in
+            face = .xen(xen) { [stop = around.stop, suspend = around.suspend] reason, vcpu in
                 switch reason {
                 case .powerOff: stop(.poweredOff)
                 case .reboot, .softReset: stop(.reset)
                 case .crash, .watchdog: stop(.crashed)
-                // Cancelled: the guest goes on where it is.
-                case .suspend: return 1
+                case .suspend: return suspend(vcpu)
                 }
                 return 0
             }
@@ -89,6 +95,7 @@ struct MachinePlatform {
             blockBackends = disks
             let networks = try Self.makeNetworkBackends(configuration, xen, store, around)
             networkBackends = networks
+            powerControl = PowerControl(store: store, domain: xen.domain)
             parts = disks as [any MachinePart] + networks + [console, store, xen]
         }
     }

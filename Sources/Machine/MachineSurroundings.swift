@@ -129,7 +129,7 @@ final class MachineSurroundings: VCPUSurroundings {
             case .none: break
             case .yield: wish = .pass
             case .block, .poll: wish = .wait
-            case .shutdown(let reason): return shutdown(reason)
+            case .shutdown(let reason): return shutdown(reason, index)
             case .interrupted(let target, let wasPolling):
                 sent.insert(.event(target))
                 if wasPolling { wish = .yield(to: target) }

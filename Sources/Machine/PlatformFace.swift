@@ -7,7 +7,7 @@ enum PlatformFace: Sendable {
     case none
     case kvm(KVMFace)
     /// With what SCHEDOP_shutdown does, and RAX of it.
-    case xen(XenFace, shutdown: @Sendable (ShutdownReason) -> UInt64)
+    case xen(XenFace, shutdown: @Sendable (ShutdownReason, VCPUIndex) -> UInt64)
 
     var isKVM: Bool {
         if case .kvm = self { return true }

@@ -8,6 +8,8 @@ public enum StopReason: Sendable, Equatable {
     case reset
     /// The guest's kernel told Xen that it has crashed.
     case crashed
+    /// It stands still in a file.
+    case suspended
     /// `Machine.stop()` was called.
     case requested
     /// A fault while delivering a double fault.
@@ -20,7 +22,7 @@ public enum StopReason: Sendable, Equatable {
     /// The guest ended by an accident rather than by somebody's wish.
     public var isAccident: Bool {
         switch self {
-        case .poweredOff, .reset, .requested: false
+        case .poweredOff, .reset, .suspended, .requested: false
         case .crashed, .tripleFault, .haltedForEver, .fetchOutsideMemory: true
         }
     }
@@ -32,6 +34,7 @@ extension StopReason: CustomStringConvertible {
         case .poweredOff: "the guest powered off"
         case .reset: "the guest asked for a reset"
         case .crashed: "the guest's kernel crashed; its log says why"
+        case .suspended: "the machine was suspended"
         case .requested: "the machine was stopped"
         case .tripleFault(let index):
             "vCPU \(index.rawValue): triple fault"

@@ -28,6 +28,8 @@ final class VCPUEnsemble: Sendable {
     private let end = DispatchGroup()
     /// vCPUs that only an NMI, INIT or start-up can wake.
     private let deepSleepers = Atomic<Int>(0)
+    /// vCPUs that stand still.
+    private let parkedCount = Atomic<Int>(0)
     private let pending: [PendingEvents]
     private let group: VCPUGroup
 
@@ -76,6 +78,44 @@ final class VCPUEnsemble: Sendable {
         }
         for (number, pending) in pending.enumerated() {
             pending.raise(.leave)
+            group.wake(number)
+        }
+    }
+
+    // MARK: Standing still
+
+    /// A vCPU begins or ends to stand still.
+    func parks(_ parks: Bool) {
+        if parks {
+            parkedCount.add(1, ordering: .sequentiallyConsistent)
+        } else {
+            parkedCount.subtract(1, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// Has every vCPU stand still between two instructions. False: they did not in so many seconds, or
+    /// the machine does not run; they go on.
+    func park(seconds: Double) -> Bool {
+        ask(.park)
+        let deadline = HostThread.monotonicNow.nanoseconds &+ UInt64(seconds * 1e9)
+        while parkedCount.load(ordering: .sequentiallyConsistent)
+            < life.withLock({ $0.lifecycle == .running ? $0.runningCount : .max })
+        {
+            guard HostThread.monotonicNow.nanoseconds < deadline, lifecycle == .running else {
+                unpark()
+                return false
+            }
+            HostThread.sleep(nanoseconds: 200_000)
+        }
+        return true
+    }
+
+    /// They go on.
+    func unpark() { ask(.unpark) }
+
+    private func ask(_ event: PendingEvents.Events) {
+        for (number, pending) in pending.enumerated() {
+            pending.raise(event)
             group.wake(number)
         }
     }

@@ -36,13 +36,13 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     /// What ends a halt with interrupts on. Changed code can wait: the engine looks before it runs.
     private static let haltEnders: PendingEvents.Events = [
         .interrupt, .nonMaskableInterrupt, .systemManagementInterrupt, .initialize, .leave,
-        .flushTLB, .kick,
+        .flushTLB, .kick, .park,
     ]
     /// Nanoseconds between two reports.
     private static let reportInterval: UInt64 = 1_000_000
 
     let index: VCPUIndex
-    private let engine: any CPUEngine
+    let engine: any CPUEngine
     private let surroundings: any VCPUSurroundings
     private let pending: PendingEvents
     /// Asked when the vCPU halts with interrupts off: can nothing wake the guest any more?
@@ -50,17 +50,21 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     /// Told when the vCPU begins and ends to wait for what only NMI, INIT or start-up can end.
     private let sleepsDeeply: @Sendable (Bool) -> Void
     private let hasEnded: @Sendable (VCPURunner, Ending) -> Void
+    /// Told when the vCPU begins and ends to stand still.
+    private let parks: @Sendable (Bool) -> Void
     private var history = ExitHistory()
     private var rate = InstructionRate()
-    private var isHalted = false
+    var isHalted = false
     /// It halts because a hypercall said so: a kick may come from a timer too.
-    private var waitsByHypercall = false
+    var waitsByHypercall = false
     /// It told `sleepsDeeply` so.
     private var isDeepAsleep = false
     /// After INIT, or an application processor that nobody has started.
-    private var waitsForStartUp: Bool
+    var waitsForStartUp: Bool
     /// After INIT it runs at the reset vector, and waits for no start-up IPI.
     private let isBootstrap: Bool
+    /// It stands still until `PendingEvents.unpark`.
+    private var isParked = false
     private var ending: Ending?
     private var reportDue = Instant(nanoseconds: 0)
     private let published: RankedLock<Report>
@@ -74,6 +78,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         observer: (any WorkerObserver)? = nil,
         nothingCanWake: @escaping @Sendable (VCPUIndex) -> Bool,
         sleepsDeeply: @escaping @Sendable (Bool) -> Void,
+        parks: @escaping @Sendable (Bool) -> Void = { _ in },
         hasEnded: @escaping @Sendable (VCPURunner, Ending) -> Void
     ) {
         self.index = index
@@ -87,6 +92,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         self.nothingCanWake = nothingCanWake
         self.sleepsDeeply = sleepsDeeply
         self.hasEnded = hasEnded
+        self.parks = parks
         published = RankedLock(
             Report(), owner: "vcpu\(index.rawValue)-report", rank: .leaf)
     }
@@ -131,8 +137,9 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         var now = HostThread.monotonicNow
         while true {
             let events = pending.current
-            if !events.isEmpty {
+            if isParked || !events.isEmpty {
                 if events.contains(.leave) { return end(.left) }
+                if let reason = standStill(events) { return reason }
                 handle(events)
                 if events.contains(.reschedule) {
                     pending.clear(.reschedule)
@@ -162,6 +169,23 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         }
     }
 
+    /// Nil: it goes on.
+    private func standStill(_ events: PendingEvents.Events) -> TurnEnd.Reason? {
+        let waits = TurnEnd.Reason.blocked(until: [.unpark, .leave])
+        if isParked {
+            guard events.contains(.unpark) else { return waits }
+            pending.clear([.park, .unpark])
+            isParked = false
+            parks(false)
+            return nil
+        }
+        guard events.contains(.park) else { return nil }
+        pending.clear([.park, .unpark])
+        isParked = true
+        parks(true)
+        return waits
+    }
+
     private func end(_ ending: Ending) -> TurnEnd.Reason {
         self.ending = ending
         reportDue = Instant(nanoseconds: 0)
@@ -176,7 +200,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         // An interrupt that cannot be taken does not end the halt.
         guard engine.canTakeInterrupt else {
             if waitsByHypercall {
-                return .blocked(until: [.kick, .nonMaskableInterrupt, .initialize, .leave])
+                return .blocked(
+                    until: [.kick, .nonMaskableInterrupt, .initialize, .leave, .park])
             }
             return sleepDeeply(until: [.kick, .nonMaskableInterrupt, .initialize])
         }
@@ -188,7 +213,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     private func sleepDeeply(until wakers: PendingEvents.Events) -> TurnEnd.Reason {
         isDeepAsleep = true
         sleepsDeeply(true)
-        return nothingCanWake(index) ? end(.haltedForEver) : .blocked(until: wakers.union(.leave))
+        return nothingCanWake(index)
+            ? end(.haltedForEver) : .blocked(until: wakers.union([.leave, .park]))
     }
 
     private func wakeUp() {

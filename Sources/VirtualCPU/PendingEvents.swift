@@ -24,6 +24,10 @@ public import Synchronization
         public static let codeChanged = Events(rawValue: 1 << 6)
         /// The worker is wanted for another vCPU.
         public static let reschedule = Events(rawValue: 1 << 8)
+        /// The vCPU is to stand still between two instructions, as its machine is captured.
+        public static let park = Events(rawValue: 1 << 9)
+        /// It may go on.
+        public static let unpark = Events(rawValue: 1 << 10)
         /// Another vCPU asks this one to leave HLT, interrupts off or not (KVM_HC_KICK_CPU).
         public static let kick = Events(rawValue: 1 << 7)
     }

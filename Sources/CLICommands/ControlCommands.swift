@@ -1,0 +1,85 @@
+import ArgumentParser
+import Foundation
+import HostIO
+import Machine
+import Vocabulary
+
+/// Talks to a running machine.
+enum ControlClient {
+    /// Sends a request and gives each reply to `each`. Throws what the machine says went wrong.
+    static func send(
+        _ request: ControlMessage.Request, to name: String,
+        each: (ControlMessage.Reply) -> Void = { _ in }
+    ) throws {
+        guard let connection = try UnixListener.connect(to: ControlDirectory().path(name)) else {
+            throw XError(
+                .notFound,
+                "no machine named '\(name)' runs: see martlet ps, and give machines a --name")
+        }
+        let gone = XError(.hostCall, "the machine '\(name)' has gone without an answer")
+        guard sendAll(ControlMessage.line(request), to: connection.rawValue, milliseconds: 5000)
+        else { throw gone }
+        var lines = ControlLines(connection.rawValue)
+        while let line = lines.next(milliseconds: -1) {
+            guard
+                let reply = try? JSONDecoder().decode(
+                    ControlMessage.Reply.self, from: Data(line))
+            else { break }
+            if let error = reply.error { throw XError(.busy, error) }
+            each(reply)
+            if reply.isLast { return }
+        }
+        throw gone
+    }
+
+    /// The same, with its steps printed.
+    static func sendAndTell(_ request: ControlMessage.Request, to name: String) throws {
+        try send(request, to: name) { reply in
+            if let step = reply.step { print("\(name): \(step)") }
+        }
+    }
+}
+
+/// `martlet ps`.
+struct ListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ps", abstract: "Lists machines that run with a --name.")
+
+    @Flag(help: "Prints JSON.")
+    var json = false
+
+    func run() throws {
+        let directory = try ControlDirectory()
+        var found: [ControlMessage.Status] = []
+        for name in directory.names {
+            guard try UnixListener.connect(to: directory.path(name)) != nil else {
+                directory.removeLeftover(name)
+                continue
+            }
+            // One that ends at this moment is left out.
+            try? ControlClient.send(ControlMessage.Request(kind: .status), to: name) { reply in
+                if let status = reply.status { found.append(status) }
+            }
+        }
+        if json {
+            return print(String(decoding: ControlMessage.line(found).dropLast(), as: UTF8.self))
+        }
+        let rows =
+            [["NAME", "PID", "PLATFORM", "VCPUS", "MEMORY", "SECONDS", "COMMAND"]]
+            + found.map { status in
+                [
+                    status.name, String(status.process), status.platform,
+                    String(status.processorCount), "\(status.memoryByteCount >> 20)M",
+                    String(Int(status.seconds)), status.command.joined(separator: " "),
+                ]
+            }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        for row in rows {
+            let cells = row.enumerated().map { column, text in
+                column == row.count - 1
+                    ? text : text.padding(toLength: widths[column], withPad: " ", startingAt: 0)
+            }
+            print(cells.joined(separator: "  "))
+        }
+    }
+}

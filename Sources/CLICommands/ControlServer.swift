@@ -1,0 +1,164 @@
+import Foundation
+import Glibc
+import HostIO
+import Machine
+import Synchronization
+import Vocabulary
+
+/// A running machine's end of its control socket. Each client has a thread.
+///
+/// Owner: `GuestRun`. Any thread.
+final class ControlServer: Sendable {
+    private let listener: UnixListener
+    private let wake: EventCounter
+    private let machine: Machine
+    private let status: @Sendable () -> ControlMessage.Status
+    /// What is kept with a machine that is suspended.
+    private let notes: @Sendable () -> [String: Data]
+    /// One suspends at a time.
+    private let isSuspending = Atomic<Bool>(false)
+    private let clients = RankedLock<[HostThread]>([], owner: "control", rank: .leaf)
+    private let acceptor = RankedLock<HostThread?>(nil, owner: "control-accept", rank: .leaf)
+    private let ended = RankedLock<StopReason?>(nil, owner: "control-end", rank: .leaf)
+    private let isClosed = Atomic<Bool>(false)
+    private let restarts = Atomic<Bool>(false)
+
+    /// Clients at once; others are turned away.
+    private static let largestClientCount = 16
+
+    /// - Parameter name: of the machine; another one that runs with it is an error.
+    init(
+        name: String, machine: Machine, status: @escaping @Sendable () -> ControlMessage.Status,
+        notes: @escaping @Sendable () -> [String: Data]
+    ) throws(XError) {
+        let path = try ControlDirectory().path(name)
+        if try UnixListener.connect(to: path) != nil {
+            throw XError(
+                .busy,
+                "a machine named '\(name)' runs already; take another --name, or end it with "
+                    + "martlet stop \(name)")
+        }
+        listener = try UnixListener(path: path)
+        wake = try EventCounter()
+        self.machine = machine
+        self.status = status
+        self.notes = notes
+        let thread = try HostThread.spawn(name: "control") { [self] in accept() }
+        acceptor.withLock { $0 = thread }
+    }
+
+    /// A reboot was asked for: the machine is to be made again.
+    var wantsRestart: Bool { restarts.load(ordering: .acquiring) }
+
+    /// The machine has ended: clients that wait for it are told, and no more are taken.
+    func close(_ reason: StopReason?) {
+        ended.withLock { $0 = reason ?? .requested }
+        isClosed.store(true, ordering: .releasing)
+        wake.signal()
+        acceptor.withLock { $0 }?.join()
+        for client in clients.withLock({ $0 }) { client.join() }
+    }
+
+    // MARK: Clients
+
+    private func accept() {
+        while !isClosed.load(ordering: .acquiring) {
+            var waits = [
+                pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
+            ]
+            _ = unsafe poll(&waits, 2, -1)
+            guard let connection = listener.accept() else { continue }
+            let number = connection.release()
+            guard clients.withLock({ $0.count }) < Self.largestClientCount,
+                let thread = try? HostThread.spawn(
+                    name: "control-client",
+                    { [self] in
+                        serve(Descriptor(owning: number))
+                    })
+            else {
+                Glibc.close(number)
+                continue
+            }
+            clients.withLock { $0.append(thread) }
+        }
+    }
+
+    private func serve(_ connection: consuming Descriptor) {
+        let descriptor = connection.rawValue
+        var lines = ControlLines(descriptor)
+        func reply(_ reply: ControlMessage.Reply) {
+            _ = sendAll(ControlMessage.line(reply), to: descriptor, milliseconds: 1000)
+        }
+        guard let line = lines.next(milliseconds: 5000),
+            let request = try? JSONDecoder().decode(
+                ControlMessage.Request.self, from: Data(line))
+        else { return reply(.init(error: "this is no request", isLast: true)) }
+        do {
+            try perform(request) {
+                reply(.init(step: $0))
+            } status: {
+                reply(.init(status: $0))
+            }
+            reply(.init(isLast: true))
+        } catch {
+            let message = (error as? XError)?.message ?? "\(error)"
+            reply(.init(error: message, isLast: true))
+        }
+    }
+
+    private func perform(
+        _ request: ControlMessage.Request, step: (String) -> Void,
+        status tell: (ControlMessage.Status) -> Void
+    ) throws {
+        switch request.kind {
+        case .status: tell(status())
+        case .sysrq:
+            guard let key = request.key?.first else {
+                throw XError(.invalidArgument, "no key was given")
+            }
+            try machine.press(systemRequest: key)
+            step("pressed SysRq \(key)")
+        case .suspend, .checkpoint: try suspend(request, step)
+        case .power, .stop:
+            let power = request.power ?? .powerOff
+            if power == .reboot { restarts.store(true, ordering: .releasing) }
+            do {
+                try sequence(request, power).run(step)
+            } catch {
+                restarts.store(false, ordering: .releasing)
+                throw error
+            }
+        }
+    }
+
+    private func suspend(
+        _ request: ControlMessage.Request, _ step: (String) -> Void
+    ) throws {
+        guard let path = request.path else { throw XError(.invalidArgument, "no file was named") }
+        guard !isSuspending.exchange(true, ordering: .acquiringAndReleasing) else {
+            throw XError(.busy, "the guest is being suspended already: wait for that")
+        }
+        defer { isSuspending.store(false, ordering: .releasing) }
+        var options = SuspendOptions()
+        options.goesOn = request.kind == .checkpoint
+        options.acknowledgeSeconds = request.acknowledgeSeconds ?? options.acknowledgeSeconds
+        options.seconds = request.endSeconds ?? options.seconds
+        try machine.suspend(to: path, options, notes: notes, step: step)
+    }
+
+    private func sequence(
+        _ request: ControlMessage.Request, _ power: PowerRequest
+    ) -> PowerSequence {
+        PowerSequence(
+            request: power, isForced: request.kind == .stop,
+            acknowledgeSeconds: request.acknowledgeSeconds ?? PowerSequence.acknowledgeSeconds,
+            endSeconds: request.endSeconds ?? PowerSequence.endSeconds,
+            guest: PowerSequence.Guest(
+                ask: { [machine] in try machine.ask($0) },
+                hasAcknowledged: { [machine] in machine.hasAcknowledged },
+                withdraw: { [machine] in machine.withdrawRequest() },
+                stop: { [machine] in machine.stop() },
+                end: { [self] in ended.withLock { $0 }?.description }))
+    }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import Machine
+import Vocabulary
+
+/// `martlet resume`.
+struct ResumeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume",
+        abstract: "Goes on with a machine that was suspended, or with a checkpoint of it.",
+        discussion: """
+            Its disks and networks are those it had, and must be as it left them: a checkpoint goes with \
+            a copy of its disks of that moment.
+            """)
+
+    @Argument(help: "The file.") var file: String
+
+    @Option(help: ArgumentHelp("Another name for the machine.", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Flag(help: "Prints statistics as JSON on standard error at the end.")
+    var stats = false
+
+    @Flag(help: "Prints no progress.")
+    var quiet = false
+
+    func run() throws {
+        let snapshot = try MachineSnapshot(path: file)
+        guard let data = snapshot.note(SavedRun.note),
+            let saved = try? JSONDecoder().decode(SavedRun.self, from: data)
+        else {
+            throw XError(
+                .invalidFormat,
+                "the snapshot '\(file)' was not made by martlet suspend or checkpoint")
+        }
+        var options = try saved.options()
+        options.name = name ?? options.name
+        options.timeout = timeout
+        options.stats = stats
+        options.quiet = quiet
+        let status = try GuestRun(options, resuming: GuestRun.Resumption(snapshot, saved)).run()
+        if status != 0 { throw ExitCode(status) }
+    }
+}
+
+/// What `martlet run` keeps with a machine that is suspended.
+struct SavedRun: Codable {
+    static let note = "run"
+
+    /// Of `martlet run`.
+    var arguments: [String]
+    /// Where paths among them begin.
+    var directory: String
+    /// Of the agent's session; nil: the guest has an initramfs of the user's.
+    var session: AgentSession.Saved?
+
+    /// The options of the run that was suspended, where its paths are right.
+    func options() throws -> RunCommand {
+        guard FileManager.default.changeCurrentDirectoryPath(directory) else {
+            throw XError(
+                .notFound,
+                "the folder '\(directory)' of the suspended run is not there: make it again, with its "
+                    + "disks")
+        }
+        guard let command = try MartletCommand.parseAsRoot(arguments) as? RunCommand else {
+            throw XError(.invalidFormat, "what was suspended was no martlet run")
+        }
+        return command
+    }
+}

@@ -1,0 +1,101 @@
+public import Foundation
+internal import HostIO
+internal import Snapshot
+internal import VirtualCPU
+internal import Vocabulary
+
+/// A machine that stands still in a file, as `Machine.suspend` and `Machine.checkpoint` write it.
+///
+/// Owner: whoever opened it, until the machine is made of it. One thread at a time.
+public final class MachineSnapshot {
+    struct Manifest: Codable, Sendable {
+        var processorCount: Int
+        var memoryByteCount: UInt64
+        var platform: String
+        /// Which processor the guest has found, with which engine, and what it can.
+        var processor: String
+        var engine: String
+        var features: [UInt32]
+        /// Of the time-stamp counter, in hertz.
+        var frequency: UInt64
+        var vcpus: [VCPURunner.State]
+        /// The vCPU that called the hypercall.
+        var caller: UInt32
+        var parts: MachinePartStates
+        /// What others keep with it, by name.
+        var notes: [String: Data]
+    }
+
+    let manifest: Manifest
+    private let reader: SnapshotReader
+
+    /// - Throws: `XError`: it cannot be read, or is damaged, or none of this version.
+    public init(path: String) throws {
+        reader = try SnapshotReader(path: path)
+        do {
+            manifest = try JSONDecoder().decode(Manifest.self, from: Data(reader.manifest))
+        } catch {
+            throw XError(
+                .invalidFormat,
+                "cannot use the snapshot '\(path)': its manifest is of another Martlet: \(error)",
+                cause: error)
+        }
+        guard manifest.vcpus.count == manifest.processorCount else {
+            throw XError(
+                .invalidFormat, "cannot use the snapshot '\(path)': it has not all of its vCPUs")
+        }
+    }
+
+    /// What was kept with it.
+    public func note(_ name: String) -> Data? { manifest.notes[name] }
+
+    /// Has a configuration as the guest must find it again: processors, memory, platform.
+    public func apply(to configuration: inout MachineConfiguration) throws {
+        configuration.processorCount = manifest.processorCount
+        configuration.memoryByteCount = manifest.memoryByteCount
+        guard let platform = MachineConfiguration.Platform(rawValue: manifest.platform),
+            let processor = ProcessorChoice(rawValue: manifest.processor),
+            let engine = MachineConfiguration.Engine(rawValue: manifest.engine)
+        else {
+            throw XError(
+                .invalidFormat,
+                "the snapshot '\(reader.path)' is of a platform or processor that is not known here"
+            )
+        }
+        configuration.platform = platform
+        configuration.processor = processor
+        configuration.engine = engine
+        guard try configuration.processorFeatures == manifest.features else {
+            throw XError(
+                .unsupported,
+                "the snapshot '\(reader.path)' is of a processor with other features than this host's "
+                    + "has: resume it on a host like the one it was made on")
+        }
+    }
+
+    /// Fills a machine's memory, which is all zeros.
+    func fill(_ descriptor: CInt, byteCount: UInt64) throws(XError) {
+        guard byteCount == reader.memoryByteCount else {
+            throw XError(
+                .invalidFormat,
+                "the snapshot '\(reader.path)' has \(reader.memoryByteCount) bytes of memory and the "
+                    + "machine \(byteCount)")
+        }
+        try reader.restore(into: descriptor)
+    }
+}
+
+extension MachineConfiguration {
+    /// What the guest's processor says it can: leaves 1, 7, 13 and 0x80000001 of CPUID.
+    var processorFeatures: [UInt32] {
+        get throws {
+            let processor = ProcessorModel(
+                index: 0, count: 1, frequency: 1_000_000_000, platform: .none,
+                model: try processor.model(for: engine))
+            return [UInt32(1), 7, 13, 0x8000_0001].flatMap { leaf in
+                let answer = processor.answer(leaf, 0)
+                return [answer.ecx, answer.edx] + (leaf == 7 ? [answer.ebx] : [])
+            }
+        }
+    }
+}

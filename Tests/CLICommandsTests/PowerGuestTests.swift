@@ -1,0 +1,145 @@
+import Foundation
+import Testing
+
+/// Machines with a name, and what is asked of them from outside.
+@Suite(.serialized, .enabled(if: Martlet.path != nil))
+struct PowerGuestTests {
+    private func name() -> String { "t\(UInt32.random(in: 0...UInt32.max))" }
+
+    private func martlet(_ arguments: String...) throws -> (status: Int32, text: String) {
+        let result = try Martlet.run(arguments)
+        return (result.status, String(decoding: result.output + result.errors, as: UTF8.self))
+    }
+
+    private func guest(_ name: String, _ script: String, platform: String = "xen") throws
+        -> BackgroundGuest
+    {
+        let guest = try BackgroundGuest([
+            "run", "--quiet", "--platform", platform, "--name", name, "--timeout", "240", "--",
+            "sh", "-c", script,
+        ])
+        #expect(guest.wait(for: "up\n"))
+        return guest
+    }
+
+    @Test func poweroffIsAcknowledgedAndDone() throws {
+        let name = name()
+        let guest = try guest(name, "echo up; sleep 1000")
+        let list = try martlet("ps")
+        #expect(list.text.contains(name) && list.text.contains("sh -c echo up; sleep 1000"))
+        let again = try martlet("run", "--platform", "xen", "--name", name, "--", "true")
+        #expect(again.status == 125 && again.text.contains("runs already"))
+        let off = try martlet("poweroff", name)
+        #expect(
+            off.text == """
+                \(name): asked the guest for 'poweroff'
+                \(name): the guest has acknowledged it
+                \(name): the machine has ended: the guest powered off
+
+                """)
+        #expect(off.status == 0)
+        #expect(guest.end().status == 125)
+        let gone = try martlet("poweroff", name)
+        #expect(gone.status == 125 && gone.text.contains("no machine named '\(name)' runs"))
+        #expect(try !martlet("ps").text.contains(name))
+    }
+
+    @Test func rebootBootsAgain() throws {
+        let name = name()
+        let guest = try guest(name, "echo up; dmesg | grep -c 'Linux version'; sleep 1000")
+        let reboot = try martlet("reboot", name)
+        #expect(reboot.status == 0 && reboot.text.contains("the guest asked for a reset"))
+        #expect(guest.wait(for: "up\n", times: 2))
+        let key = try martlet("sysrq", name, "h")
+        #expect(key.status == 0 && key.text.contains("pressed SysRq h"))
+        #expect(try martlet("stop", name).status == 0)
+        _ = guest.end()
+    }
+
+    /// Its kernel acknowledges, but has nothing to power off with.
+    @Test func stopEndsAGuestThatDoesNotEnd() throws {
+        let name = name()
+        let guest = try guest(name, "rm -f /sbin/poweroff /usr/sbin/poweroff; echo up; sleep 1000")
+        let off = try martlet("poweroff", name, "--end", "1")
+        #expect(off.status == 125 && off.text.contains("has not ended after 1 seconds"))
+        let stop = try martlet("stop", name, "--end", "1")
+        #expect(stop.status == 0 && stop.text.contains("ended it by force"))
+        _ = guest.end()
+    }
+
+    @Test func whatAPlatformCannotIsSaid() throws {
+        let name = name()
+        let guest = try guest(name, "echo up; sleep 1000", platform: "kvm")
+        let reboot = try martlet("reboot", name)
+        #expect(reboot.status == 125 && reboot.text.contains("has a power button only"))
+        #expect(try martlet("sysrq", name, "h").status == 125)
+        #expect(try martlet("stop", name, "--end", "0.5").status == 0)
+        _ = guest.end()
+    }
+
+    private var file: String {
+        FileManager.default.temporaryDirectory.appendingPathComponent(
+            "martlet-suspended-\(UUID().uuidString)"
+        ).path
+    }
+
+    /// Numbers that a guest's program counts up to 59, a tenth of a second for each.
+    private static let counting = """
+        echo up; n=0; while [ $n -lt 60 ]; do echo count $n; n=$((n+1)); sleep 0.1; done
+        ping -c 1 -W 5 10.0.2.2 >/dev/null && echo reached; dmesg; exit 7
+        """
+
+    private func counts(_ text: String) -> [Int] {
+        text.split(separator: "\n").filter { $0.hasPrefix("count ") }.compactMap {
+            Int($0.dropFirst(6))
+        }
+    }
+
+    @Test(arguments: [1, 2])
+    func aSuspendedGuestGoesOnInAnotherProcess(processors: Int) throws {
+        let (name, file) = (name(), file)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let first = try BackgroundGuest([
+            "run", "--quiet", "--platform", "xen", "--cpus", "\(processors)", "--name", name,
+            "--timeout", "240", "--", "sh", "-c", Self.counting,
+        ])
+        #expect(first.wait(for: "count 5\n"))
+        let suspended = try martlet("suspend", name, file)
+        #expect(suspended.status == 0, "\(suspended.text)")
+        #expect(first.wait(for: "never", times: 1) == false)
+        #expect(first.end().status == 0)
+        let second = try BackgroundGuest(["resume", "--quiet", "--timeout", "240", file])
+        #expect(second.wait(for: "reached\n"), "\(second.text)")
+        _ = second.wait(for: "never")
+        #expect(second.end().status == 7)
+        #expect(counts(first.text + second.text) == Array(0..<60))
+        let troubles = GuestLog.troubles(second.text)
+        #expect(troubles.isEmpty, "\(troubles)")
+    }
+
+    /// The guest goes on, its connection too; and a checkpoint is a machine of its own.
+    @Test func checkpointsAreNotFelt() throws {
+        let (name, file) = (name(), file)
+        let folder = FileManager.default.temporaryDirectory.path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let server = try XenNetworkGuestTests.Server(folder)
+        let guest = try guest(
+            name,
+            """
+            wget -q -O /tmp/slow http://10.0.2.2:\(server.port)/slow & echo up; wait
+            seq 0 99 | cmp - /tmp/slow && echo whole; dmesg; ls /sys/class/net; exit 7
+            """)
+        for _ in 0..<10 {
+            let checkpoint = try martlet("checkpoint", name, file)
+            #expect(checkpoint.status == 0, "\(checkpoint.text)")
+        }
+        #expect(guest.wait(for: "whole\n"), "\(guest.text)")
+        _ = guest.wait(for: "never")
+        #expect(guest.end().status == 7)
+        let troubles = GuestLog.troubles(guest.text)
+        #expect(troubles.isEmpty, "\(troubles)")
+        let again = try BackgroundGuest(["resume", "--quiet", "--timeout", "60", file])
+        #expect(again.wait(for: "eth0\n"), "\(again.text)")
+        #expect(again.end().status == 7)
+    }
+}
