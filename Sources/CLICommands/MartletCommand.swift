@@ -11,6 +11,7 @@ public struct MartletCommand: ParsableCommand {
         discussion: """
             martlet run                        a root shell in a stock Debian kernel
             martlet run -- COMMAND ARG...      one command in it; its exit status is martlet's own
+            martlet disk create disk.img 10G   a disk for --disk; also info, check, resize, convert
             martlet doctor                     what this host can do, and what to do about the rest
 
             Martlet's own failures exit with status 125 and one line on standard error.
@@ -19,7 +20,7 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
             RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
-            SystemRequestCommand.self, PullCommand.self, DoctorCommand.self,
+            SystemRequestCommand.self, PullCommand.self, DiskCommand.self, DoctorCommand.self,
             DisassembleCommand.self,
         ])
 
@@ -43,12 +44,26 @@ public enum MartletProgram {
             try command.run()
             return 0
         } catch {
-            return report(error)
+            return report(error, help: help(for: arguments))
         }
     }
 
+    /// Where the command that `arguments` begin with is explained.
+    static func help(for arguments: [String]) -> String {
+        var words = ["martlet"]
+        var command: any ParsableCommand.Type = MartletCommand.self
+        for argument in arguments {
+            let subcommands = command.configuration.subcommands
+            guard let next = subcommands.first(where: { $0.configuration.commandName == argument })
+            else { break }
+            words.append(argument)
+            command = next
+        }
+        return (words + ["--help"]).joined(separator: " ")
+    }
+
     /// Writes what `error` has to say where it belongs and returns the exit status for it.
-    static func report(_ error: any Error) -> Int32 {
+    static func report(_ error: any Error, help: String = "martlet --help") -> Int32 {
         if let exit = error as? ExitCode { return exit.rawValue }
         if let error = error as? XError {
             return fail(error.message)
@@ -59,7 +74,7 @@ public enum MartletProgram {
         }
         let message = oneLine(MartletCommand.message(for: error))
         let stop = message.hasSuffix(".") ? message.dropLast() : message[...]
-        return fail("\(stop); see 'martlet run --help'")
+        return fail("\(stop); see '\(help)'")
     }
 
     /// One line on standard error, whatever the message looked like.

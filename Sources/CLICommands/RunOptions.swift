@@ -11,28 +11,9 @@ struct MemorySize: ExpressibleByArgument, Equatable {
     init(byteCount: UInt64) { self.byteCount = byteCount }
 
     init?(argument: String) {
-        var digits = Substring(argument.uppercased())
-        if digits.hasSuffix("IB") {
-            digits.removeLast(2)
-        } else if digits.hasSuffix("B") {
-            digits.removeLast()
+        guard let bytes = ByteSize.byteCount(argument, plainShift: 20), bytes > 0 else {
+            return nil
         }
-        var shift: UInt64 = 20
-        if let last = digits.last, !last.isNumber {
-            switch last {
-            case "K": shift = 10
-            case "M": shift = 20
-            case "G": shift = 30
-            case "T": shift = 40
-            default: return nil
-            }
-            digits.removeLast()
-        }
-        guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }),
-            let number = UInt64(digits)
-        else { return nil }
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-        guard !overflow, bytes > 0 else { return nil }
         byteCount = bytes
     }
 

@@ -6,16 +6,17 @@ extension DiskImage {
     /// What a conversion has done: bytes of the disk looked at, and in all.
     public typealias ProgressHandler = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
 
-    /// Copies a disk into a new image, without the images below it and without zeros.
+    /// Copies a disk into a new image, without the images below it and without zeros, and brings it to
+    /// stable storage.
     ///
-    /// - Parameter progress: on the thread of the conversion, after each piece of at most 1 MiB of data.
+    /// - Parameter progress: on the thread of the conversion; at first once the target is there, then after
+    ///   each piece of at most 1 MiB of data.
     /// Throws if the target is there already; one that is not whole is removed.
     public static func convert(
         _ source: DiskSpecification, to path: String, format: DiskFormat,
         options: CreationOptions = CreationOptions(),
         progress: @escaping ProgressHandler = { _, _ in }
     ) throws(XError) {
-        try noNetwork(source.format, "convert")
         try noNetwork(format, "convert to")
         if options.backingPath != nil {
             throw XError(
@@ -24,6 +25,7 @@ extension DiskImage {
         }
         try withLoop { loop throws(XError) in
             let from = try open(source.path, source.format, isWritable: false, loop)
+            defer { (from as? NBDSource)?.close() }
             try make(path, format, from.byteCount, options, loop, HostFile.Options())
             do throws(XError) {
                 let to = try open(path, format, isWritable: true, loop)
@@ -31,13 +33,27 @@ extension DiskImage {
                     do throws(HostErrno) { try await copy(from, to, progress) } catch {
                         throw XError(
                             .hostCall,
-                            "cannot convert '\(source.path)' to '\(path)': \(error)", cause: error)
+                            "cannot convert '\(source.path)' to '\(path)': \(error): "
+                                + remedy(error, source.format), cause: error)
                     }
                 }
             } catch {
                 unsafe unlink(path)
                 throw error
             }
+        }
+    }
+
+    private static func remedy(_ error: HostErrno, _ source: DiskFormat) -> String {
+        switch error.rawValue {
+        case ENOSPC, EDQUOT: return "make room there, or give another target"
+        case EFBIG: return "give a target on a file system that takes such large files"
+        default: break
+        }
+        switch source {
+        case .raw: return "see what the host's log says of the two disks"
+        case .qcow2: return "see what 'martlet disk check' says of the source"
+        case .nbd: return "see whether the server still runs, and what it says"
         }
     }
 
@@ -49,6 +65,7 @@ extension DiskImage {
         let total = from.byteCount
         let buffer = IOBuffer(byteCount: Int(piece))
         var position: UInt64 = 0
+        progress(0, total)
         while position < total {
             let extent = try await extent(from, position, most: total - position)
             guard extent.byteCount > 0 else { throw .ioError }

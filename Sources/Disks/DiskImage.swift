@@ -22,6 +22,13 @@ public enum DiskImage {
         public init() {}
     }
 
+    /// What others on the host do with an image, as far as they lock it: Martlet's and QEMU's programs.
+    public enum Usage: String, Sendable, Codable {
+        case unused
+        case read
+        case written
+    }
+
     /// What `info` finds.
     public struct Info: Sendable, Codable, Equatable {
         public var path: String
@@ -42,6 +49,9 @@ public enum DiskImage {
         public var snapshotCount: Int?
         public var isDirty: Bool?
         public var isCorrupt: Bool?
+        public var usage = Usage.unused
+        /// A raw disk that begins as a qcow2 image does. Its guest may have written that.
+        public var beginsLikeQCOW2: Bool?
     }
 
     static func withLoop<Result>(
@@ -209,25 +219,31 @@ public enum DiskImage {
         _ path: String, _ format: DiskFormat, isWritable: Bool, _ loop: IOLoop,
         purpose: QCOW2Image.Purpose = .use
     ) throws(XError) -> any BlockImage {
-        if format == .qcow2 {
+        switch format {
+        case .raw: return try RawImage(HostFile(path: path, isWritable: isWritable, loop: loop))
+        case .qcow2:
             return try QCOW2Image.opening(
                 path, isWritable: isWritable, loop: loop, purpose: purpose)
+        case .nbd: return try NBDSource(uri: path, loop: loop)
         }
-        return try RawImage(HostFile(path: path, isWritable: isWritable, loop: loop))
     }
 
-    /// What an image says about itself. It may be read by others meanwhile, not written.
+    /// What an image says about itself. While it is written to by others, that may be past already.
     public static func info(path: String, format: DiskFormat) throws(XError) -> Info {
         try noNetwork(format, "look into")
         return try withLoop { loop throws(XError) in
+            var options = HostFile.Options()
+            options.isGlance = true
             if format == .raw {
-                let file = try HostFile(path: path, isWritable: false, loop: loop)
+                let file = try HostFile(
+                    path: path, isWritable: false, loop: loop, options: options)
                 return Info(
                     path: path, format: format, byteCount: try RawImage(file).byteCount,
-                    allocatedByteCount: file.allocatedByteCount)
+                    allocatedByteCount: file.allocatedByteCount, usage: file.usage,
+                    beginsLikeQCOW2: try beginsLikeQCOW2(file, loop))
             }
             let image = try QCOW2Image.opening(
-                path, isWritable: false, loop: loop, purpose: .check)
+                path, isWritable: false, loop: loop, options: options, purpose: .check)
             let header = try loop.blocking { () async throws(XError) in await image.header }
             return Info(
                 path: path, format: format, byteCount: header.virtualSize,
@@ -237,39 +253,15 @@ public enum DiskImage {
                 compression: header.isZstandard ? "zstd" : "zlib",
                 refcountBits: 1 << header.refcountOrder,
                 snapshotCount: Int(header.snapshotCount), isDirty: header.isDirty,
-                isCorrupt: header.isCorrupt)
+                isCorrupt: header.isCorrupt, usage: image.file.usage)
         }
     }
 
-    /// Compares what a qcow2 image refers to with what it counts.
-    ///
-    /// - Parameter repairLeaks: gives back clusters that nothing refers to, unless more is wrong.
-    /// Throws if the image cannot be read, is in use, or has snapshots or bitmaps, whose references are
-    /// not understood.
-    public static func check(
-        path: String, format: DiskFormat, repairLeaks: Bool = false
-    ) throws(XError) -> DiskCheckReport {
-        guard format == .qcow2 else {
-            throw XError(
-                .unsupported,
-                "'\(path)' is \(format.rawValue), of which there is nothing to check: give a qcow2 image"
-            )
-        }
-        return try withLoop { loop throws(XError) in
-            let image = try QCOW2Image.opening(
-                path, isWritable: repairLeaks, loop: loop, purpose: .check)
-            return try loop.blocking { () async throws(XError) in
-                let header = await image.header
-                if header.snapshotCount != 0 || header.autoclear & 1 != 0 {
-                    throw XError(
-                        .unsupported,
-                        "the qcow2 image '\(path)' has snapshots or bitmaps: check it with qemu-img"
-                    )
-                }
-                do throws(HostErrno) {
-                    return try await image.check(repairLeaks: repairLeaks && !header.isDirty)
-                } catch { throw image.file.failure("read", error) }
-            }
+    private static func beginsLikeQCOW2(_ file: HostFile, _ loop: IOLoop) throws(XError) -> Bool {
+        try loop.blocking { () async throws(XError) in
+            do throws(HostErrno) {
+                return try await file.load(0, 512).load32(0) == QCOW2Header.magic
+            } catch { throw file.failure("read", error) }
         }
     }
 }

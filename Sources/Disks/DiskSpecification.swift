@@ -37,7 +37,8 @@ public struct DiskSpecification: Sendable, Codable, Equatable, CustomStringConve
         "nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+vsock", "nbds+vsock",
     ]
 
-    private static func isNetworkAddress(_ path: String) -> Bool {
+    /// Whether a path is an NBD URI.
+    public static func isNetworkAddress(_ path: String) -> Bool {
         schemes.contains { path.hasPrefix($0 + ":") }
     }
 

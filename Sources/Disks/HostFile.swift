@@ -47,10 +47,13 @@ final class HostFile: Sendable {
         var isDirect = false
         /// It must not be there yet.
         var isNew = false
+        /// It is only looked at, whoever has it: it is not locked.
+        var isGlance = false
         var observer: (any HostFileObserver)?
     }
 
-    /// Opens and locks a file: a writer alone, readers beside each other.
+    /// Opens and locks a file: a writer alone, readers beside each other. One that is new and cannot be
+    /// locked is removed.
     init(
         path: String, isWritable: Bool, loop: IOLoop, options: Options = Options()
     ) throws(XError) {
@@ -78,7 +81,12 @@ final class HostFile: Sendable {
         self.isWritable = isWritable
         isBlockDevice = kind == S_IFBLK
         observer = options.observer
-        try Self.lock(number, path, isWritable)
+        if !options.isGlance {
+            do throws(XError) { try Self.lock(number, path, isWritable) } catch {
+                if options.isNew { unsafe unlink(path) }
+                throw error
+            }
+        }
         alignment = options.isDirect ? Self.directAlignment(number, isBlockDevice) : 1
     }
 
@@ -90,9 +98,15 @@ final class HostFile: Sendable {
     ) -> XError {
         var remedy = ""
         switch error.rawValue {
+        case ENOENT where options.isNew: remedy = ": make its folder first"
         case ENOENT: remedy = ": make it with 'martlet disk create'"
+        case EACCES where options.isNew, EROFS where options.isNew:
+            remedy = ": give a path in a folder of yours"
         case EACCES, EROFS:
-            remedy = isWritable ? ": add ',readonly' if it is only read" : ": make it readable"
+            remedy =
+                isWritable
+                ? ": make it writable, or give it to a guest with ',readonly'"
+                : ": make it readable"
         case EINVAL where options.isDirect:
             remedy = ": its file system has no direct I/O, leave ',direct' out"
         case EEXIST: remedy = ": remove it first, or give another path"
@@ -102,35 +116,6 @@ final class HostFile: Sendable {
         let verb = options.isNew ? "create" : "open"
         return XError(code, "cannot \(verb) the disk '\(path)': \(error)\(remedy)", cause: error)
     }
-
-    /// Bytes that readers lock. Few, because QEMU's tools lock bytes from 100 on; a writer locks all.
-    private static let readerBytes: Int64 = 100
-
-    private static func lock(
-        _ descriptor: CInt, _ path: String, _ isWritable: Bool
-    ) throws(XError) {
-        let error = chost_lock_file(
-            descriptor, isWritable ? 1 : 0, 0, isWritable ? 0 : readerBytes)
-        if error == 0 { return }
-        if error == EAGAIN || error == EACCES {
-            throw XError(
-                .busy,
-                isWritable
-                    ? "the disk '\(path)' is in use: stop what uses it, or open it there and here "
-                        + "with ',readonly'"
-                    : "the disk '\(path)' is being written to by another machine or command: stop "
-                        + "that first", cause: HostErrno(rawValue: error))
-        }
-        // Reading does no harm where the file system knows no locks.
-        if !isWritable { return }
-        throw XError(
-            .unsupported,
-            "cannot lock the disk '\(path)': \(HostErrno(rawValue: error)); put it on a file system "
-                + "with locks", cause: HostErrno(rawValue: error))
-    }
-
-    /// Lets others have the file, which is not used any more.
-    func unlock() { chost_unlock_file(descriptor.rawValue) }
 
     /// What direct transfers are multiples of: found by trying 512 bytes.
     private static func directAlignment(_ descriptor: CInt, _ isBlockDevice: Bool) -> Int {

@@ -8,10 +8,14 @@ internal import Vocabulary
 ///
 /// One thread, `nbd`, talks to the server; it alone touches the handle after the connection is made.
 @safe final class NBDImage: DiskDriver, @unchecked Sendable {
+    /// Bytes that the server says the disk has, also of a sector that is not whole.
+    let exactByteCount: UInt64
     let byteCount: UInt64
     let sectorSize: Int
     let features: DiskFeatures
     private let loop: IOLoop
+    /// The server says where it has zeros.
+    let canTellExtents: Bool
     // SAFETY: made in `init`, then the thread's alone, which closes it.
     private let handle: OpaquePointer
     private let canFlush: Bool
@@ -24,14 +28,22 @@ internal import Vocabulary
 
     private struct State {
         var waiting: [(request: DiskRequest, completion: IOCompletion)] = []
+        var lookups: [NBDExtents] = []
         var closer: IOCompletion?
     }
     private let state = RankedLock(State(), owner: "nbd", rank: .leaf)
 
     /// Connects; blocks as long as that takes.
-    init(uri: String, isWritable: Bool, loop: IOLoop) throws(XError) {
+    ///
+    /// - Parameter wantsExtents: asks the server to say where it has zeros, if it can.
+    init(
+        uri: String, isWritable: Bool, loop: IOLoop, wantsExtents: Bool = false
+    ) throws(XError) {
         guard let handle = unsafe nbd_create() else {
             throw XError(.outOfMemory, "no memory to connect to '\(uri)'")
+        }
+        if wantsExtents {
+            _ = unsafe nbd_add_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION)
         }
         var failure: XError?
         if unsafe nbd_connect_uri(handle, uri) != 0 {
@@ -65,7 +77,11 @@ internal import Vocabulary
         sectorSize = sector
         mostByteCount =
             largest > 0 ? min(max(Int(largest), sector), 32 << 20) & ~(sector - 1) : 32 << 20
+        exactByteCount = UInt64(size)
         byteCount = UInt64(size) & ~UInt64(sector - 1)
+        canTellExtents =
+            unsafe wantsExtents
+            && nbd_can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1
         canFlush = unsafe nbd_can_flush(handle) == 1
         canTrim = unsafe isWritable && nbd_can_trim(handle) == 1
         canZero = unsafe isWritable && nbd_can_zero(handle) == 1
@@ -94,6 +110,12 @@ internal import Vocabulary
         wakeUp.signal()
     }
 
+    /// Has the server say what a stretch of the disk holds. Any thread.
+    func submit(_ lookup: NBDExtents) {
+        state.withLock { $0.lookups.append(lookup) }
+        wakeUp.signal()
+    }
+
     func close(_ completion: @escaping IOCompletion) {
         submit(.flush) { [self] error in
             state.withLock { $0.closer = { _ in completion(error) } }
@@ -105,11 +127,12 @@ internal import Vocabulary
 
     private func serve() {
         while true {
-            let (waiting, closer) = state.withLock { state in
-                defer { state.waiting = [] }
-                return (state.waiting, state.closer)
+            let (waiting, lookups, closer) = state.withLock { state in
+                defer { (state.waiting, state.lookups) = ([], []) }
+                return (state.waiting, state.lookups, state.closer)
             }
             for (request, completion) in waiting { begin(request, completion) }
+            for lookup in lookups { begin(lookup) }
             if let closer {
                 _ = unsafe nbd_shutdown(handle, 0)
                 unsafe nbd_close(handle)
@@ -219,6 +242,15 @@ internal import Vocabulary
                 position, force, parts)
             position += UInt64(count)
         }
+    }
+
+    private func begin(_ lookup: NBDExtents) {
+        let parts = Parts { [loop] error in loop.submit { lookup.finish(error) } }
+        let answer = unsafe parts.callback()
+        parts.check(
+            unsafe nbd_aio_block_status(
+                handle, lookup.byteCount, lookup.offset, lookup.callback(), answer, 0))
+        parts.finish(nil)
     }
 
     private func eachGibibyte(_ request: DiskRequest, _ body: (UInt64, UInt64) -> Void) {

@@ -35,6 +35,11 @@ public struct DiskCheckReport: Sendable, Equatable, Codable {
     public var leakedClusters = 0
     /// Leaks that the check gave back.
     public var repairedLeaks = 0
+    /// Counts that a writer had left for later were made first.
+    public var isRebuilt = false
+    /// The image is still marked: its writer did not end as it should, or found it broken.
+    public var isMarkedDirty = false
+    public var isMarkedCorrupt = false
     /// Clusters of the guest that the image holds.
     public var allocatedClusters = 0
     /// Those of them that are packed.
@@ -181,7 +186,28 @@ extension QCOW2Image {
             try await commit()
             report.repairedLeaks = leaks.count
         }
+        if repairLeaks, report.isClean, header.isDirty || header.isCorrupt {
+            header.incompatible &= ~(QCOW2Header.dirtyBit | QCOW2Header.corruptBit)
+            try await writeHeader()
+        }
+        report.isMarkedDirty = header.isDirty
+        report.isMarkedCorrupt = header.isCorrupt
         return report
+    }
+
+    /// Makes the counts of an image right that is marked for that. False if it is not, or contradicts
+    /// itself where counts are not to blame: the check says where.
+    func settleRefcounts() async throws(HostErrno) -> Bool {
+        guard header.isDirty, let first = refcountTable.first, header.isTable(first) else {
+            return false
+        }
+        var report = DiskCheckReport()
+        _ = try await countReferences(&report)
+        guard report.corruptions == 0 else { return false }
+        await lockTables()
+        defer { unlockTables() }
+        try await rebuildRefcounts()
+        return true
     }
 
     /// An entry that says nobody else refers to its cluster must be right.

@@ -67,7 +67,8 @@ struct QCOW2Header: Sendable, Equatable {
         guard bytes.byteCount >= 512, bytes.load32(0) == Self.magic else {
             throw XError(
                 .invalidFormat,
-                "'\(path)' is no qcow2 image: say format=raw, or give the path of one")
+                "'\(path)' is no qcow2 image: say that its format is raw, or give the path of one"
+            )
         }
         version = bytes.load32(4)
         guard version == 2 || version == 3 else {

@@ -7,7 +7,7 @@ import Vocabulary
 @testable import Disks
 
 /// A server of nbdkit's, which ends with the test.
-final class NBDServer {
+final class NBDServer: @unchecked Sendable {
     private let process = Process()
     let socket: String
     var uri: String { "nbd+unix:///?socket=\(socket)" }
@@ -84,6 +84,56 @@ final class NBDServer {
         }
         #expect(throws: XError.self) { try disk.close() }
         #expect(message { _ = try Disk(server.uri, .nbd) }.contains("is its server running?"))
+    }
+
+    /// Where the server says that it has zeros, they are not fetched: half a terabyte would take hours.
+    @Test func whatItHasIsConverted() throws {
+        let folder = try Folder()
+        let server = try NBDServer(folder, ["memory", "512G"])
+        let bytes = Random(5).copyBytes(300 << 10)
+        let disk = try Disk(server.uri, .nbd)
+        try disk.write(3 << 30, bytes)
+        try disk.write((400 << 30) + 512, bytes)
+        try disk.write((512 << 30) - 4096, [UInt8](repeating: 1, count: 4096))
+        try disk.close()
+        try DiskImage.convert(
+            DiskSpecification(path: server.uri, format: .nbd), to: folder("a"), format: .qcow2)
+        let copy = try Disk(folder("a"), .qcow2, readOnly: true)
+        #expect(copy.byteCount == 512 << 30)
+        #expect(try copy.read(3 << 30, 300 << 10) == bytes)
+        #expect(try copy.read((400 << 30) + 512, 300 << 10) == bytes)
+        #expect(try copy.read((512 << 30) - 8192, 8192).filter { $0 == 1 }.count == 4096)
+        try copy.close()
+        let report = try DiskImage.check(path: folder("a"), format: .qcow2)
+        #expect(report.isClean && report.allocatedClusters < 20, "\(report)")
+    }
+
+    /// A server that says nothing of zeros, and a disk that ends within a sector.
+    @Test func anOddDiskIsConverted() throws {
+        let folder = try Folder()
+        let bytes = Random(6).copyBytes(1_500_001)
+        let source = try folder.file("source", bytes)
+        let server = try NBDServer(folder, ["--no-sr", "file", source])
+        try DiskImage.convert(
+            DiskSpecification(path: server.uri, format: .nbd), to: folder("a"), format: .raw)
+        let copy = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder("a"))))
+        #expect(copy == bytes + [UInt8](repeating: 0, count: (512 - bytes.count % 512) % 512))
+    }
+
+    /// What is not whole is no disk.
+    @Test func aServerThatEndsLeavesNoHalfCopy() throws {
+        let folder = try Folder()
+        let server = try NBDServer(
+            folder, ["--filter=delay", "pattern", "64M", "rdelay=100ms"])
+        let failure = message {
+            try DiskImage.convert(
+                DiskSpecification(path: server.uri, format: .nbd), to: folder("a"), format: .raw
+            ) { done, _ in
+                if done == 2 << 20 { server.stop() }
+            }
+        }
+        #expect(failure.contains("whether the server still runs"), "\(failure)")
+        #expect(!FileManager.default.fileExists(atPath: folder("a")))
     }
 
     @Test func whatTheServerDoesNotAllow() throws {

@@ -117,6 +117,47 @@ import Vocabulary
             ["-f", "qcow2", "-r", "-c", "read -P 9 1M 2M", "-c", "read -P 4 4M 1M", path])
     }
 
+    /// The same, without a guest that opens it.
+    @Test func checksMakeCountsThatWereLeft() throws {
+        let folder = try Folder()
+        let path = folder("a")
+        try Program.run(
+            "qemu-img",
+            [
+                "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on,cluster_size=4096", path,
+                "8M",
+            ])
+        _ = try? Program.run(
+            "qemu-io",
+            ["-f", "qcow2", "-c", "write -P 9 1M 2M", "-c", "flush", "-c", "abort", path])
+        let before = try DiskImage.check(path: path, format: .qcow2)
+        #expect(before.isMarkedDirty && before.corruptions > 0 && !before.isRebuilt)
+        let after = try DiskImage.check(path: path, format: .qcow2, repairLeaks: true)
+        #expect(after.isClean && after.isRebuilt && !after.isMarkedDirty, "\(after)")
+        try Program.run("qemu-img", ["check", "-f", "qcow2", path])
+        try Program.run(
+            "qemu-io",
+            ["-f", "qcow2", "-r", "-c", "read -P 9 1M 2M", "-c", "read -P 0 3M 1M", path])
+    }
+
+    /// What is marked as corrupt and is not any more can be used again once that was looked at.
+    @Test func aRepairTakesTheMarkAway() throws {
+        let folder = try Folder()
+        let path = folder("a")
+        try DiskImage.create(path: path, format: .qcow2, byteCount: 1 << 20)
+        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        try handle.seek(toOffset: 79)
+        try handle.write(contentsOf: [2])
+        try handle.close()
+        #expect(message { try Disk(path, .qcow2).close() }.contains("marked as corrupt"))
+        let report = try DiskImage.check(path: path, format: .qcow2)
+        #expect(report.isClean && report.isMarkedCorrupt)
+        #expect(
+            try !DiskImage.check(path: path, format: .qcow2, repairLeaks: true).isMarkedCorrupt)
+        try Disk(path, .qcow2).close()
+        try Program.run("qemu-img", ["check", "-f", "qcow2", path])
+    }
+
     @Test func snapshotsAreReadOnly() throws {
         let folder = try Folder()
         let path = folder("a")

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -28,6 +29,17 @@ static inline int chost_lock_file(int descriptor, int exclusive, int64_t start, 
     lock.l_len = (off_t)length;
     // F_OFD_SETLK, whose name is behind _GNU_SOURCE.
     return fcntl(descriptor, 37, &lock) == 0 ? 0 : errno;
+}
+
+/// Whether somebody else holds a lock that a lock of ours would have to wait for (F_OFD_GETLK); a length of
+/// 0 is to the end and beyond. False too where the host does not say. The file need not be writable.
+static inline bool chost_is_locked(int descriptor, int exclusive, int64_t start, int64_t length) {
+    struct flock lock = {0};
+    lock.l_type = exclusive ? F_WRLCK : F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = (off_t)start;
+    lock.l_len = (off_t)length;
+    return fcntl(descriptor, 36, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 /// Gives all locks of an open file description back.
