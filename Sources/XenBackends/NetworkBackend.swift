@@ -230,7 +230,6 @@ public final class NetworkBackend: MachinePart {
 
     /// The frontend has broken the protocol: it is heard no more.
     private func fail(_ mistake: NetworkMistake) {
-        disconnect()
         handshake.fail("the frontend \(mistake.reason)")
     }
 

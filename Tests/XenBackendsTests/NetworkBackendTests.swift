@@ -212,4 +212,18 @@ struct NetworkBackendTests {
             try frontend.leave()
         }
     }
+
+    @Test func aBrokenRingAtTheStartIsNotConnected() throws {
+        let frontend = try Frontend()
+        #expect(try frontend.connect() == "4")
+        try frontend.leave()
+        frontend.queues[0].transmit.setProducer(300)
+        try frontend.write("state", "4")
+        #expect(frontend.ofBackend("state") == "5")
+        #expect(frontend.ofBackend("error") != nil)
+        #expect(frontend.guest.usedReferences.isEmpty)
+        try frontend.leave()
+        #expect(try frontend.connect() == "4")
+        expectWorks(frontend)
+    }
 }
