@@ -103,8 +103,22 @@ struct NetworkStateTests {
             var bad = state
             change(&bad)
             #expect(throws: XError.self) { try frontend.backend.restore(bad) }
+            #expect(frontend.guest.usedReferences.isEmpty)
         }
         try frontend.backend.restore(state)
         #expect(frontend.backend.captureState() == state)
+    }
+
+    /// The guest sleeps until it is told of what lies on its rings.
+    @Test func tellsOfWhatWasNotAnnounced() throws {
+        let frontend = try Frontend()
+        #expect(try frontend.connect() == "4")
+        frontend.post([200])
+        frontend.queues[0].receive.setEvent(behind: 0)
+        #expect(frontend.network.deliver(ScriptedFrame().bytes))
+        #expect(!frontend.guest.takeEvent(frontend.queues[0].receivePort))
+        try handOver(frontend)
+        frontend.network.endBatch()
+        #expect(frontend.guest.takeEvent(frontend.queues[0].receivePort))
     }
 }
