@@ -71,12 +71,19 @@ final class ScriptedGuest: LinearAddressSpace {
     }
 
     /// Somebody reads or writes the page.
-    func isInUse(_ reference: UInt32) -> Bool {
-        let entry = GuestPhysicalAddress(Self.grants + UInt64(reference) * 8)
+    func isInUse(_ reference: UInt32) -> Bool { Self.isInUse(memory, reference) }
+
+    var usedReferences: [UInt32] { Self.usedReferences(memory) }
+
+    /// For other threads.
+    static func isInUse(_ memory: GuestMemory, _ reference: UInt32) -> Bool {
+        let entry = GuestPhysicalAddress(grants + UInt64(reference) * 8)
         return (memory.atomicLoad(entry, as: UInt32.self) ?? 0) & 0x18 != 0
     }
 
-    var usedReferences: [UInt32] { Self.references.filter(isInUse) }
+    static func usedReferences(_ memory: GuestMemory) -> [UInt32] {
+        references.filter { isInUse(memory, $0) }
+    }
 
     /// Where the page of a grant is.
     func page(_ reference: UInt32) -> GuestPhysicalAddress {
