@@ -61,13 +61,18 @@ final class ScriptedGuest: LinearAddressSpace {
 
     // MARK: Grants
 
+    /// Where the entry of the grant table is, flags first.
+    static func entry(_ reference: UInt32) -> GuestPhysicalAddress {
+        GuestPhysicalAddress(grants + UInt64(reference) * 8)
+    }
+
     /// - Parameters:
     ///   - page: nil: the one that the reference has by custom.
     ///   - flags: GTF_*, and the domain that may use it in the upper half.
     func grant(_ reference: UInt32, page: UInt32? = nil, flags: UInt32 = 1) {
-        let entry = Self.grants + UInt64(reference) * 8
-        memory.write(GuestPhysicalAddress(entry + 4), integer: page ?? 0x100 + reference)
-        memory.write(GuestPhysicalAddress(entry), integer: flags)
+        let entry = Self.entry(reference)
+        memory.write(entry.advanced(by: 4), integer: page ?? 0x100 + reference)
+        memory.write(entry, integer: flags)
     }
 
     /// Somebody reads or writes the page.
@@ -77,8 +82,7 @@ final class ScriptedGuest: LinearAddressSpace {
 
     /// For other threads.
     static func isInUse(_ memory: GuestMemory, _ reference: UInt32) -> Bool {
-        let entry = GuestPhysicalAddress(grants + UInt64(reference) * 8)
-        return (memory.atomicLoad(entry, as: UInt32.self) ?? 0) & 0x18 != 0
+        (memory.atomicLoad(entry(reference), as: UInt32.self) ?? 0) & 0x18 != 0
     }
 
     static func usedReferences(_ memory: GuestMemory) -> [UInt32] {

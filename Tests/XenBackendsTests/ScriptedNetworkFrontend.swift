@@ -46,6 +46,7 @@ final class ScriptedNetworkFrontend {
     var control: ScriptedRing
     let controlPort: UInt32
     private let ports: [UInt32]
+    /// Nodes of the frontend, without `state`.
     private var written: Set<String> = []
 
     var memory: GuestMemory { guest.memory }
@@ -84,6 +85,7 @@ final class ScriptedNetworkFrontend {
     func write(_ name: String, _ value: String?) throws {
         let path = "\(backend.nodes.frontend)/\(name)"
         guard let value else { return try guest.remove(path) }
+        if name != "state" { written.insert(name) }
         try guest.write(path, value)
     }
 
@@ -94,9 +96,10 @@ final class ScriptedNetworkFrontend {
     func connect(_ setup: Setup = Setup()) throws -> String? {
         makeRings(setup)
         for name in written { try write(name, nil) }
-        let nodes = nodes(setup).merging(setup.nodes) { $1 }
-        for (name, value) in nodes { try write(name, value) }
-        written = Set(nodes.keys)
+        written = []
+        for (name, value) in nodes(setup).merging(setup.nodes, uniquingKeysWith: { $1 }) {
+            try write(name, value)
+        }
         try write("state", "4")
         return ofBackend("state")
     }
