@@ -230,7 +230,6 @@ public final class NetworkBackend: MachinePart {
 
     /// The frontend has broken the protocol: it is heard no more.
     private func fail(_ mistake: NetworkMistake) {
-        disconnect()
         handshake.fail("the frontend \(mistake.reason)")
     }
 
@@ -257,6 +256,22 @@ public final class NetworkBackend: MachinePart {
 
     public func restore(_ state: State) throws(XError) {
         disconnect()
+        do throws(XError) {
+            try connect(state)
+        } catch {
+            disconnect()
+            throw error
+        }
+        // What lies on the rings was perhaps not announced. An event too many harms nobody.
+        for link in state.queues {
+            for ring in [link.transmit, link.receive] {
+                face.eventChannels.raise(EventChannelPort(ring.port))
+            }
+        }
+        for queue in queues.prefix(state.queues.count) { queue.transmitter.context.signal() }
+    }
+
+    private func connect(_ state: State) throws(XError) {
         guard let life = XenbusState(rawValue: state.state), state.queues.count <= queues.count
         else { throw XError(.invalidFormat, "the state of \(name) is for other queues") }
         for (queue, link) in zip(queues, state.queues) {
@@ -276,7 +291,6 @@ public final class NetworkBackend: MachinePart {
         network.setOffloads(PacketOffloads(rawValue: state.offloads))
         connectedQueueCount.store(state.queues.count, ordering: .releasing)
         handshake.restore(life)
-        for queue in queues.prefix(state.queues.count) { queue.transmitter.context.signal() }
     }
 
     /// Of the network and of all queues.

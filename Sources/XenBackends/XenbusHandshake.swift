@@ -9,7 +9,8 @@ internal import XenStore
 ///
 /// Owner: the backend. The frontend is followed in the store's context; any thread asks for the state.
 final class XenbusHandshake: Sendable {
-    /// What is the device's own. All but `offer` in `begin` are called in the store's context.
+    /// What is the device's own. All but `offer` in `begin` and `disconnect` in `fail` are called in the
+    /// store's context.
     struct Actions: Sendable {
         /// Nodes that say what the frontend may use.
         var offer: @Sendable () -> [(String, String)]
@@ -68,7 +69,25 @@ final class XenbusHandshake: Sendable {
 
     func enter(_ state: XenbusState) {
         current.withLock { $0 = state }
-        nodes.write([(Self.stateNode, state.rawValue)])
+        publish()
+    }
+
+    /// Two threads may enter states at once: what the store has last is the last of them.
+    private func publish() {
+        var written: XenbusState
+        repeat {
+            written = state
+            nodes.write([(Self.stateNode, written.rawValue)])
+        } while state != written
+    }
+
+    /// False: it is in none of these states.
+    private func leave(_ states: Set<XenbusState>, for next: XenbusState) -> Bool {
+        current.withLock { state in
+            guard states.contains(state) else { return false }
+            state = next
+            return true
+        }
     }
 
     private func heard(of event: StoreWatchEvent) {
@@ -96,15 +115,19 @@ final class XenbusHandshake: Sendable {
     }
 
     private func connect() {
-        guard let reason = actions.connect() else { return enter(.connected) }
-        actions.disconnect()
-        fail("the frontend \(reason)")
+        if let reason = actions.connect() { return fail("the frontend \(reason)") }
+        // As soon as rings are connected they may be found broken.
+        guard leave([.initWait], for: .connected) else { return actions.disconnect() }
+        publish()
     }
 
-    /// The device cannot go on; whoever reads the store sees why.
+    /// The device cannot go on; whoever reads the store sees why. One that has no frontend any more is
+    /// left as it is. Any thread, without a lock of a device.
     func fail(_ reason: String) {
+        guard leave([.initWait, .connected], for: .closing) else { return }
+        actions.disconnect()
         nodes.write([("error", reason)])
-        enter(.closing)
+        publish()
     }
 
     /// Goes on where a state was captured.
