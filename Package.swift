@@ -164,7 +164,10 @@ let package = Package(
             ]),
         tests(
             "CLICommands",
-            ["Vocabulary", "X86", "Disks", "Networks", "Machine", "Boot", argumentParser]),
+            [
+                "Vocabulary", "X86", "Disks", "Networks", "XenBackends", "Machine", "Boot",
+                argumentParser,
+            ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]
 )

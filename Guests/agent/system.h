@@ -105,6 +105,14 @@ static void raiseLoopback(void) {
     SYS1(NR_close, handle);
 }
 
+// Without a driver there is nothing to wait for.
+static int hasDriver(const char *path) {
+    i64 driver = SYS2(NR_open, path, O_RDONLY | O_CLOEXEC);
+    if (driver < 0) complain("there is no driver", path, driver);
+    else SYS1(NR_close, driver);
+    return driver >= 0;
+}
+
 // Reads `10.0.2.15`, an address as it lies in memory, and goes behind it and one separator.
 static u32 takeAddress(const char **text) {
     u32 result = 0;
@@ -156,10 +164,7 @@ static void setUpNetwork(void) {
     char room[80];
     const char *text = parameter("martlet.net=", room, sizeof room);
     if (!text || !*text) return;
-    // Without a driver there is nothing to wait for.
-    i64 driver = SYS2(NR_open, "/sys/bus/xen/drivers/vif", O_RDONLY | O_CLOEXEC);
-    if (driver < 0) return complain("driver of", "eth0", driver);
-    SYS1(NR_close, driver);
+    if (!hasDriver("/sys/bus/xen/drivers/vif")) return;
     u32 address = takeAddress(&text), mask = takeAddress(&text), gateway = takeAddress(&text);
     struct interface request = {.name = "eth0"};
     int handle = (int)SYS3(NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
@@ -184,6 +189,27 @@ static void setUpNetwork(void) {
     SYS1(NR_close, handle);
 }
 
+// `martlet.disks=2` has the program find /dev/xvda and /dev/xvdb, which come while the system starts.
+static void waitForDisks(void) {
+    char room[8], path[] = "/dev/xvda";
+    const char *text = parameter("martlet.disks=", room, sizeof room);
+    if (!text || *text < '1' || *text > '9' || !hasDriver("/sys/bus/xen/drivers/vbd")) return;
+    int count = *text - '0';
+    if (text[1] >= '0' && text[1] <= '9') count = count * 10 + (text[1] - '0');
+    for (int disk = 0; disk < count && disk < 26; disk++) {
+        path[8] = (char)('a' + disk);
+        for (int tries = 0; tries < 5000; tries++) {
+            i64 handle = SYS2(NR_open, path, O_RDONLY | O_CLOEXEC);
+            if (handle >= 0) {
+                SYS1(NR_close, handle);
+                break;
+            }
+            if (tries == 4999) complain("waiting for", path, handle);
+            SYS3(NR_poll, 0, 0, 1);
+        }
+    }
+}
+
 static void setUpSystem(void) {
     char name[65];
     mountAll();
@@ -194,6 +220,7 @@ static void setUpSystem(void) {
     loadModules();
     raiseLoopback();
     setUpNetwork();
+    waitForDisks();
 }
 
 static _Noreturn void powerOff(void) {

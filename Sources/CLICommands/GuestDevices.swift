@@ -13,9 +13,14 @@ extension MachineConfiguration {
         networks.first?.specification.isUser == true ? Self.text(UserNetwork.nameServer) : nil
     }
 
-    /// For the kernel's command line, what the agent sets the first interface up with: the address that
-    /// user networking gives by DHCP, without the wait.
-    var networkSetUp: String {
+    /// For the kernel's command line, what the agent waits for and sets up before the program runs.
+    var deviceSetUp: String { networkSetUp + diskSetUp }
+
+    /// Disks of a stock kernel, whose driver is there.
+    private var diskSetUp: String { disks.isEmpty ? "" : " martlet.disks=\(disks.count)" }
+
+    /// The address that user networking gives by DHCP, without the wait.
+    private var networkSetUp: String {
         guard networks.first?.specification.isUser == true else { return "" }
         let (guest, gateway) = (UserNetwork.guest, UserNetwork.gateway)
         return " martlet.net=\(Self.text(guest))/255.255.255.0,\(Self.text(gateway))"

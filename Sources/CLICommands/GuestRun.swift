@@ -100,7 +100,7 @@ struct GuestRun {
             try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
         }
         configuration.initialRAMDisk = try tree.bytes()
-        configuration.commandLine += " " + AgentSession.commandLine + configuration.networkSetUp
+        configuration.commandLine += " " + AgentSession.commandLine + configuration.deviceSetUp
         progress.done()
         return configuration
     }

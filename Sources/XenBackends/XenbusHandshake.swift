@@ -102,7 +102,9 @@ final class XenbusHandshake: Sendable {
             if state == .initWait { connect() }
         case .initialising:
             // The frontend begins anew, as after its module was loaded again.
-            if state == .closed { offer() }
+            guard state != .initialising, state != .initWait else { return }
+            actions.disconnect()
+            offer()
         case .closing:
             actions.disconnect()
             enter(.closing)

@@ -1,7 +1,10 @@
+import ArgumentParser
+import Disks
 import Machine
 import Networks
 import Testing
 import Vocabulary
+import XenBackends
 
 @testable import CLICommands
 

@@ -123,10 +123,11 @@ struct PowerGuestTests {
         let folder = FileManager.default.temporaryDirectory.path
         defer { try? FileManager.default.removeItem(atPath: file) }
         let server = try XenNetworkGuestTests.Server(folder)
+        defer { withExtendedLifetime(server) {} }
         let guest = try guest(
             name,
             """
-            wget -q -O /tmp/slow http://10.0.2.2:\(server.port)/slow & echo up; wait
+            timeout 12 wget -q -O /tmp/slow http://10.0.2.2:\(server.port)/slow & echo up; wait
             seq 0 99 | cmp - /tmp/slow && echo whole; dmesg; ls /sys/class/net; exit 7
             """)
         for _ in 0..<10 {

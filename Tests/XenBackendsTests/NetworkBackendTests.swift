@@ -189,6 +189,18 @@ struct NetworkBackendTests {
         #expect(frontend.backend.metrics["strays"] == 4)
     }
 
+    /// As one whose kernel was started anew by another (kexec) does.
+    @Test func aFrontendThatBeginsAnewWithoutClosingIsOfferedAgain() throws {
+        let frontend = try Frontend()
+        for _ in 0..<3 {
+            #expect(try frontend.connect() == "4")
+            expectWorks(frontend, queue: 0)
+            try frontend.write("state", "1")
+            #expect(frontend.ofBackend("state") == "2")
+            #expect(frontend.guest.usedReferences.isEmpty)
+        }
+    }
+
     /// A guest that crashed and has been started anew writes no state in between.
     @Test func aFrontendThatHasGoneIsDisconnected() throws {
         let frontend = try Frontend()
