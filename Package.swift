@@ -111,8 +111,8 @@ let package = Package(
         room(
             "CLICommands",
             [
-                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "Disks", "Networks",
-                "Boot", "Machine", argumentParser,
+                "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "XenStore", "Disks",
+                "Networks", "Boot", "Machine", argumentParser,
             ]),
         .executableTarget(
             name: "martlet", dependencies: ["CLICommands", argumentParser], swiftSettings: strict),

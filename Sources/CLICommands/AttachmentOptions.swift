@@ -31,6 +31,13 @@ struct AttachmentOptions: ParsableArguments {
             valueName: "ports"))
     var publish: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Serves the guest's XenStore on a UNIX socket, for 'martlet xenstore' and, with "
+                + "XENSTORED_PATH, xenstore-ls and its like. With --platform xen.",
+            valueName: "path"))
+    var xenstoreSocket: String?
+
     func disks() throws -> [DiskAttachment] { try disk.map { try DiskAttachment(parsing: $0) } }
 
     /// A guest has user networking unless something else is said.

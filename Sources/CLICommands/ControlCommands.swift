@@ -11,14 +11,16 @@ enum ControlClient {
         _ request: ControlMessage.Request, to name: String,
         each: (ControlMessage.Reply) -> Void = { _ in }
     ) throws {
-        guard let connection = try UnixListener.connect(to: ControlDirectory().path(name)) else {
+        let path = try ControlDirectory().path(name)
+        guard let connection = try? UnixSocket.connect(path) else {
             throw XError(
                 .notFound,
                 "no machine named '\(name)' runs: see martlet ps, and give machines a --name")
         }
         let gone = XError(.hostCall, "the machine '\(name)' has gone without an answer")
-        guard sendAll(ControlMessage.line(request), to: connection.rawValue, milliseconds: 5000)
-        else { throw gone }
+        let isSent = UnixSocket.sendAll(
+            connection.rawValue, ControlMessage.line(request), milliseconds: 5000)
+        guard isSent else { throw gone }
         var lines = ControlLines(connection.rawValue)
         while let line = lines.next(milliseconds: -1) {
             guard
@@ -52,7 +54,7 @@ struct ListCommand: ParsableCommand {
         let directory = try ControlDirectory()
         var found: [ControlMessage.Status] = []
         for name in directory.names {
-            guard try UnixListener.connect(to: directory.path(name)) != nil else {
+            guard (try? UnixSocket.connect(directory.path(name))) != nil else {
                 directory.removeLeftover(name)
                 continue
             }

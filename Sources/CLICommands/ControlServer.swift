@@ -32,13 +32,13 @@ final class ControlServer: Sendable {
         notes: @escaping @Sendable () -> [String: Data]
     ) throws(XError) {
         let path = try ControlDirectory().path(name)
-        if try UnixListener.connect(to: path) != nil {
+        if (try? UnixSocket.connect(path)) != nil {
             throw XError(
                 .busy,
                 "a machine named '\(name)' runs already; take another --name, or end it with "
                     + "martlet stop \(name)")
         }
-        listener = try UnixListener(path: path)
+        listener = try UnixListener(path: path, option: "--name")
         wake = try EventCounter()
         self.machine = machine
         self.status = status
@@ -68,7 +68,7 @@ final class ControlServer: Sendable {
                 pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
             ]
             _ = unsafe poll(&waits, 2, -1)
-            guard let connection = listener.accept() else { continue }
+            guard case .connection(let connection) = listener.accept() else { continue }
             let number = connection.release()
             guard clients.withLock({ $0.count }) < Self.largestClientCount,
                 let thread = try? HostThread.spawn(
@@ -88,7 +88,8 @@ final class ControlServer: Sendable {
         let descriptor = connection.rawValue
         var lines = ControlLines(descriptor)
         func reply(_ reply: ControlMessage.Reply) {
-            _ = sendAll(ControlMessage.line(reply), to: descriptor, milliseconds: 1000)
+            _ = UnixSocket.sendAll(
+                descriptor, ControlMessage.line(reply), milliseconds: 1000)
         }
         guard let line = lines.next(milliseconds: 5000),
             let request = try? JSONDecoder().decode(

@@ -12,6 +12,7 @@ public struct MartletCommand: ParsableCommand {
             martlet run                        a root shell in a stock Debian kernel
             martlet run -- COMMAND ARG...      one command in it; its exit status is martlet's own
             martlet disk create disk.img 10G   a disk for --disk; also info, check, resize, convert
+            martlet xenstore ls --socket PATH  the XenStore of a guest
             martlet doctor                     what this host can do, and what to do about the rest
 
             Martlet's own failures exit with status 125 and one line on standard error.
@@ -20,8 +21,8 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
             RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
-            SystemRequestCommand.self, PullCommand.self, DiskCommand.self, DoctorCommand.self,
-            DisassembleCommand.self,
+            SystemRequestCommand.self, PullCommand.self, DiskCommand.self, XenStoreCommand.self,
+            DoctorCommand.self, DisassembleCommand.self,
         ])
 
     public init() {}

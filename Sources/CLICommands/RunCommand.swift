@@ -154,6 +154,7 @@ struct RunCommand: ParsableCommand {
         configuration.platform = platform.platform
         configuration.disks = try attachments.disks()
         configuration.networks = try attachments.networks(of: configuration.platform)
+        configuration.storeSocket = attachments.xenstoreSocket
         if let append { configuration.commandLine += " " + append }
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]

@@ -87,6 +87,11 @@ enum Terminal {
     }
 }
 
+extension Terminal {
+    /// Columns for a line on standard output, as `xenstore-ls` counts them.
+    static var outputWidth: Int { windowSize.map { Int($0.columns) - 2 } ?? 80 }
+}
+
 /// The text of this thread's errno.
 func errnoText() -> String {
     unsafe String(cString: strerror(errno))

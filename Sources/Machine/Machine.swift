@@ -44,6 +44,7 @@ public final class Machine: Sendable {
     let powerControl: PowerControl?
     private let disks: [Disk]
     private let networks: [NetworkBackend]
+    private let storeSocket: StoreSocket?
     /// Where devices and backends complete their work.
     private let contexts: [InterruptContext]
     /// Parts whose state outlives the domain: not those of the paravirtual interface, which a guest sets
@@ -137,6 +138,7 @@ public final class Machine: Sendable {
         console = platform.console
         networks = platform.networkBackends
         powerControl = platform.powerControl
+        storeSocket = platform.storeSocket
         contexts = devices.contexts + platform.contexts
         let lasting = devices.parts + [controller.ioAPIC] + apics
         lastingParts = lasting + [counter]
@@ -244,6 +246,7 @@ public final class Machine: Sendable {
         try observation.start()
         for context in contexts { try context.start() }
         for network in networks { try network.start() }
+        try storeSocket?.start()
         try ensemble.start(runners)
     }
 
@@ -260,6 +263,7 @@ public final class Machine: Sendable {
         if reason != nil {
             timers.stop()
             observation.stop()
+            storeSocket?.stop()
             MachineDevices.finish(contexts)
             for network in networks { network.stop() }
             for disk in disks { try? disk.close() }

@@ -28,6 +28,8 @@ public struct MachineConfiguration: Sendable {
     public var disks: [DiskAttachment] = []
     /// eth0, eth1 and so on, of a Xen guest; at most 8.
     public var networks: [NetworkAttachment] = []
+    /// Where the store of a Xen guest is served on a UNIX socket; nil: nowhere.
+    public var storeSocket: String?
     /// The bytes of a bzImage or an ELF vmlinux.
     public var kernel: [UInt8] = []
     /// The bytes of the initramfs; empty for none.
@@ -107,6 +109,12 @@ public struct MachineConfiguration: Sendable {
         guard networks.count <= 8 else {
             throw XError(
                 .invalidArgument, "\(networks.count) networks: a guest has at most 8")
+        }
+        guard storeSocket == nil || platform == .xen else {
+            throw XError(
+                .unsupported,
+                "the platform '\(platform.rawValue)' has no XenStore: use --platform xen with "
+                    + "--xenstore-socket")
         }
         guard commandLine.utf8.count < 2048 else {
             throw XError(

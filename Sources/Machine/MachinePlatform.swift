@@ -19,6 +19,8 @@ struct MachinePlatform {
     let console: XenConsole?
     /// Of a Xen guest.
     let store: StoreHost?
+    /// Serves the store to the host's programs.
+    let storeSocket: StoreSocket?
     /// Of a Xen guest.
     let blockBackends: [BlockBackend]
     /// Of a Xen guest.
@@ -59,6 +61,7 @@ struct MachinePlatform {
             parts = []
             console = nil
             store = nil
+            storeSocket = nil
             blockBackends = []
             networkBackends = []
             powerControl = nil
@@ -72,6 +75,7 @@ struct MachinePlatform {
             parts = [face]
             console = nil
             store = nil
+            storeSocket = nil
             blockBackends = []
             networkBackends = []
             powerControl = nil
@@ -90,6 +94,9 @@ struct MachinePlatform {
             let console = try Self.makeConsole(xen, around)
             self.store = store
             self.console = console
+            storeSocket = try configuration.storeSocket.map { (path) throws(XError) in
+                try StoreSocket(path: path, option: "--xenstore-socket", store: store)
+            }
             try Self.makeNodes(configuration, xen, store)
             let disks = try Self.makeBlockBackends(configuration, xen, store, around)
             blockBackends = disks
@@ -115,9 +122,15 @@ struct MachinePlatform {
         let port = try allocate(face, for: "store")
         face[.storeFrame] = MachineMemoryMap.xenStorePage
         face[.storePort] = UInt64(port.rawValue)
-        return try StoreHost(
+        let (clock, timers) = (around.clock, around.timers)
+        let later = Later<StoreHost>()
+        let timer = timers.makeTimer { later.part?.dropStaleEvents() ?? true }
+        let store = try StoreHost(
             face: face, page: GuestPhysicalAddress(MachineMemoryMap.xenStorePage << 12),
-            port: port, policy: around.policy)
+            port: port, policy: around.policy,
+            checkLater: { timers.set(timer, clock.now.advanced(by: $0)) })
+        later.set(store)
+        return store
     }
 
     private static func makeBlockBackends(

@@ -17,9 +17,16 @@ public final class StoreHost: MachinePart {
         var domain: StoreConnectionID
         /// Clients in this process, told of their events.
         var clients: [StoreConnectionID: StoreClient] = [:]
+        /// Clients elsewhere, told that there is something for them.
+        var streams: [StoreConnectionID: Stream] = [:]
         /// Bytes of the ring that could not be taken yet.
         var waiting: [UInt8] = []
+        /// `dropStaleEvents` is going to be called.
+        var isCheckDue = false
     }
+
+    /// How often events are looked for that the guest does not take, in nanoseconds.
+    private static let checkInterval: UInt64 = 10_000_000_000
 
     /// xenstore_domain_interface (xen/include/public/io/xs_wire.h).
     private enum Page {
@@ -38,7 +45,7 @@ public final class StoreHost: MachinePart {
 
     public let name = "xenstore"
     private let memory: GuestMemory
-    private let domain: DomainID
+    let domain: DomainID
     private let page: GuestPhysicalAddress
     private let port: EventChannelPort
     private let channels: EventChannels
@@ -46,6 +53,7 @@ public final class StoreHost: MachinePart {
     private let responses: ByteRing
     let registers: RankedLock<Registers>
     private let context: InterruptContext
+    private let checkLater: @Sendable (UInt64) -> Void
 
     /// Its interrupt contexts, for the machine to start.
     public var contexts: [InterruptContext] { [context] }
@@ -53,12 +61,16 @@ public final class StoreHost: MachinePart {
     /// - Parameters:
     ///   - page: the domain's ring, of RAM.
     ///   - port: the guest's end, which waits for the host.
+    ///   - checkLater: has `dropStaleEvents` called after so many nanoseconds. It is asked for while the
+    ///     guest has something to take, with the store's lock held.
     /// - Throws: `XError`, if the store refuses the domain.
     public init(
         face: XenFace, page: GuestPhysicalAddress, port: EventChannelPort,
-        policy: InterruptContext.Policy
+        policy: InterruptContext.Policy,
+        checkLater: @escaping @Sendable (_ nanoseconds: UInt64) -> Void = { _ in }
     ) throws(XError) {
         memory = face.memory
+        self.checkLater = checkLater
         domain = face.domain
         self.page = page
         self.port = port
@@ -88,6 +100,9 @@ public final class StoreHost: MachinePart {
     }
 
     private func connect() { _ = channels.connect(port) { [context] in context.signal() } }
+
+    /// There may be something to do.
+    func signal() { context.signal() }
 
     // MARK: Asking
 
@@ -134,12 +149,14 @@ public final class StoreHost: MachinePart {
     private func serve() {
         while true {
             let moved = serveRing()
-            let events = registers.withLock { registers in
-                registers.clients.flatMap { id, client in
+            let (events, streams) = registers.withLock { registers in
+                let events = registers.clients.flatMap { id, client in
                     registers.service.takeEvents(id).map { (client, $0) }
                 }
+                return (events, registers.takeStreamsToTell())
             }
             for (client, event) in events { client.told(event) }
+            for stream in streams { stream.waiting() }
             if moved { channels.raise(port) }
             if !moved, events.isEmpty { return }
         }
@@ -176,8 +193,24 @@ public final class StoreHost: MachinePart {
                     moved = true
                 }
             }
+            if !registers.isCheckDue, registers.service.hasOutput(registers.domain) {
+                registers.isCheckDue = true
+                checkLater(Self.checkInterval)
+            }
             return moved
         }
+    }
+
+    /// Takes away the events that the guest has not taken since the last call, for which its own
+    /// requests wait (XSA-326). False: somebody has the store's lock; call again soon.
+    public func dropStaleEvents() -> Bool {
+        let isDone: Void? = registers.withLockIfAvailable { registers in
+            registers.isCheckDue = false
+            registers.service.dropStaleEvents()
+        }
+        guard isDone != nil else { return false }
+        signal()
+        return true
     }
 
     /// The guest is told why, and heard no more until it connects again.
@@ -188,7 +221,7 @@ public final class StoreHost: MachinePart {
     }
 
     /// XENSTORE_RECONNECT: the guest wants to begin anew, as after a suspension.
-    private func restart(_ registers: inout Registers) {
+    func restart(_ registers: inout Registers) {
         registers.service.reset(registers.domain)
         registers.waiting = []
         for offset in stride(from: Page.requestIndices, to: Page.features, by: 4) {
@@ -205,9 +238,12 @@ public final class StoreHost: MachinePart {
         public var waiting: [UInt8]
     }
 
+    /// Without the streams: their other ends stay where they are.
     public func captureState() -> State {
         registers.withLock { registers in
-            State(service: registers.service.captureState(), waiting: registers.waiting)
+            var service = registers.service
+            for id in registers.streams.keys { service.disconnect(id) }
+            return State(service: service.captureState(), waiting: registers.waiting)
         }
     }
 
@@ -217,12 +253,15 @@ public final class StoreHost: MachinePart {
         guard let connection = service.connection(of: domain) else {
             throw XError(.invalidFormat, "the state of \(name) does not know the guest")
         }
-        registers.withLock { registers in
+        let ended = registers.withLock { registers in
             registers.service = service
             registers.domain = connection
             registers.clients = [:]
             registers.waiting = state.waiting
+            defer { registers.streams = [:] }
+            return registers.streams.values.map(\.stream)
         }
+        for stream in ended { stream.waiting() }
         connect()
         context.signal()
     }

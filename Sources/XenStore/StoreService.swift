@@ -34,7 +34,7 @@ public struct StoreService: Sendable {
     /// How much of replaced nodes an open transaction may hold, in bytes.
     static let transactionDiscardLimit: UInt64 = 256 << 10
     /// A client on the host's side that leaves so much untaken is not listened to, in bytes.
-    static let privilegedOutputLimit = 1 << 20
+    public static let privilegedOutputLimit = 1 << 20
 
     /// A store as xenstored begins with: `/tool/xenstored` and the special events, all for the
     /// host's side only.

@@ -8,7 +8,7 @@ struct ImportTests {
         "CUring": 0, "CNBD": 0, "Vocabulary": 1, "HostIO": 2, "GuestMemory": 2, "Trace": 3,
         "VirtualCPU": 3, "X86": 4, "SoftwareCPU": 5, "Interrupts": 4, "Clocks": 4, "Bus": 4,
         "LegacyDevices": 6, "KVMParavirt": 6, "XenStore": 5, "Xen": 6, "Networks": 6, "Disks": 6,
-        "Boot": 7, "Scheduler": 7, "XenBackends": 7,
+        "Boot": 7, "Scheduler": 7, "XenBackends": 7, "Snapshot": 7,
         "Machine": 8, "CLICommands": 9, "martlet": 10,
     ]
 

@@ -137,4 +137,42 @@ struct StoreHostTests {
         send(.read, ["data/kept"])
         #expect(receive().first.map { String(decoding: $0.payload, as: UTF8.self) } == "yes")
     }
+    /// XSA-326: the guest's own events, which it does not take, are not kept for ever.
+    @Test func eventsThatTheGuestDoesNotTakeAreDropped() throws {
+        let asked = Mutex<[UInt64]>([])
+        let page: UInt64 = 0x3_2000
+        let port = try #require(guest.face.eventChannels.allocate())
+        let other = try StoreHost(
+            face: guest.face, page: GuestPhysicalAddress(page), port: port, policy: .inline,
+            checkLater: { time in asked.withLock { $0.append(time) } })
+        let connection = try #require(
+            try other.perform { (service) throws(StoreError) in service.connection(of: DomainID(1))
+            })
+        let client = other.makeClient()
+        try other.perform { (service) throws(StoreError) in
+            try service.write("/e", "", as: client)
+            try service.setPermissions("/e", [StorePermission(.read, .host)], as: client)
+            try service.watch("/e", token: "t", as: connection)
+        }
+        #expect(asked.withLock { $0 }.isEmpty, "nothing waits")
+        let name = String(repeating: "n", count: 100)
+        for number in 0..<100 {
+            try other.perform { (service) throws(StoreError) in
+                try service.write("/e/\(name)\(number)", "", as: client)
+            }
+        }
+        #expect(asked.withLock { $0 } == [10_000_000_000])
+        let before = try other.perform { (service) throws(StoreError) in
+            service.memoryByteCount(of: DomainID(1))
+        }
+        #expect(other.dropStaleEvents() && other.metrics["droppedEvents"] == 0)
+        #expect(asked.withLock { $0.count } == 2, "they still wait")
+        #expect(other.dropStaleEvents())
+        let dropped = try #require(other.metrics["droppedEvents"])
+        #expect(dropped > 80)
+        let after = try other.perform { (service) throws(StoreError) in
+            service.memoryByteCount(of: DomainID(1))
+        }
+        #expect(after < before - 8_000)
+    }
 }
