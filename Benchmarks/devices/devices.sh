@@ -12,7 +12,7 @@ martlet=${MARTLET:-martlet}
 rounds=${ROUNDS:-3} processors=${CPUS:-2} sides=${SIDES:-martlet qemu} rows=${ROWS:-net disk}
 work=$(mktemp -d "${FOLDER:-/tmp}/martlet-devices.XXXXXX")
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$work"' EXIT
+trap '[ -z "$server" ] || { kill "$server"; wait "$server" || true; } 2>/dev/null; rm -rf "$work"' EXIT
 
 # The same kernel, initramfs and programs for both sides.
 kernel=$("$martlet" pull debian)
@@ -31,7 +31,7 @@ for library in $(ldd "$(command -v busybox)" "$(command -v iperf3)" "$(command -
   mkdir -p "$tree$(dirname "$library")"
   cp -L "$library" "$tree$library"
 done
-for module in virtio/virtio virtio/virtio_ring virtio/virtio_pci_legacy_dev virtio/virtio_pci_modern_dev \
+for module in virtio/virtio_ring virtio/virtio virtio/virtio_pci_legacy_dev virtio/virtio_pci_modern_dev \
   virtio/virtio_pci ../net/core/failover net/net_failover net/virtio_net block/virtio_blk net/xen-netfront \
   block/xen-blkfront; do
   [ -f "$modules/$module.ko" ] || continue
@@ -40,7 +40,7 @@ for module in virtio/virtio virtio/virtio_ring virtio/virtio_pci_legacy_dev virt
 done
 install -m 755 "$here/init" "$tree/init"
 printf 'EACH=%s\nROWS="%s"\n' "${SECONDS_EACH:-5}" "$rows" >"$tree/devices.conf"
-iperf3 -s -B 127.0.0.1 -p 5320 >/dev/null &
+iperf3 -s -B 127.0.0.1 -p 5320 >/dev/null 2>&1 &
 server=$!
 echo 'PORT=5320' >>"$tree/devices.conf"
 (cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/initramfs"
