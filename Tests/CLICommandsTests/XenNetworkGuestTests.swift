@@ -81,7 +81,7 @@ struct XenNetworkGuestTests {
     @Test(arguments: [1, 4])
     func bytesArriveWholeBothWays(processors: Int) throws {
         try withFolder { folder in
-            let digest = try makeFile(folder, megabytes: 64)
+            let digest = try makeFile(folder, megabytes: 16)
             let server = try Server(folder)
             defer { withExtendedLifetime(server) {} }
             let text = try boot(
