@@ -9,7 +9,8 @@ import Vocabulary
 ///
 /// Owner: `GuestRun`. Any thread.
 final class ControlServer: Sendable {
-    private let listener: UnixListener
+    /// Nil once the machine has ended: another one may have its name.
+    private let listener: RankedLock<UnixListener?>
     private let wake: EventCounter
     private let machine: Machine
     private let status: @Sendable () -> ControlMessage.Status
@@ -38,12 +39,13 @@ final class ControlServer: Sendable {
                 "a machine named '\(name)' runs already; take another --name, or end it with "
                     + "martlet stop \(name)")
         }
-        listener = try UnixListener(path: path, option: "--name")
+        let made = try UnixListener(path: path, option: "--name")
+        listener = RankedLock(made, owner: "control-listener", rank: .leaf)
         wake = try EventCounter()
         self.machine = machine
         self.status = status
         self.notes = notes
-        let thread = try HostThread.spawn(name: "control") { [self] in accept() }
+        let thread = try HostThread.spawn(name: "control") { [self] in accept(made) }
         acceptor.withLock { $0 = thread }
     }
 
@@ -52,16 +54,22 @@ final class ControlServer: Sendable {
 
     /// The machine has ended: clients that wait for it are told, and no more are taken.
     func close(_ reason: StopReason?) {
-        ended.withLock { $0 = reason ?? .requested }
         isClosed.store(true, ordering: .releasing)
         wake.signal()
-        acceptor.withLock { $0 }?.join()
+        let thread = acceptor.withLock { acceptor in
+            defer { acceptor = nil }
+            return acceptor
+        }
+        thread?.join()
+        listener.withLock { $0 = nil }
+        // Who is told of the end may take the name, and the disks.
+        ended.withLock { $0 = reason ?? .requested }
         for client in clients.withLock({ $0 }) { client.join() }
     }
 
     // MARK: Clients
 
-    private func accept() {
+    private func accept(_ listener: UnixListener) {
         while !isClosed.load(ordering: .acquiring) {
             var waits = [
                 pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0),
@@ -146,6 +154,10 @@ final class ControlServer: Sendable {
         options.acknowledgeSeconds = request.acknowledgeSeconds ?? options.acknowledgeSeconds
         options.seconds = request.endSeconds ?? options.seconds
         try machine.suspend(to: path, options, notes: notes, step: step)
+        if options.goesOn { return }
+        // Its disks are closed then, for whoever goes on with it.
+        while ended.withLock({ $0 }) == nil { HostThread.sleep(nanoseconds: 5_000_000) }
+        step("the machine has ended: \(StopReason.suspended)")
     }
 
     private func sequence(

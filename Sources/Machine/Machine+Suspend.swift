@@ -91,7 +91,7 @@ extension Machine {
             platform: configuration.platform.rawValue,
             processor: configuration.processor.rawValue, engine: configuration.engine.rawValue,
             features: try configuration.processorFeatures, frequency: counter.frequency,
-            vcpus: vcpus, caller: caller.rawValue, parts: try MachinePartStates(lastingParts),
+            vcpus: vcpus, parts: try MachinePartStates(lastingParts),
             notes: notes)
         try SnapshotWriter.write(
             to: path, memory: memory.descriptor, memoryByteCount: memory.byteCount,

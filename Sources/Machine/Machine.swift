@@ -86,6 +86,7 @@ public final class Machine: Sendable {
         let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
         self.counter = counter
         // Engines and clocks begin with it.
+        try snapshot?.check(frequency: counter.frequency)
         try snapshot?.manifest.parts.restore([counter])
         let clock = HostClock()
         let trace = configuration.trace

@@ -19,8 +19,6 @@ public final class MachineSnapshot {
         /// Of the time-stamp counter, in hertz.
         var frequency: UInt64
         var vcpus: [VCPURunner.State]
-        /// The vCPU that called the hypercall.
-        var caller: UInt32
         var parts: MachinePartStates
         /// What others keep with it, by name.
         var notes: [String: Data]
@@ -70,6 +68,18 @@ public final class MachineSnapshot {
                 .unsupported,
                 "the snapshot '\(reader.path)' is of a processor with other features than this host's "
                     + "has: resume it on a host like the one it was made on")
+        }
+    }
+
+    /// The guest has measured its counter, which is the host's: another rate would be a wrong clock.
+    func check(frequency: UInt64) throws(XError) {
+        let (known, now) = (Double(manifest.frequency), Double(frequency))
+        guard abs(now / known - 1) < 0.001 else {
+            throw XError(
+                .unsupported,
+                "the snapshot '\(reader.path)' is of a host whose counter has "
+                    + "\(manifest.frequency / 1_000_000) MHz, this one's has \(frequency / 1_000_000): "
+                    + "resume it on a host like the one it was made on")
         }
     }
 

@@ -1,3 +1,4 @@
+import Disks
 import Foundation
 import Testing
 
@@ -86,6 +87,7 @@ struct PowerGuestTests {
     /// Numbers that a guest's program counts up to 59, a tenth of a second for each.
     private static let counting = """
         echo up; n=0; while [ $n -lt 60 ]; do echo count $n; n=$((n+1)); sleep 0.1; done
+        echo kept >/dev/xvda && sync && head -n 1 /dev/xvda
         ping -c 1 -W 5 10.0.2.2 >/dev/null && echo reached; dmesg; exit 7
         """
 
@@ -98,20 +100,24 @@ struct PowerGuestTests {
     @Test(arguments: [1, 2])
     func aSuspendedGuestGoesOnInAnotherProcess(processors: Int) throws {
         let (name, file) = (name(), file)
-        defer { try? FileManager.default.removeItem(atPath: file) }
+        let disk = file + "-disk"
+        defer { for path in [file, disk] { try? FileManager.default.removeItem(atPath: path) } }
+        try DiskImage.create(path: disk, format: .raw, byteCount: 16 << 20)
         let first = try BackgroundGuest([
             "run", "--quiet", "--platform", "xen", "--cpus", "\(processors)", "--name", name,
-            "--timeout", "240", "--", "sh", "-c", Self.counting,
+            "--timeout", "240", "--disk", disk, "--", "sh", "-c", Self.counting,
         ])
         #expect(first.wait(for: "count 5\n"))
         let suspended = try martlet("suspend", name, file)
         #expect(suspended.status == 0, "\(suspended.text)")
+        let second = try BackgroundGuest(["resume", "--quiet", "--timeout", "240", file])
+        // Name and disk are free as soon as the command has ended.
         #expect(first.wait(for: "never", times: 1) == false)
         #expect(first.end().status == 0)
-        let second = try BackgroundGuest(["resume", "--quiet", "--timeout", "240", file])
         #expect(second.wait(for: "reached\n"), "\(second.text)")
         _ = second.wait(for: "never")
         #expect(second.end().status == 7)
+        #expect(second.text.contains("kept\n"))
         #expect(counts(first.text + second.text) == Array(0..<60))
         let troubles = GuestLog.troubles(second.text)
         #expect(troubles.isEmpty, "\(troubles)")
