@@ -54,11 +54,7 @@ struct ListCommand: ParsableCommand {
         let directory = try ControlDirectory()
         var found: [ControlMessage.Status] = []
         for name in directory.names {
-            guard (try? UnixSocket.connect(directory.path(name))) != nil else {
-                directory.removeLeftover(name)
-                continue
-            }
-            // One that ends at this moment is left out.
+            // One that has ended is left out; the next of its name replaces what it left.
             try? ControlClient.send(ControlMessage.Request(kind: .status), to: name) { reply in
                 if let status = reply.status { found.append(status) }
             }

@@ -42,7 +42,4 @@ struct ControlDirectory {
         directory.entries.map(\.name).filter { $0.hasSuffix(Self.suffix) }
             .map { String($0.dropLast(Self.suffix.count)) }.sorted()
     }
-
-    /// Removes the socket of a machine that has ended without doing so.
-    func removeLeftover(_ name: String) { directory.remove(name + Self.suffix) }
 }

@@ -10,7 +10,8 @@ extension MachineConfiguration {
 
     /// That of user networking; nil if the first interface leads elsewhere.
     var nameServer: String? {
-        networks.first?.specification.isUser == true ? Self.text(UserNetwork.nameServer) : nil
+        networks.first?.specification.isUser == true
+            ? PublishedPort.text(UserNetwork.nameServer) : nil
     }
 
     /// For the kernel's command line, what the agent waits for and sets up before the program runs.
@@ -23,11 +24,7 @@ extension MachineConfiguration {
     private var networkSetUp: String {
         guard networks.first?.specification.isUser == true else { return "" }
         let (guest, gateway) = (UserNetwork.guest, UserNetwork.gateway)
-        return " martlet.net=\(Self.text(guest))/255.255.255.0,\(Self.text(gateway))"
-    }
-
-    /// An IPv4 address as people write it.
-    static func text(_ address: UInt32) -> String {
-        [24, 16, 8, 0].map { String(address >> $0 & 255) }.joined(separator: ".")
+        return
+            " martlet.net=\(PublishedPort.text(guest))/255.255.255.0,\(PublishedPort.text(gateway))"
     }
 }

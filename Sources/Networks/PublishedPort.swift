@@ -69,7 +69,8 @@ public struct PublishedPort: Hashable, Sendable, CustomStringConvertible {
         return bytes.reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    static func text(_ address: UInt32) -> String {
+    /// An IPv4 address as people write it.
+    public static func text(_ address: UInt32) -> String {
         [24, 16, 8, 0].map { String(address >> $0 & 255) }.joined(separator: ".")
     }
 
