@@ -75,19 +75,28 @@ struct OracleComparison {
             // Makers differ in which end of a long operand they touch first.
             let isLong = instruction.map(OracleMakers.touchesInAnyOrder) ?? true
             let mask: UInt64 = isLong ? ~0xfff : .max
-            compare("cr2", engine.address & mask, native.address & mask)
+            if !(instruction.map(OracleMakers.mayTellOtherAddress) ?? false) {
+                compare("cr2", engine.address & mask, native.address & mask)
+            }
         }
         if !OracleMakers.hidesImage(native, instruction) {
             if OracleMakers.hasLoosePrecision(native, instruction) {
+                let loose: UInt8 = native.vector == 19 ? 0x20 : 0x3f
                 for state in [native, engine] {
-                    let flags = unsafe state.legacy.load(fromByteOffset: 24, as: UInt8.self) | 0x20
+                    let flags = unsafe state.legacy.load(fromByteOffset: 24, as: UInt8.self) | loose
                     unsafe state.legacy.storeBytes(of: flags, toByteOffset: 24, as: UInt8.self)
                 }
             }
+            let hidden = OracleMakers.hiddenVectors(native, instruction).map { $0 * 16 }
+            func isHidden(_ offset: Int) -> Bool {
+                hidden.contains { ($0..<$0 + 16).contains(offset) }
+            }
             unsafe Self.bytes(
-                "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found)
+                "image", engine.legacy, native.legacy, OracleState.legacyByteCount, &found,
+                but: { isHidden($0 - 160) })
             unsafe Self.bytes(
-                "upper", engine.upper, native.upper, OracleState.upperByteCount, &found)
+                "upper", engine.upper, native.upper, OracleState.upperByteCount, &found,
+                but: isHidden)
         }
         let hidden = OracleMakers.hiddenBytes(native, mode, instruction, place: place)
         unsafe Self.bytes(

@@ -83,6 +83,7 @@ enum OracleCoverage {
     static func isStraight(_ form: Form) -> Bool {
         if omission(form) != nil || form.isPrivileged || form.isSystem { return false }
         if OracleMakers.isSegmentPush(form) || OracleMakers.showsPointers(form) { return false }
+        if OracleMakers.mayNotBeWide(form) { return false }
         switch form.mnemonic {
         case .jcc, .jmp, .call, .ret, .loop, .loope, .loopne, .jrcxz, .enter, .leave, .fxsave,
             .fxrstor, .xsave, .xsavec, .maskmovq, .maskmovdqu,

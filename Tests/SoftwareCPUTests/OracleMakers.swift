@@ -3,7 +3,8 @@ import X86
 /// Where processors of different makers do different things and the manuals let them. The engine does
 /// one of them; the comparison takes either, and looks at everything else.
 ///
-/// Seen on AMD EPYC (Zen) and Intel Xeon (Sapphire Rapids). The engine does what the former does.
+/// Seen on AMD EPYC (Zen 3 and 4) and Intel Xeon (Sapphire Rapids). The engine does what the former do,
+/// but for vectors, where it does what the latter does.
 enum OracleMakers {
     private static let memoryFaults: Set<UInt64> = [12, 13, 14]
 
@@ -12,7 +13,8 @@ enum OracleMakers {
         let prefixes = instruction.prefixes
         switch instruction.mnemonic {
         // F2 and F3 are reserved here (SDM volume 2, 2.1.1): one maker's LOOPE with F2 is a LOOPNE.
-        case .loope, .loopne: return !prefixes.isDisjoint(with: [.rep, .repne])
+        case .loope, .loopne:
+            if !prefixes.isDisjoint(with: [.rep, .repne]) { return true }
         // F3 90 is PAUSE; with REX.B it is XCHG to one maker and still PAUSE to the other.
         case .xchg:
             return instruction.form.map == 0 && instruction.form.opcode & 0xf8 == 0x90
@@ -71,11 +73,19 @@ enum OracleMakers {
         form.map == 1 && form.mandatoryPrefix < 2 && [0x7e, 0x7f, 0xe7].contains(form.opcode)
     }
 
+    /// Operands that one maker wants at multiples of 16 (SDM volume 2, exceptions of type 4), the other not.
+    static func isLooselyAligned(_ form: Form) -> Bool { form.feature == .sha }
+
+    /// With VEX.W outside 64-bit code they are as without to one maker, and undefined to the other.
+    static func mayNotBeWide(_ form: Form) -> Bool {
+        form.mnemonic == .vpextrd || form.mnemonic == .vpinsrd
+    }
+
     /// What a sequence does after such an instruction would differ too: there their operands are
     /// where nothing faults.
     static func mayNotFault(_ form: Form) -> Bool {
         switch form.mnemonic {
-        case .bound, .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq: true
+        case .bound, .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq, .vcvtps2ph: true
         default: isX87Store(form.mnemonic) || isMMXStore(form)
         }
     }
@@ -110,6 +120,22 @@ enum OracleMakers {
             {
                 return true
             }
+            // Elements that the mask leaves out meet the limit of the segment or not.
+            if isMaskedMove(instruction), !mode.isLong, [12, 13].contains(one.vector),
+                other.vector == 3
+            {
+                return true
+            }
+            if isLooselyAligned(instruction.form), one.vector == 13, other.vector != 6 {
+                return true
+            }
+            if mayNotBeWide(instruction.form), !mode.isLong, one.vector == 6 { return true }
+            // An unmasked exception of a value and a fault of where it is to be stored.
+            if instruction.mnemonic == .vcvtps2ph, one.vector == 19,
+                memoryFaults.contains(other.vector)
+            {
+                return true
+            }
             // The first bound may decide before the second is read.
             if instruction.mnemonic == .bound, memoryFaults.contains(one.vector), other.vector == 5
             {
@@ -121,9 +147,34 @@ enum OracleMakers {
 
     /// One access for each part of a long operand, whose order is the maker's.
     static func touchesInAnyOrder(_ instruction: Instruction) -> Bool {
+        isMaskedMove(instruction) || OracleCoverage.hasImage(instruction)
+    }
+
+    private static func isMaskedMove(_ instruction: Instruction) -> Bool {
         switch instruction.mnemonic {
         case .vmaskmovps, .vmaskmovpd, .vpmaskmovd, .vpmaskmovq: true
-        default: OracleCoverage.hasImage(instruction)
+        default: false
+        }
+    }
+
+    /// Of two addresses that may both fault, either may be told: of CMPS's operands, and of the parts of a
+    /// long one that begin again at the start of 64 KiB, or go on behind them.
+    static func mayTellOtherAddress(_ instruction: Instruction) -> Bool {
+        instruction.mnemonic == .cmps
+            || isMaskedMove(instruction) && instruction.addressSize == 2
+    }
+
+    /// Vector registers that a faulting gather leaves in a state of the maker's: how far it got, what the
+    /// mask of the other elements is besides its sign, and the upper halves.
+    static func hiddenVectors(_ native: OracleState, _ instruction: Instruction?) -> [Int] {
+        guard let instruction, memoryFaults.contains(native.vector),
+            instruction.memory.vectorIndexByteCount > 0
+        else { return [] }
+        return [instruction.operand0, instruction.operand1, instruction.operand2].compactMap {
+            if case .register(let kind, let number) = $0, kind == .xmm || kind == .ymm {
+                return Int(number)
+            }
+            return nil
         }
     }
 
@@ -131,6 +182,8 @@ enum OracleMakers {
     /// multiplication or of a conversion to half precision, MXCSR.PE (design note 4). Either may be
     /// in a sequence.
     static func hasLoosePrecision(_ native: OracleState, _ instruction: Instruction?) -> Bool {
+        // The conversion may have been done when its store faults.
+        if memoryFaults.contains(native.vector), instruction?.mnemonic == .vcvtps2ph { return true }
         let control = unsafe native.legacy.load(fromByteOffset: 24, as: UInt32.self)
         if native.vector != 19 || control & 0xc00 == 0xc00 { return false }
         guard let instruction else { return true }

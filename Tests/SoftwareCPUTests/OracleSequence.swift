@@ -78,11 +78,11 @@ struct OracleSequence {
         else { return }
         if instruction.isString, OracleMakers.mayClearCounter(instruction.decoded, mode) { return }
         var target = OracleStates.target(instruction.decoded, mode, &random)
-        if isCalm || OracleMakers.mayNotFault(form) {
+        if isCalm || OracleMakers.mayNotFault(form) || OracleMakers.isLooselyAligned(form) {
             let prefixes = instruction.decoded.prefixes
             if !prefixes.isDisjoint(with: [.addressSize, .segment]) { return }
             target = OracleMachine.data - mode.dataBase + 0x400 + random.below(0x800)
-            if isCalm { target &= ~31 }
+            if isCalm || OracleMakers.isLooselyAligned(form) { target &= ~31 }
         }
         arrive()
         // Undefined flags must not be looked at.
