@@ -43,7 +43,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
 
     let index: VCPUIndex
     let engine: any CPUEngine
-    private let surroundings: any VCPUSurroundings
+    let surroundings: any VCPUSurroundings
     private let pending: PendingEvents
     /// Asked when the vCPU halts with interrupts off: can nothing wake the guest any more?
     private let nothingCanWake: @Sendable (VCPUIndex) -> Bool

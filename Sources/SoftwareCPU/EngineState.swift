@@ -131,8 +131,11 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     unsafe cpu.pointee.sysenterEIP = state.modelSpecific.sysenterEIP
     unsafe cpu.pointee.pat = state.modelSpecific.pat
     unsafe cpu.pointee.tscAux = state.modelSpecific.tscAux
+    let adjustment = unsafe state.modelSpecific.tscAdjust &- cpu.pointee.tscAdjust
     unsafe cpu.pointee.tscAdjust = state.modelSpecific.tscAdjust
-    if state.modelSpecific.tsc != 0 {
+    if state.modelSpecific.tsc == 0 {
+        unsafe cpu.pointee.tscOffset = unsafe cpu.pointee.tscOffset &+ adjustment
+    } else {
         unsafe cpu.pointee.tscOffset =
             unsafe cpu.pointee.tscOffset &+ (state.modelSpecific.tsc &- guestTSC(cpu))
     }
