@@ -6,7 +6,7 @@ public import Vocabulary
 /// any order.
 ///
 /// Owner: the device or machine that opened it, who closes it. Every method may be called from any
-/// thread; completions run on the disk's own thread, `disk/NAME`.
+/// thread; completions run on the disk's own thread, `disk/NAME`, or within `submit` if it is told so.
 ///
 /// A flush covers the writes that completed before it was submitted; nothing else is ordered. Requests
 /// that overlap are in no order.
@@ -98,8 +98,15 @@ public final class Disk: Sendable {
     /// refused: EINVAL (range or alignment), EROFS. After `close` it is told ESHUTDOWN at once, on this
     /// thread.
     ///
-    /// Never blocks. The memory of the segments is left alone until the completion.
-    public func submit(_ request: DiskRequest, completion: @escaping DiskCompletion) {
+    /// Never blocks, unless the request is alone. The memory of the segments is left alone until the
+    /// completion.
+    ///
+    /// - Parameter alone: the caller has nothing else to ask until it is done. A transfer that the host's
+    ///   page cache serves is then done here and now, and `completion` told on this thread: nobody waits
+    ///   for another thread to wake. A write may wait for the host, if its page cache is full of others.
+    public func submit(
+        _ request: DiskRequest, alone: Bool = false, completion: @escaping DiskCompletion
+    ) {
         let refusal = refusal(request)
         let now = HostThread.monotonicNow
         let verdict = state.withLock { state -> Verdict in
@@ -119,7 +126,8 @@ public final class Disk: Sendable {
         switch verdict {
         case .refuse(let error): completion(error)
         case .refuseCounted(let error): loop.submit { done(error) }
-        case .start: driver.submit(request, done)
+        case .start:
+            if alone, driver.isDoneNow(request) { done(nil) } else { driver.submit(request, done) }
         case .delay(let due):
             loop.submit(at: due) { [self] in driver.submit(request, done) }
         }
@@ -164,6 +172,34 @@ public final class Disk: Sendable {
     /// bytes. Blocks; not on the disk's thread.
     @discardableResult
     public func refreshSize() throws(XError) -> UInt64 { try driver.refreshSize() }
+
+    /// Makes the disk larger while it is in use, and returns its bytes. Blocks; not on the disk's thread.
+    ///
+    /// - Parameter byteCount: rounded up to whole sectors.
+    /// - Throws: `XError`: the disk is read-only, would become smaller, or cannot grow.
+    @discardableResult
+    public func grow(to byteCount: UInt64) throws(XError) -> UInt64 {
+        let mask = UInt64(sectorSize - 1)
+        guard byteCount <= UInt64(Int64.max) - mask else {
+            throw XError(.invalidArgument, "\(byteCount) bytes are more than a disk can have")
+        }
+        let wanted = (byteCount + mask) & ~mask
+        let old = driver.byteCount
+        if wanted == old { return old }
+        guard wanted > old else {
+            throw XError(
+                .invalidArgument,
+                "the disk '\(specification.path)' has \(old) bytes, and while a guest uses it it only "
+                    + "grows: give more than that")
+        }
+        guard !isReadOnly else {
+            throw XError(
+                .invalidArgument,
+                "the disk '\(specification.path)' is read-only: attach it without ',readonly'")
+        }
+        try driver.grow(to: wanted)
+        return driver.byteCount
+    }
 
     /// Refuses further requests, waits for those in flight, brings all to stable storage and gives the
     /// file and its lock back. Blocks; not on the disk's thread. Later calls do nothing.

@@ -10,11 +10,21 @@ protocol DiskDriver: Sendable {
     var features: DiskFeatures { get }
     /// Any thread; the completion is called on the loop's.
     func submit(_ request: DiskRequest, _ completion: @escaping IOCompletion)
+    /// Does a transfer now if the host's page cache serves it: false if it is still to be done. Any thread.
+    func isDoneNow(_ request: DiskRequest) -> Bool
     /// Looks how large the disk is now. Any thread but the loop's.
     func refreshSize() throws(XError) -> UInt64
+    /// Makes the disk larger while it is in use; its new bytes are zeros. Any thread but the loop's.
+    ///
+    /// - Parameter byteCount: a multiple of `sectorSize`, more than the disk has.
+    func grow(to byteCount: UInt64) throws(XError)
     /// Brings everything to stable storage; nothing is in flight and nothing comes after it. The
     /// completion is called on the loop's thread.
     func close(_ completion: @escaping IOCompletion)
+}
+
+extension DiskDriver {
+    func isDoneNow(_ request: DiskRequest) -> Bool { false }
 }
 
 /// What a stretch of an image reads as.

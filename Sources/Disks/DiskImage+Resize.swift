@@ -37,7 +37,11 @@ extension DiskImage {
             let image = try QCOW2Image.opening(path, isWritable: true, loop: loop)
             try refuseShrinking(image.byteCount)
             let isDone = try loop.blocking { () async throws(XError) in
-                do throws(HostErrno) { return try await image.resize(count) } catch {
+                do throws(HostErrno) {
+                    let isDone = try await image.resize(count)
+                    try await image.finish()
+                    return isDone
+                } catch {
                     throw image.file.failure("resize", error)
                 }
             }
@@ -52,8 +56,8 @@ extension DiskImage {
 }
 
 extension QCOW2Image {
-    /// Changes the size of an image that nobody uses. False if data would be cut off, or the size is too
-    /// large for the clusters.
+    /// Changes the size of an image: one that is in use only grows. False if data would be cut off, or the
+    /// size is too large for the clusters.
     func resize(_ newSize: UInt64) async throws(HostErrno) -> Bool {
         let old = header.virtualSize
         if newSize < old {
@@ -84,7 +88,7 @@ extension QCOW2Image {
         try await flush()
         header.virtualSize = newSize
         try await writeHeader()
-        try await finish()
+        try await flush()
         return true
     }
 

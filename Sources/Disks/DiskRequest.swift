@@ -58,8 +58,9 @@ public enum DiskOperation: Sendable, Hashable {
     public static var flush: DiskRequest { DiskRequest(.flush, offset: 0, byteCount: 0) }
 }
 
-/// Told once, on the disk's own thread, that a request is done: nil, or why it failed. It must not wait
-/// for anything: the thread serves the disk's other requests.
+/// Told once that a request is done: nil, or why it failed. On the disk's own thread, which serves its
+/// other requests, so it must not wait for anything; of a request that is alone perhaps on the thread that
+/// submits it.
 public typealias DiskCompletion = @Sendable (HostErrno?) -> Void
 
 /// What a disk can do beside reading.

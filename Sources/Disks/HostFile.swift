@@ -41,6 +41,8 @@ final class HostFile: Sendable {
     /// Transfers must begin and end at multiples of this, on disk and in memory; 1 unless `direct`.
     let alignment: Int
     private let observer: (any HostFileObserver)?
+    /// Somebody sees what is written.
+    var isObserved: Bool { observer != nil }
 
     /// What else the file is asked for.
     struct Options {

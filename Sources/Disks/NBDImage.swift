@@ -105,6 +105,10 @@ internal import Vocabulary
 
     func refreshSize() throws(XError) -> UInt64 { byteCount }
 
+    func grow(to byteCount: UInt64) throws(XError) {
+        throw XError(.unsupported, "a disk of an NBD server keeps the size that it had at first")
+    }
+
     func submit(_ request: DiskRequest, _ completion: @escaping IOCompletion) {
         state.withLock { $0.waiting.append((request, completion)) }
         wakeUp.signal()

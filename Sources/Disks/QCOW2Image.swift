@@ -1,4 +1,5 @@
 internal import HostIO
+internal import Synchronization
 internal import Vocabulary
 
 /// A qcow2 image: clusters that are there, found through two levels of tables, over a backing image or
@@ -17,7 +18,8 @@ actor QCOW2Image: DiskDriver, BlockImage {
     nonisolated let backing: (any BlockImage)?
     /// Images and their backing, this one first: for their locks.
     nonisolated let chain: [HostFile]
-    nonisolated let byteCount: UInt64
+    private nonisolated let size: Atomic<UInt64>
+    nonisolated var byteCount: UInt64 { size.load(ordering: .relaxed) }
     nonisolated let sectorSize: Int
     nonisolated let isWritable: Bool
 
@@ -68,7 +70,7 @@ actor QCOW2Image: DiskDriver, BlockImage {
         self.l1 = l1
         self.refcountTable = refcountTable
         sectorSize = file.alignment > 512 ? 4096 : 512
-        byteCount = header.virtualSize & ~UInt64(sectorSize - 1)
+        size = Atomic(header.virtualSize & ~UInt64(sectorSize - 1))
         isWritable = file.isWritable
         // 32 MiB of L2 tables and 8 MiB of refcounts at most, and never fewer than 8 tables.
         l2Tables = QCOW2TableCache(most: max(8, (32 << 20) >> header.clusterBits))
@@ -98,6 +100,21 @@ actor QCOW2Image: DiskDriver, BlockImage {
     }
 
     nonisolated func refreshSize() throws(XError) -> UInt64 { byteCount }
+
+    nonisolated func grow(to byteCount: UInt64) throws(XError) {
+        let isDone = try loop.blocking { () async throws(XError) in
+            do throws(HostErrno) { return try await self.resize(byteCount) } catch {
+                throw self.file.failure("resize", error)
+            }
+        }
+        guard isDone else {
+            throw XError(
+                .invalidArgument,
+                "the disk '\(file.path)' would need too large a table for \(byteCount) bytes: give "
+                    + "another size")
+        }
+        size.store(byteCount, ordering: .relaxed)
+    }
 
     nonisolated func submit(_ request: DiskRequest, _ completion: @escaping IOCompletion) {
         Task(executorPreference: loop) {

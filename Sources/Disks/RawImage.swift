@@ -34,6 +34,17 @@ final class RawImage: DiskDriver, BlockImage {
         return count
     }
 
+    func grow(to byteCount: UInt64) throws(XError) {
+        guard !file.isBlockDevice else {
+            throw XError(
+                .unsupported,
+                "'\(file.path)' is a block device: make it larger on the host, and give no size here"
+            )
+        }
+        try file.setByteCount(byteCount)
+        _ = try refreshSize()
+    }
+
     func submit(_ request: DiskRequest, _ completion: @escaping IOCompletion) {
         switch request.operation {
         case .read: unsafe file.read(request.offset, Segments(request.segments), completion)
@@ -47,6 +58,16 @@ final class RawImage: DiskDriver, BlockImage {
             zero(
                 request.offset, request.byteCount, request.mayUnmap,
                 request.isForced ? synced(completion) : completion)
+        }
+    }
+
+    func isDoneNow(_ request: DiskRequest) -> Bool {
+        switch request.operation {
+        case .read: unsafe file.transferNow(isWrite: false, request.offset, request.segments)
+        case .write:
+            unsafe !request.isForced
+                && file.transferNow(isWrite: true, request.offset, request.segments)
+        default: false
         }
     }
 

@@ -27,7 +27,7 @@ final class BlockQueue: Sendable {
         var generation: UInt64
     }
 
-    private struct Registers: Sendable {
+    struct Registers: Sendable {
         var connection: Connection?
         var generation: UInt64 = 0
     }
@@ -35,11 +35,11 @@ final class BlockQueue: Sendable {
     /// Grants that are kept at most: as many as a full ring uses at once.
     static let mostKept = 16 << 10
 
-    private let grantTable: GrantTable
+    let grantTable: GrantTable
     private let channels: EventChannels
-    private let memory: GuestMemory
-    private let disk: Disk
-    private let registers: RankedLock<Registers>
+    let memory: GuestMemory
+    let disk: Disk
+    let registers: RankedLock<Registers>
     let context: InterruptContext
     private let requests = Atomic<UInt64>(0)
     private let refusals = Atomic<UInt64>(0)
@@ -112,10 +112,18 @@ final class BlockQueue: Sendable {
 
     // MARK: Requests
 
+    /// How a request came.
+    struct Way {
+        /// Of the connection.
+        var generation: UInt64
+        /// No other is in flight or waits on the ring.
+        var isAlone: Bool
+    }
+
     /// In the queue's context: takes what is on the ring.
     private func run() {
         while true {
-            let next = registers.withLock { registers -> (BlockRequest, UInt64)? in
+            let next = registers.withLock { registers -> (BlockRequest, Way)? in
                 guard var connection = registers.connection, !connection.isClosing else {
                     return nil
                 }
@@ -129,27 +137,29 @@ final class BlockQueue: Sendable {
                 connection.inFlight += 1
                 registers.connection?.ring = connection.ring
                 registers.connection?.inFlight = connection.inFlight
-                return (request, connection.generation)
+                let isAlone = connection.inFlight == 1 && connection.ring.waiting == 0
+                return (request, Way(generation: connection.generation, isAlone: isAlone))
             }
-            guard let (request, generation) = next else { return }
+            guard let (request, way) = next else { return }
             requests.wrappingAdd(1, ordering: .relaxed)
-            perform(request, generation)
+            perform(request, way)
         }
     }
 
-    private func perform(_ request: BlockRequest, _ generation: UInt64) {
+    private func perform(_ request: BlockRequest, _ way: Way) {
+        let generation = way.generation
         switch BlockRequest.Operation(rawValue: request.operation) {
-        case .read: transfer(request, request.segments, isWrite: false, generation)
-        case .write: transfer(request, request.segments, isWrite: true, generation)
-        case .flush: flush(request, generation)
+        case .read: transfer(request, request.segments, isWrite: false, way)
+        case .write: transfer(request, request.segments, isWrite: true, way)
+        case .flush: flush(request, way)
         case .discard: discard(request, generation)
         case .indirect:
             guard let segments = indirectSegments(request, generation) else {
                 return answer(request, .error, generation)
             }
             switch BlockRequest.Operation(rawValue: request.indirectOperation) {
-            case .read: transfer(request, segments, isWrite: false, generation)
-            case .write: transfer(request, segments, isWrite: true, generation)
+            case .read: transfer(request, segments, isWrite: false, way)
+            case .write: transfer(request, segments, isWrite: true, way)
             default: answer(request, .unsupported, generation)
             }
         case .barrier, nil: answer(request, .unsupported, generation)
@@ -157,19 +167,18 @@ final class BlockQueue: Sendable {
     }
 
     /// BLKIF_RSP_*.
-    private enum Status: Int16 {
+    enum Status: Int16 {
         case okay = 0
         case error = -1
         case unsupported = -2
     }
 
-    private func flush(_ request: BlockRequest, _ generation: UInt64) {
+    private func flush(_ request: BlockRequest, _ way: Way) {
         guard request.segmentCount == 0 else {
-            return transfer(
-                request, request.segments, isWrite: true, generation, flushesFirst: true)
+            return transfer(request, request.segments, isWrite: true, way, flushesFirst: true)
         }
         disk.submit(.flush) { [self] error in
-            answer(request, error == nil ? .okay : .error, generation)
+            answer(request, error == nil ? .okay : .error, way.generation)
         }
     }
 
@@ -185,7 +194,7 @@ final class BlockQueue: Sendable {
     }
 
     /// Within the disk, in bytes.
-    private func range(_ sector: UInt64, _ count: UInt64) -> (offset: UInt64, byteCount: UInt64)? {
+    func range(_ sector: UInt64, _ count: UInt64) -> (offset: UInt64, byteCount: UInt64)? {
         let sectors = disk.byteCount / 512
         guard count > 0, sector < sectors, count <= sectors - sector else { return nil }
         return (sector * 512, count * 512)
@@ -205,7 +214,7 @@ final class BlockQueue: Sendable {
         segments.reserveCapacity(count)
         for reference in request.pages {
             if segments.count == count { break }
-            guard let (grant, isKept) = take(reference, write: false, generation) else {
+            guard let (grant, isKept) = take([reference], write: false, generation)?.first else {
                 return nil
             }
             defer { if !isKept { grantTable.end(grant) } }
@@ -226,88 +235,8 @@ final class BlockQueue: Sendable {
         return segments.count == count ? segments : nil
     }
 
-    // MARK: Reads and writes
-
-    private func transfer(
-        _ request: BlockRequest, _ segments: [BlockRequest.Segment], isWrite: Bool,
-        _ generation: UInt64, flushesFirst: Bool = false
-    ) {
-        guard request.segmentCount == segments.count, !segments.isEmpty,
-            segments.allSatisfy({ $0.first <= $0.last && $0.last < 8 })
-        else { return answer(request, .error, generation) }
-        let sectors = segments.reduce(UInt64(0)) { $0 + UInt64($1.last - $1.first) + 1 }
-        guard let range = range(request.sector, sectors) else {
-            return answer(request, .error, generation)
-        }
-        var grants: [GrantTable.Grant] = []
-        var buffers = unsafe [UnsafeMutableRawBufferPointer]()
-        for segment in segments {
-            guard let (grant, isKept) = take(segment.reference, write: !isWrite, generation)
-            else { break }
-            if !isKept { grants.append(grant) }
-            let count = (Int(segment.last - segment.first) + 1) * 512
-            let start = grant.address.advanced(by: UInt64(segment.first) * 512)
-            guard Int(segment.last) * 512 + 512 <= Int(grant.byteCount),
-                let pointer = unsafe memory.hostPointer(start, byteCount: count)
-            else { break }
-            unsafe buffers.append(UnsafeMutableRawBufferPointer(start: pointer, count: count))
-        }
-        guard unsafe buffers.count == segments.count else {
-            for grant in grants { grantTable.end(grant) }
-            return answer(request, .error, generation)
-        }
-        let taken = grants
-        let places = isWrite ? [] : segments
-        let operation = unsafe DiskRequest(
-            isWrite ? .write : .read, offset: range.offset, segments: buffers)
-        let finish: DiskCompletion = { [self] error in
-            // What the disk has put into the guest's memory may be code.
-            for place in places { noteWritten(place, generation, taken) }
-            for grant in taken { grantTable.end(grant) }
-            answer(request, error == nil ? .okay : .error, generation)
-        }
-        guard flushesFirst else { return disk.submit(operation, completion: finish) }
-        disk.submit(.flush) { [self] error in
-            if error != nil { return finish(error) }
-            disk.submit(operation, completion: finish)
-        }
-    }
-
-    /// A grant in use, and whether it is one of those that stay.
-    private func take(
-        _ reference: UInt32, write: Bool, _ generation: UInt64
-    ) -> (GrantTable.Grant, isKept: Bool)? {
-        let known = registers.withLock { registers -> (GrantTable.Grant?, keeps: Bool) in
-            guard let connection = registers.connection, connection.isPersistent,
-                connection.generation == generation
-            else { return (nil, false) }
-            return (connection.kept[reference], connection.kept.count < Self.mostKept)
-        }
-        if let grant = known.0, grant.isWritable || !write { return (grant, true) }
-        // What is kept is used either way later.
-        guard
-            let grant = grantTable.begin(
-                GrantReference(reference), write: write || known.keeps)
-        else { return nil }
-        guard known.keeps, known.0 == nil else { return (grant, false) }
-        registers.withLock { $0.connection?.kept[reference] = grant }
-        return (grant, true)
-    }
-
-    private func noteWritten(
-        _ segment: BlockRequest.Segment, _ generation: UInt64, _ taken: [GrantTable.Grant]
-    ) {
-        let grant =
-            taken.first { $0.reference.rawValue == segment.reference }
-            ?? registers.withLock { $0.connection?.kept[segment.reference] }
-        guard let grant else { return }
-        memory.wrote(
-            grant.address.rawValue &+ UInt64(segment.first) &* 512,
-            (Int(segment.last - segment.first) + 1) * 512)
-    }
-
     /// Any thread.
-    private func answer(_ request: BlockRequest, _ status: Status, _ generation: UInt64) {
+    func answer(_ request: BlockRequest, _ status: Status, _ generation: UInt64) {
         if status != .okay { refusals.wrappingAdd(1, ordering: .relaxed) }
         let port = registers.withLock { registers -> EventChannelPort? in
             guard var connection = registers.connection, connection.generation == generation

@@ -17,6 +17,9 @@ struct BlockRequest: Equatable {
         /// Sectors of 512 bytes within the page, 0 to 7, both included.
         var first: UInt8
         var last: UInt8
+
+        /// Of one with `first` at most `last`.
+        var byteCount: Int { (Int(last) - Int(first) + 1) * 512 }
     }
 
     var operation: UInt8

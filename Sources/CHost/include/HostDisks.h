@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /// The host's cache is not used. Its name O_DIRECT is behind _GNU_SOURCE.
@@ -53,6 +54,12 @@ static inline void chost_unlock_file(int descriptor) {
 /// fallocate(2), behind _GNU_SOURCE. 0, or -errno.
 static inline long chost_fallocate(int descriptor, int mode, uint64_t offset, uint64_t byteCount) {
     return syscall(SYS_fallocate, descriptor, mode, (off_t)offset, (off_t)byteCount) == 0 ? 0 : -errno;
+}
+
+/// preadv2(2) of what the page cache has: it does not wait for a device (RWF_NOWAIT, 8). A count, or -1.
+static inline long chost_read_cached(
+    int descriptor, const struct iovec *_Nonnull vectors, int count, uint64_t offset) {
+    return syscall(SYS_preadv2, descriptor, vectors, count, (long)offset, 0L, 8);
 }
 
 /// Bytes of a block device; 0 if it does not say.
