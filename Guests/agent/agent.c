@@ -1,31 +1,38 @@
 // Martlet's guest agent: /init of the initial RAM disk.
 //
-// It prepares the system, then runs programs for the host over a serial port named by
-// `martlet.agent=` on the kernel's command line. The frames are described in
-// Sources/Boot/AgentProtocol.swift. Without that parameter it runs a shell on the console.
+// It prepares the system, then runs programs for the host over a terminal named by `martlet.agent=` on
+// the kernel's command line. The frames are described in Sources/Boot/AgentProtocol.swift. Without that
+// parameter it runs a shell on the console.
 #include "system.h"
 
-enum { protocolVersion = 1 };
+enum { protocolVersion = 2 };
 
 // Frame types, host to guest and guest to host.
-enum { START = 1, STDIN = 2, STDIN_END = 3, WINDOW = 4, SIGNAL = 5, CREDIT = 6 };
-enum { READY = 0x81, STDOUT = 0x82, STDERR = 0x83, EXIT = 0x84, GRANT = 0x85 };
+enum { START = 1, STDIN = 2, STDIN_END = 3, WINDOW = 4, SIGNAL = 5, CREDIT = 6, REJOINED = 7 };
+enum { READY = 0x81, STDOUT = 0x82, STDERR = 0x83, EXIT = 0x84, GRANT = 0x85, REJOIN = 0x86 };
 
 // Bytes of standard input the host may have on the way. The line discipline's and the port's buffers
 // hold far more, so that none is lost even without flow control by wire.
 enum { inputWindow = 8192 };
 enum { largestFrame = 65535 + 3, outputRoom = 16384, chunk = 4096 };
+// Bytes behind those that were written, so that they can be written again: what Xen's console ring holds
+// is lost when the terminal hangs up, as it does when a suspended guest goes on.
+enum { keptOutput = 4096, largestKept = keptOutput + chunk + 3 };
 
 static u8 frame[largestFrame];  // what has come of the frame that is on its way
 static u32 frameCount;
-static u8 output[outputRoom];  // frames that wait for the port
-static u32 outputCount;
+static u8 output[largestKept + outputRoom];  // frames, of which the first were written and are kept
+static u32 outputCount, outputWritten;
+static u64 outputFirst;  // the number of the first frame in `output`
+static u64 framesTaken;  // frames of the host that were handled
+static u64 framesToSkip;  // frames that come a second time
 static u8 input[inputWindow];  // standard input that waits for the program
 static u32 inputCount;
 static u32 inputTaken;  // bytes given to the program and not yet granted again
 static u64 outputCredit;  // bytes of output the host is ready for
 
 static int port = -1;
+static int isJoined = 1;  // nothing is written while the host has not said what it has
 static int childInput = -1, childOutput = -1, childError = -1, terminal = -1;
 static int inputEnded;
 static i64 child = -1;
@@ -34,13 +41,29 @@ static int stayAfterExit, exitReported;
 
 static u32 get16(const u8 *at) { return at[0] | (u32)at[1] << 8; }
 static u32 get32(const u8 *at) { return get16(at) | get16(at + 2) << 16; }
+static u64 get64(const u8 *at) { return get32(at) | (u64)get32(at + 4) << 32; }
 
 static void closeOne(int *descriptor) {
     if (*descriptor >= 0) SYS1(NR_close, *descriptor);
     *descriptor = -1;
 }
 
-static int isRoom(u32 payload) { return outputCount + 3 + payload <= outputRoom; }
+static int isRoom(u32 payload) { return outputCount - outputWritten + 3 + payload <= outputRoom; }
+
+// Forgets frames that were written long ago.
+static void forget(void) {
+    u32 at = 0;
+    while (outputWritten - at > keptOutput) {
+        u32 size = 3 + get16(output + at + 1);
+        if (at + size > outputWritten) break;
+        at += size;
+        outputFirst++;
+    }
+    if (!at) return;
+    outputCount -= at;
+    outputWritten -= at;
+    for (u32 index = 0; index < outputCount; index++) output[index] = output[index + at];
+}
 
 // The caller has seen to it that there is room; a host that breaks the rules loses answers.
 static void put(u8 type, const void *payload, u32 count) {
@@ -54,19 +77,32 @@ static void put(u8 type, const void *payload, u32 count) {
 }
 
 static void flush(void) {
-    if (!outputCount) return;
-    i64 count = SYS3(NR_write, port, output, outputCount);
+    if (!isJoined || outputCount == outputWritten) return;
+    i64 count = SYS3(NR_write, port, output + outputWritten, outputCount - outputWritten);
     if (count <= 0) return;
-    outputCount -= (u32)count;
-    for (u32 at = 0; at < outputCount; at++) output[at] = output[at + (u32)count];
+    outputWritten += (u32)count;
+    forget();
 }
 
-static void flushAll(void) {
-    while (outputCount) {
-        struct pollfd wait = {port, POLLOUT, 0};
-        SYS3(NR_poll, &wait, 1, -1);
-        flush();
+// A frame that is not counted, past all others: the port is empty.
+static void putNow(u8 type, const void *payload, u32 count) {
+    u8 bytes[16] = {type, (u8)count, 0};
+    memcpy(bytes + 3, payload, count);
+    u32 done = 0;
+    while (done < count + 3) {
+        i64 written = SYS3(NR_write, port, bytes + done, count + 3 - done);
+        if (written > 0) done += (u32)written;
+        else if (written != -EAGAIN && written != -EINTR) return;
     }
+}
+
+// The host has so many frames: the others are written again.
+static void rejoin(u64 received) {
+    u32 at = 0;
+    for (u64 number = outputFirst; number < received && at < outputWritten; number++)
+        at += 3 + get16(output + at + 1);
+    outputWritten = at;
+    isJoined = 1;
 }
 
 static void setWindow(const u8 *at) {
@@ -241,6 +277,19 @@ static void closeInput(void) {
 }
 
 static void receive(u8 type, const u8 *payload, u32 count) {
+    if (type == REJOINED) {
+        if (count < 16) return;
+        if (!isJoined) rejoin(get64(payload));
+        // As REJOIN is said until it is heard, it may be answered twice.
+        u64 next = get64(payload + 8);
+        framesToSkip = framesTaken > next ? framesTaken - next : 0;
+        return;
+    }
+    if (framesToSkip) {
+        framesToSkip--;
+        return;
+    }
+    framesTaken++;
     switch (type) {
     case START: start(payload, count); break;
     case STDIN:
@@ -263,18 +312,21 @@ static void receive(u8 type, const u8 *payload, u32 count) {
 }
 
 // One read: every frame that is whole is handled. A frame waits while there is no room for answers.
-static void readPort(void) {
+// False: the terminal has hung up.
+static int readPort(void) {
     i64 count = SYS3(NR_read, port, frame + frameCount, largestFrame - frameCount);
-    if (count > 0) frameCount += (u32)count;
+    if (count <= 0) return count == -EAGAIN || count == -EINTR;
+    frameCount += (u32)count;
     u32 at = 0;
     while (frameCount - at >= 3 && frameCount - at >= 3 + get16(frame + at + 1)) {
         u32 size = get16(frame + at + 1);
         receive(frame[at], frame + at + 3, size);
         at += 3 + size;
     }
-    if (!at) return;
+    if (!at) return 1;
     frameCount -= at;
     for (u32 index = 0; index < frameCount; index++) frame[index] = frame[index + at];
+    return 1;
 }
 
 // Passes on at most a chunk. False at the end of the stream, or if nothing is there.
@@ -367,6 +419,31 @@ static int openPort(const char *path) {
     return (int)handle;
 }
 
+// Its driver may come while the system starts.
+static int waitForPort(const char *path) {
+    int handle = -1;
+    for (int tries = 0; tries < 5000; tries++) {
+        handle = openPort(path);
+        if (handle >= 0) break;
+        SYS3(NR_poll, 0, 0, 1);
+    }
+    return handle;
+}
+
+// The terminal has hung up.
+static void leavePort(void) {
+    closeOne(&port);
+    frameCount = 0;
+    isJoined = 0;
+}
+
+// Both sides say what they have.
+static void sayRejoin(void) {
+    u8 count[8];
+    for (int byte = 0; byte < 8; byte++) count[byte] = (u8)(framesTaken >> (8 * byte));
+    putNow(REJOIN, count, 8);
+}
+
 // What init is told by poweroff, halt and reboot, as of busybox and sysvinit.
 enum { SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGKILL = 9 };
 
@@ -386,27 +463,42 @@ static _Noreturn void shutDown(u32 signal) {
     powerOff();
 }
 
-static void serve(void) {
+static void sayReady(void) {
+    u8 version[2] = {protocolVersion, 0};
+    putNow(READY, version, 2);
+}
+
+static void serve(const char *path) {
     u64 signals = 1ul << (SIGCHLD - 1) | 1ul << (SIGUSR1 - 1) | 1ul << (SIGUSR2 - 1) |
                   1ul << (SIGTERM - 1);
     u64 pipeSignal = 1ul << 12;
     SYS4(NR_rt_sigprocmask, SIG_BLOCK, &signals, 0, 8);
     SYS4(NR_rt_sigprocmask, SIG_BLOCK, &pipeSignal, 0, 8);
     int signalFile = (int)SYS4(NR_signalfd4, -1, &signals, 8, O_NONBLOCK | O_CLOEXEC);
-    u8 version[2] = {protocolVersion, 0};
-    put(READY, version, 2);
+    sayReady();
     for (;;) {
         // A whole frame's answers fit in 256 bytes for each of at most a port buffer's frames.
         int mayRead = isRoom(2048);
         int mayPass = outputCredit && isRoom(chunk + 64);
+        int mayWrite = isJoined && outputCount > outputWritten;
         struct pollfd waits[6] = {
-            {port, (short)((mayRead ? POLLIN : 0) | (outputCount ? POLLOUT : 0)), 0},
+            {port, (short)((mayRead ? POLLIN : 0) | (mayWrite ? POLLOUT : 0)), 0},
             {signalFile, POLLIN, 0},
             {mayPass ? childOutput : -1, POLLIN, 0},
             {mayPass ? childError : -1, POLLIN, 0},
             {inputCount ? childInput : -1, POLLOUT, 0},
         };
-        SYS3(NR_poll, waits, 5, childExited && mayPass ? 0 : -1);
+        // What is written while a console's driver comes up may be lost.
+        int patience = port >= 0 && isJoined && framesTaken ? -1 : 10;
+        i64 found = SYS3(NR_poll, waits, 5, childExited && child > 0 && mayPass ? 0 : patience);
+        if (port < 0) {
+            port = openPort(path);
+            if (port >= 0) sayRejoin();
+        } else if (!found && !isJoined) {
+            sayRejoin();
+        } else if (!found && !framesTaken) {
+            sayReady();
+        }
         if (waits[1].revents) {
             u8 information[128];  // struct signalfd_siginfo
             if (SYS3(NR_read, signalFile, information, sizeof information) > 0 &&
@@ -414,14 +506,15 @@ static void serve(void) {
                 shutDown(get32(information));
         }
         reap();
-        if (mayRead && waits[0].revents) readPort();
+        int isOpen = !(waits[0].revents & (POLLHUP | POLLERR));
+        if (isOpen && mayRead && waits[0].revents & POLLIN) isOpen = readPort();
+        if (!isOpen) leavePort();
         int moved = passOutput(&childOutput, STDOUT);
         moved |= passOutput(&childError, STDERR);
         passInput();
         if (childExited && child > 0 && !moved && outputCredit && isRoom(chunk + 64)) finish();
         flush();
-        if (exitReported && !stayAfterExit) {
-            flushAll();
+        if (exitReported && !stayAfterExit && outputWritten == outputCount) {
             SYS3(NR_ioctl, port, TCSBRK, 1);
             return;
         }
@@ -450,8 +543,8 @@ __attribute__((used)) _Noreturn void agentMain(void) {
     char path[128];
     setUpSystem();
     if (parameter("martlet.agent=", path, sizeof path)) {
-        port = openPort(path);
-        if (port >= 0) serve();
+        port = waitForPort(path);
+        if (port >= 0) serve(path);
         else complain("opening", path, port);
     } else {
         shellOnConsole();

@@ -1,12 +1,18 @@
-/// What the host and the agent in the guest say to each other over a serial port.
+/// What the host and the agent in the guest say to each other over a terminal of the guest's.
 ///
 /// A frame is a type (one byte), the payload's length (two, little-endian) and the payload. Output
 /// and input are bounded by credit: the host's START and CREDIT frames allow the agent so many bytes
 /// of output, the agent's CREDIT frames allow the host so many bytes of standard input. Sources of
 /// the agent: Guests/agent.
+///
+/// Xen's consoles hang up when a suspended guest goes on, and what was on its way is lost. The agent then
+/// opens its terminal again and sends REJOIN, the host answers with REJOINED, and each sends what the other
+/// says it has not got. As what is written while the terminal comes up may be lost, READY and REJOIN are
+/// said until they are answered. Frames are counted from START and the first answer on; READY, REJOIN and REJOINED
+/// are not.
 public enum AgentProtocol {
     /// What the agent's READY frame must say.
-    public static let version: UInt16 = 1
+    public static let version: UInt16 = 2
     /// Bytes in the payload of a frame at most.
     public static let largestPayload = 65535
 
@@ -49,6 +55,8 @@ public enum AgentProtocol {
         case signal(UInt8)
         /// So many more bytes of output are welcome.
         case credit(UInt32)
+        /// The host has got so many frames of the agent, and sends its own from a number on.
+        case rejoined(received: UInt64, next: UInt64)
     }
 
     /// How the program ended.
@@ -76,6 +84,8 @@ public enum AgentProtocol {
         case exit(Exit)
         /// So many more bytes of standard input are welcome.
         case credit(UInt32)
+        /// The terminal was opened again; the agent has got so many frames of the host.
+        case rejoin(UInt64)
         /// One that this version does not know, or with a payload that is too short.
         case unknown(type: UInt8, [UInt8])
     }
@@ -90,6 +100,7 @@ public enum AgentProtocol {
         case .windowSize(let size): Self.frame(4, word(size.rows) + word(size.columns))
         case .signal(let number): Self.frame(5, [number])
         case .credit(let count): Self.frame(6, word(count))
+        case .rejoined(let received, let next): Self.frame(7, word(received) + word(next))
         }
     }
 
@@ -126,6 +137,9 @@ public enum AgentProtocol {
         /// True between frames.
         public var isAtFrameBoundary: Bool { pending.isEmpty }
 
+        /// Forgets the frame that has begun: all of it comes again.
+        public mutating func restart() { pending = [] }
+
         /// The frames that are whole with these bytes.
         public mutating func decode(_ bytes: some Sequence<UInt8>) -> [GuestFrame] {
             pending.append(contentsOf: bytes)
@@ -145,7 +159,7 @@ public enum AgentProtocol {
 
         private static func frame(_ type: UInt8, _ payload: [UInt8]) -> GuestFrame {
             switch (type, payload.count) {
-            case (0x81, 2...): return .ready(version: UInt16(truncatingIfNeeded: word(payload, 2)))
+            case (0x81, 2...): return .ready(version: word(payload))
             case (0x82, _): return .standardOutput(payload)
             case (0x83, _): return .standardError(payload)
             case (0x84, 2...):
@@ -154,14 +168,15 @@ public enum AgentProtocol {
                 case 1: return .exit(.signal(payload[1]))
                 default: return .exit(.notStarted(payload[1]))
                 }
-            case (0x85, 4...): return .credit(word(payload, 4))
+            case (0x85, 4...): return .credit(word(payload))
+            case (0x86, 8...): return .rejoin(word(payload))
             default: return .unknown(type: type, payload)
             }
         }
 
-        private static func word(_ bytes: [UInt8], _ count: Int) -> UInt32 {
-            var value: UInt32 = 0
-            for index in 0..<count { value |= UInt32(bytes[index]) << UInt32(index * 8) }
+        private static func word<T: FixedWidthInteger>(_ bytes: [UInt8]) -> T {
+            var value: T = 0
+            for index in 0..<MemoryLayout<T>.size { value |= T(bytes[index]) << T(index * 8) }
             return value
         }
     }

@@ -12,6 +12,8 @@ public struct ELFImage: Sendable {
     public let segments: [Segment]
     /// XEN_ELFNOTE_PHYS32_ENTRY: where 32-bit code starts; nil if the kernel has none.
     public let pvhEntry: UInt32?
+    /// XEN_ELFNOTE_GUEST_OS: the kernel has Xen's interfaces (Linux: CONFIG_XEN).
+    public let isXenGuest: Bool
 
     /// First byte after the highest segment.
     public var end: UInt64 {
@@ -40,6 +42,7 @@ public struct ELFImage: Sendable {
         else { throw Self.broken("its header is truncated") }
         var segments: [Segment] = []
         var entry: UInt32?
+        var isXenGuest = false
         for index in 0..<Int(count) {
             guard start <= bytes.count else { throw Self.broken("it is truncated") }
             let base = start + index * Int(entrySize)
@@ -62,7 +65,9 @@ public struct ELFImage: Sendable {
                         memoryByteCount: memorySize))
             case 4:
                 if let notes = reader.slice(offset, fileSize) {
-                    entry = entry ?? Self.pvhEntry(ByteReader(notes))
+                    let known = Self.xenNotes(ByteReader(notes))
+                    entry = entry ?? known.pvhEntry
+                    if known.isGuest { isXenGuest = true }
                 }
             default: break
             }
@@ -70,6 +75,7 @@ public struct ELFImage: Sendable {
         guard !segments.isEmpty else { throw Self.broken("it has nothing to load") }
         self.segments = segments
         pvhEntry = entry
+        self.isXenGuest = isXenGuest
     }
 
     private static func broken(_ detail: String) -> XError {
@@ -79,7 +85,9 @@ public struct ELFImage: Sendable {
         )
     }
 
-    private static func pvhEntry(_ notes: ByteReader) -> UInt32? {
+    /// Of xen/include/public/elfnote.h.
+    private static func xenNotes(_ notes: ByteReader) -> (pvhEntry: UInt32?, isGuest: Bool) {
+        var found: (pvhEntry: UInt32?, isGuest: Bool) = (nil, false)
         var offset = 0
         while let nameSize = notes.integer(offset, as: UInt32.self),
             let size = notes.integer(offset + 4, as: UInt32.self),
@@ -88,11 +96,14 @@ public struct ELFImage: Sendable {
         {
             let name = offset + 12
             let description = name + ((Int(nameSize) + 3) & ~3)
-            if type == 18, notes.slice(name, 4) == [0x58, 0x65, 0x6e, 0x00] {
-                return notes.integer(description, as: UInt32.self)
+            if notes.slice(name, 4) == [0x58, 0x65, 0x6e, 0x00] {
+                if type == 18, found.pvhEntry == nil {
+                    found.pvhEntry = notes.integer(description, as: UInt32.self)
+                }
+                if type == 6 { found.isGuest = true }
             }
             offset = description + ((Int(size) + 3) & ~3)
         }
-        return nil
+        return found
     }
 }

@@ -8,14 +8,16 @@ import Machine
 /// Bytes of the guest arrive on a thread that never waits: output is written by a queue of
 /// its own, and the agent sends no more than that queue has given it credit for.
 final class AgentSession: Sendable {
-    /// The serial port of the channel, as the kernel's command line names it.
-    static let port = 1
-    static let commandLine = "martlet.agent=/dev/ttyS1"
-
     private struct State {
         var decoder = AgentProtocol.Decoder()
-        /// Bytes for the guest that its UART has not taken yet.
+        /// Bytes for the guest that its port has not taken yet.
         var outgoing: [UInt8] = []
+        /// Frames that were sent, for a guest whose terminal has hung up.
+        var sent = SentFrames()
+        /// Frames of the guest that count.
+        var received: UInt64 = 0
+        /// Nothing is sent before the guest has said what it has.
+        var isJoined = true
         var exit: AgentProtocol.Exit?
         var hasSentExit = false
         var isReady = false
@@ -30,7 +32,7 @@ final class AgentSession: Sendable {
     private let onReady: @Sendable () -> Void
     private let standardOutput: Int32
     private let standardError: Int32
-    /// Held while the UART takes bytes.
+    /// Held while the port takes bytes.
     private let state: RankedLock<State>
     private let machine = RankedLock<Machine?>(nil, owner: "agent-machine", rank: .leaf)
     private let output = DispatchQueue(label: "guest-output")
@@ -60,8 +62,8 @@ final class AgentSession: Sendable {
 
     /// What goes on in a later process.
     struct Saved: Codable {
-        var decoder: AgentProtocol.Decoder
-        var outgoing: [UInt8]
+        var sent: SentFrames
+        var received: UInt64
         var outputAllowance: Int
         var creditDue: UInt32
         var inputCredit: Int
@@ -76,17 +78,19 @@ final class AgentSession: Sendable {
         return state.withLock { state in
             guard state.isReady, state.exit == nil, !state.hasSentExit else { return nil }
             return Saved(
-                decoder: state.decoder, outgoing: state.outgoing,
-                outputAllowance: state.outputAllowance, creditDue: state.creditDue,
+                sent: state.sent, received: state.received, outputAllowance: state.outputAllowance,
+                creditDue: state.creditDue,
                 inputCredit: credit)
         }
     }
 
-    /// Goes on with a program that runs already. Before the machine starts.
+    /// Goes on with a program that runs already, once its agent has joined again. Before the machine
+    /// starts.
     func restore(_ saved: Saved) {
         state.withLock { state in
-            state.decoder = saved.decoder
-            state.outgoing = saved.outgoing
+            state.sent = saved.sent
+            state.received = saved.received
+            state.isJoined = false
             state.outputAllowance = saved.outputAllowance
             state.creditDue = saved.creditDue
             state.isReady = true
@@ -102,7 +106,13 @@ final class AgentSession: Sendable {
     /// Bytes from the guest, on the port's interrupt thread or a vCPU's.
     func receive(_ bytes: [UInt8]) {
         let frames = state.withLock { $0.decoder.decode(bytes) }
-        for frame in frames { handle(frame) }
+        for frame in frames {
+            switch frame {
+            case .ready, .rejoin: break
+            default: state.withLock { $0.received &+= 1 }
+            }
+            handle(frame)
+        }
     }
 
     private func handle(_ frame: AgentProtocol.GuestFrame) {
@@ -141,8 +151,28 @@ final class AgentSession: Sendable {
             }
             input.broadcast()
             input.unlock()
+        case .rejoin(let count): rejoin(count)
         case .unknown: break
         }
+    }
+
+    /// The terminal has hung up: nothing is sent until the agent has joined again. Any thread.
+    func hangUp() {
+        state.withLock { state in
+            state.isJoined = !state.isReady
+            state.decoder.restart()
+        }
+    }
+
+    /// The guest has so many frames; those after them are sent again.
+    private func rejoin(_ count: UInt64) {
+        state.withLock { state in
+            let next = state.sent.next(from: count)
+            let answer = AgentProtocol.HostFrame.rejoined(received: state.received, next: next)
+            state.outgoing = (AgentProtocol.encode(answer) ?? []) + state.sent.bytes(from: next)
+            state.isJoined = true
+        }
+        flush()
     }
 
     private func write(_ bytes: [UInt8], to descriptor: Int32) {
@@ -167,7 +197,9 @@ final class AgentSession: Sendable {
 
     /// Bytes held for either side; for tests.
     var heldByteCount: Int {
-        state.withLock { $0.outgoing.count + Int(start.outputCredit) - $0.outputAllowance }
+        state.withLock {
+            $0.outgoing.count + $0.sent.byteCount + Int(start.outputCredit) - $0.outputAllowance
+        }
     }
 
     // MARK: To the guest
@@ -176,29 +208,36 @@ final class AgentSession: Sendable {
     /// port is a terminal that echoes.
     private func begin() {
         guard let bytes = AgentProtocol.encode(.start(start)) else { return }
-        state.withLock { $0.outgoing = bytes + $0.outgoing }
+        state.withLock { state in
+            state.sent.prepend(bytes)
+            state.outgoing = bytes + state.outgoing
+        }
         flush()
     }
 
     private func send(_ frame: AgentProtocol.HostFrame) {
         guard let bytes = AgentProtocol.encode(frame) else { return }
-        state.withLock { $0.outgoing += bytes }
+        state.withLock { state in
+            state.sent.append(bytes)
+            state.outgoing += bytes
+        }
         flush()
     }
 
-    /// Gives the UART what it takes. Any thread; called again when it has room.
+    /// Gives the port what it takes. Any thread; called again when it has room.
     func flush() {
         guard let machine = machine.withLock({ $0 }) else { return }
         state.withLock { state in
-            guard state.isReady else { return }
+            guard state.isReady, state.isJoined else { return }
             while true {
                 // One CREDIT frame for all that was written: a guest that reads none costs nothing.
                 if state.outgoing.isEmpty, state.creditDue > 0 {
                     state.outgoing = AgentProtocol.encode(.credit(state.creditDue)) ?? []
+                    state.sent.append(state.outgoing)
                     state.creditDue = 0
                 }
                 if state.outgoing.isEmpty { return }
-                let taken = machine.send(state.outgoing, toPort: Self.port)
+                let taken = machine.send(state.outgoing, toPort: Machine.commandPort)
                 if taken == 0 { return }
                 state.outgoing.removeFirst(taken)
             }

@@ -9,7 +9,7 @@ struct AttachmentOptions: ParsableArguments {
         help: ArgumentHelp(
             "Gives the guest a disk: PATH[,format=raw|qcow2|nbd][,readonly][,direct][,serial=TEXT]"
                 + "[,iops=N]; repeatable. What its backend offers: [,flush=off][,discard=off]"
-                + "[,persistent=off][,indirect=N][,ring-order=N][,queues=N]. With --platform xen.",
+                + "[,persistent=off][,indirect=N][,ring-order=N][,queues=N].",
             valueName: "path"))
     var disk: [String] = []
 
@@ -19,7 +19,7 @@ struct AttachmentOptions: ParsableArguments {
                 + "Of user: [,restricted][,host=off][,ipv6=off]. Of all: [,mac=ADDRESS][,mtu=N]"
                 + "[,rate=BITS][,loss=PERCENT][,reorder=PERCENT][,delay=MS][,queues=N], and what its "
                 + "backend offers: [,sg=off][,tso4=off][,tso6=off][,csum6=off][,split=off]"
-                + "[,multicast=off][,control=off]. With --platform xen, where user is the default; "
+                + "[,multicast=off][,control=off]. The default is user; "
                 + "none alone: no interface.",
             valueName: "where"))
     var net: [String] = []
@@ -34,9 +34,15 @@ struct AttachmentOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Serves the guest's XenStore on a UNIX socket, for 'martlet xenstore' and, with "
-                + "XENSTORED_PATH, xenstore-ls and its like. With --platform xen.",
+                + "XENSTORED_PATH, xenstore-ls and its like.",
             valueName: "path"))
     var xenstoreSocket: String?
+
+    /// Something is asked for that only a Xen guest has.
+    var needXen: Bool {
+        !disk.isEmpty || !publish.isEmpty || xenstoreSocket != nil
+            || !(net.isEmpty || net == ["none"])
+    }
 
     func disks() throws -> [DiskAttachment] { try disk.map { try DiskAttachment(parsing: $0) } }
 

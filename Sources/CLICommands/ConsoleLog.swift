@@ -6,7 +6,13 @@ import Vocabulary
 ///
 /// Any thread.
 final class ConsoleLog: Sendable {
-    private let kept = RankedLock<[UInt8]>([], owner: "console-log", rank: .leaf)
+    private struct Kept {
+        var bytes: [UInt8] = []
+        /// All that there ever were.
+        var total = 0
+    }
+
+    private let kept = RankedLock(Kept(), owner: "console-log", rank: .leaf)
     private let capacity: Int
     /// The stream or file, or -1.
     private let descriptor: Int32
@@ -46,19 +52,28 @@ final class ConsoleLog: Sendable {
     func append(_ bytes: [UInt8]) {
         if descriptor >= 0 { DescriptorOutput.write(bytes, to: descriptor) }
         kept.withLock { kept in
-            kept.append(contentsOf: bytes)
-            if kept.count > capacity * 2 { kept.removeFirst(kept.count - capacity) }
+            kept.bytes.append(contentsOf: bytes)
+            kept.total += bytes.count
+            if kept.bytes.count > capacity * 2 {
+                kept.bytes.removeFirst(kept.bytes.count - capacity)
+            }
         }
     }
 
     /// The last lines of the log as text.
     func tail(lines count: Int) -> String {
-        let bytes = kept.withLock { $0 }
+        let bytes = kept.withLock { $0.bytes }
         let text = String(decoding: bytes, as: UTF8.self)
         let lines = text.split(omittingEmptySubsequences: true) { $0.isNewline }
         return lines.suffix(count).joined(separator: "\n")
     }
 
-    /// The whole of what is kept.
-    var text: String { String(decoding: kept.withLock { $0 }, as: UTF8.self) }
+    /// Bytes so far.
+    var byteCount: Int { kept.withLock { $0.total } }
+
+    /// What has come after so many bytes, as far as it is kept.
+    func text(after count: Int = 0) -> String {
+        let bytes = kept.withLock { $0.bytes.suffix(max(0, $0.total - count)) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

@@ -7,7 +7,7 @@ import Machine
 /// JSON, a line each, over the machine's control socket.
 enum ControlMessage {
     struct Request: Codable, Equatable {
-        enum Kind: String, Codable { case status, power, stop, sysrq, suspend, checkpoint }
+        enum Kind: String, Codable { case status, power, stop, sysrq, suspend, checkpoint, resize }
 
         var kind: Kind
         var power: PowerRequest?
@@ -15,6 +15,9 @@ enum ControlMessage {
         var key: String?
         /// Where the machine is written.
         var path: String?
+        /// Whose size changes, and how: as `DiskSizeChange` reads it; nil: as the host has it.
+        var disk: String?
+        var size: String?
         /// Seconds for the guest to acknowledge, and then to end.
         var acknowledgeSeconds: Double?
         var endSeconds: Double?

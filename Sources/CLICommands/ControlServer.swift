@@ -16,6 +16,7 @@ final class ControlServer: Sendable {
     private let status: @Sendable () -> ControlMessage.Status
     /// What is kept with a machine that is suspended.
     private let notes: @Sendable () -> [String: Data]
+    private let log: ConsoleLog
     /// One suspends at a time.
     private let isSuspending = Atomic<Bool>(false)
     private let clients = RankedLock<[HostThread]>([], owner: "control", rank: .leaf)
@@ -29,7 +30,8 @@ final class ControlServer: Sendable {
 
     /// - Parameter name: of the machine; another one that runs with it is an error.
     init(
-        name: String, machine: Machine, status: @escaping @Sendable () -> ControlMessage.Status,
+        name: String, machine: Machine, log: ConsoleLog,
+        status: @escaping @Sendable () -> ControlMessage.Status,
         notes: @escaping @Sendable () -> [String: Data]
     ) throws(XError) {
         let path = try ControlDirectory().path(name)
@@ -45,6 +47,7 @@ final class ControlServer: Sendable {
         self.machine = machine
         self.status = status
         self.notes = notes
+        self.log = log
         let thread = try HostThread.spawn(name: "control") { [self] in accept(made) }
         acceptor.withLock { $0 = thread }
     }
@@ -129,6 +132,7 @@ final class ControlServer: Sendable {
             try machine.press(systemRequest: key)
             step("pressed SysRq \(key)")
         case .suspend, .checkpoint: try suspend(request, step)
+        case .resize: try resize(request, step)
         case .power, .stop:
             let power = request.power ?? .powerOff
             if power == .reboot { restarts.store(true, ordering: .releasing) }
@@ -139,6 +143,21 @@ final class ControlServer: Sendable {
                 throw error
             }
         }
+    }
+
+    private func resize(_ request: ControlMessage.Request, _ step: (String) -> Void) throws {
+        guard let disk = request.disk else { throw XError(.invalidArgument, "no disk was named") }
+        var wanted: UInt64?
+        if let text = request.size {
+            let old = machine.byteCount(ofDisk: disk) ?? 0
+            wanted = DiskSizeChange(argument: text)?.applied(to: old)
+            guard wanted != nil else {
+                throw XError(
+                    .invalidArgument, "the size '\(text)' is none: give one such as 10G or +1G")
+            }
+        }
+        let size = try machine.resizeDisk(disk, to: wanted)
+        step("\(disk) has \(ByteSize.text(size)) now")
     }
 
     private func suspend(
@@ -153,7 +172,10 @@ final class ControlServer: Sendable {
         options.goesOn = request.kind == .checkpoint
         options.acknowledgeSeconds = request.acknowledgeSeconds ?? options.acknowledgeSeconds
         options.seconds = request.endSeconds ?? options.seconds
-        try machine.suspend(to: path, options, notes: notes, step: step)
+        let mark = log.byteCount
+        try machine.suspend(
+            to: path, options, notes: notes,
+            refusal: { [log] in SuspendRefusal.reason(in: log.text(after: mark)) }, step: step)
         if options.goesOn { return }
         // Its disks are closed then, for whoever goes on with it.
         while ended.withLock({ $0 }) == nil { HostThread.sleep(nanoseconds: 5_000_000) }

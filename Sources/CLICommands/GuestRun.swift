@@ -85,6 +85,7 @@ struct GuestRun {
             configuration.kernel = UnpackedKernels(store).image(
                 of: configuration.kernel, digest: stock?.digest)
         }
+        try options.settlePlatform(of: &configuration)
         if let initrd = options.initrd {
             configuration.initialRAMDisk = try Self.read(
                 initrd, what: "initramfs", option: "--initrd, or more --memory",
@@ -100,7 +101,8 @@ struct GuestRun {
             try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
         }
         configuration.initialRAMDisk = try tree.bytes()
-        configuration.commandLine += " " + AgentSession.commandLine + configuration.deviceSetUp
+        configuration.commandLine +=
+            " martlet.agent=\(configuration.commandTerminal)" + configuration.deviceSetUp
         progress.done()
         return configuration
     }
@@ -184,16 +186,17 @@ struct GuestRun {
             configuration, resuming: resumption?.snapshot,
             output: { port, bytes in
                 switch port {
-                case 0: log.append(bytes)
-                case AgentSession.port: session.receive(bytes)
+                case Machine.consolePort: log.append(bytes)
+                case Machine.commandPort: session.receive(bytes)
                 default: break
                 }
             },
-            room: { port in if port == AgentSession.port { session.flush() } })
+            room: { port in if port == Machine.commandPort { session.flush() } },
+            hungUp: { port in if port == Machine.commandPort { session.hangUp() } })
         configuration.releaseFiles()
         session.attach(machine)
         if let saved = resumption?.saved.session { session.restore(saved) }
-        let control = try makeControl(machine, session)
+        let control = try makeControl(machine, session, log)
         // The kernel's log on the terminal is progress enough.
         if options.console != .stdio {
             progress.step(resumption == nil ? "booting" : "resuming")
@@ -300,14 +303,14 @@ struct GuestRun {
 
     /// The control socket of a machine with a name.
     private func makeControl(
-        _ machine: Machine, _ session: AgentSession?
+        _ machine: Machine, _ session: AgentSession?, _ log: ConsoleLog
     ) throws -> ControlServer? {
         guard let name = options.name else { return nil }
         let started = HostThread.monotonicNow
         let command = options.command
         let arguments =
             resumption?.saved.arguments ?? Array(ProcessInfo.processInfo.arguments.dropFirst())
-        return try ControlServer(name: name, machine: machine) {
+        return try ControlServer(name: name, machine: machine, log: log) {
             let configuration = machine.configuration
             return ControlMessage.Status(
                 name: name, process: getpid(), platform: configuration.platform.rawValue,
@@ -337,7 +340,7 @@ struct GuestRun {
             room: { port in if port == ConsoleInput.port { input.flush() } })
         configuration.releaseFiles()
         input.attach(machine)
-        let control = try makeControl(machine, nil)
+        let control = try makeControl(machine, nil, log)
         defer { input.close() }
         let terminal = Terminal.isInteractive
         if terminal { try Terminal.enterRawMode() }

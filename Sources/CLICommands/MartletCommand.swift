@@ -21,7 +21,8 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
             RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
-            SystemRequestCommand.self, PullCommand.self, DiskCommand.self, XenStoreCommand.self,
+            SystemRequestCommand.self, ResizeCommand.self, PullCommand.self, DiskCommand.self,
+            XenStoreCommand.self,
             DoctorCommand.self, DisassembleCommand.self,
         ])
 

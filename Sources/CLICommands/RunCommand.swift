@@ -31,8 +31,10 @@ struct RunCommand: ParsableCommand {
     var memory = MemorySize(byteCount: 512 << 20)
 
     @Option(
-        help: ArgumentHelp("The paravirtual interface: kvm, xen, none.", valueName: "name"))
-    var platform = PlatformChoice.kvm
+        help: ArgumentHelp(
+            "The paravirtual interface: kvm, xen, none, or auto: xen if the kernel knows it, else kvm.",
+            valueName: "name"))
+    var platform = PlatformChoice.auto
 
     @Option(
         help: ArgumentHelp("The processor the guest finds: auto, v2, v3, host.", valueName: "name"))
@@ -155,7 +157,7 @@ struct RunCommand: ParsableCommand {
         configuration.disks = try attachments.disks()
         configuration.networks = try attachments.networks(of: configuration.platform)
         configuration.storeSocket = attachments.xenstoreSocket
-        if let append { configuration.commandLine += " " + append }
+        configuration.commandLine = commandLine(of: configuration.platform)
         configuration.interrupts.mode = interrupts == .inline ? .inline : .threaded
         configuration.interrupts.priorities = interruptPriority?.values ?? [:]
         try configuration.validate()
@@ -167,6 +169,25 @@ struct RunCommand: ParsableCommand {
             configuration.persistentCode = try PersistentCode(directory: codeCache)
         }
         return configuration
+    }
+
+    private func commandLine(of platform: MachineConfiguration.Platform) -> String {
+        MachineConfiguration.defaultCommandLine(of: platform) + (append.map { " " + $0 } ?? "")
+    }
+
+    /// With the kernel read: one that is no Xen guest has KVM's interface instead, unless somebody chose.
+    func settlePlatform(of configuration: inout MachineConfiguration) throws {
+        guard platform == .auto, MachineConfiguration.canRunOnXen(configuration.kernel) == false
+        else { return }
+        guard !attachments.needXen else {
+            throw XError(
+                .unsupported,
+                "the kernel has no drivers for disks, networks and store (CONFIG_XEN): leave --disk, "
+                    + "--net, --publish and --xenstore-socket out, or give another --kernel")
+        }
+        configuration.platform = .kvm
+        configuration.networks = []
+        configuration.commandLine = commandLine(of: .kvm)
     }
 
     func run() throws {

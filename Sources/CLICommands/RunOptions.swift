@@ -52,12 +52,13 @@ struct FileMapping: ExpressibleByArgument, Equatable {
 
 /// `--platform`: which paravirtual interface the guest finds.
 enum PlatformChoice: String, ExpressibleByArgument, CaseIterable {
-    case kvm, xen, none
+    case auto, kvm, xen, none
 
+    /// As far as it is known without the kernel.
     var platform: MachineConfiguration.Platform {
         switch self {
         case .kvm: .kvm
-        case .xen: .xen
+        case .auto, .xen: .xen
         case .none: .none
         }
     }

@@ -6,6 +6,7 @@ internal import Snapshot
 internal import VirtualCPU
 internal import Vocabulary
 internal import Xen
+internal import XenBackends
 
 /// How a guest is suspended.
 public struct SuspendOptions: Sendable {
@@ -25,12 +26,13 @@ extension Machine {
     ///
     /// - Parameters:
     ///   - notes: what is kept with it; called once the guest stands still.
+    ///   - refusal: why the guest has given up, as soon as that is known; asked again and again.
     ///   - step: told what has happened, for a person.
     /// - Throws: `XError`: the guest does not listen, does not acknowledge, a driver of it refuses, or the
     ///   file cannot be written. The guest then goes on.
     public func suspend(
         to path: String, _ options: SuspendOptions, notes: () -> [String: Data] = { [:] },
-        step: (String) -> Void = { _ in }
+        refusal: () -> String? = { nil }, step: (String) -> Void = { _ in }
     ) throws {
         guard let powerControl else {
             throw XError(
@@ -38,6 +40,35 @@ extension Machine {
                 "the platform '\(configuration.platform.rawValue)' has no way to suspend: use "
                     + "--platform xen")
         }
+        try powerControl.check(.suspend)
+        // Linux complains of further consoles that it finds anew, and loses what is in their rings.
+        for console in consoles { console.detach(seconds: 2) }
+        do {
+            try suspend(powerControl, to: path, options, notes, refusal, step)
+        } catch {
+            for console in consoles { try console.attach() }
+            throw error
+        }
+        guard options.goesOn else { return }
+        for console in consoles { try console.attach() }
+    }
+
+    /// A guest that goes on in a new domain has its further consoles as soon as it looks for them.
+    func attachConsolesOnceSeen() throws {
+        guard let powerControl else { return }
+        _ = try HostThread.spawn(name: "consoles") { [self] in
+            while !powerControl.seesDevices {
+                if case .stopped = lifecycle { return }
+                HostThread.sleep(nanoseconds: 1_000_000)
+            }
+            for console in consoles { try? console.attach() }
+        }
+    }
+
+    private func suspend(
+        _ powerControl: PowerControl, to path: String, _ options: SuspendOptions,
+        _ notes: () -> [String: Data], _ refusal: () -> String?, _ step: (String) -> Void
+    ) throws {
         suspension.begin()
         try powerControl.ask(.suspend)
         step("asked the guest for 'suspend'")
@@ -56,7 +87,18 @@ extension Machine {
                     + "request was taken back")
         }
         step("the guest has acknowledged it")
-        guard let caller = suspension.wait(seconds: options.seconds) else {
+        var reason: String?
+        let caller = suspension.wait(seconds: options.seconds) {
+            reason = refusal()
+            return reason != nil || lifecycle != .running
+        }
+        guard let caller else {
+            if let reason {
+                throw XError(.busy, "the guest goes on, it cannot be suspended now: \(reason)")
+            }
+            if lifecycle != .running {
+                throw XError(.busy, "the guest ended while it was to be suspended")
+            }
             throw XError(
                 .busy,
                 "the guest has not suspended itself after \(options.seconds) seconds: a driver or a "

@@ -22,10 +22,12 @@ internal import XenBackends
 /// Any thread. Made from a `MachineConfiguration`, it has its kernel in memory and runs from `start`
 /// until the guest ends or `stop` is called. A machine runs once.
 public final class Machine: Sendable {
-    /// The four serial ports; bytes leave through `MachineOutput` and enter by `send`.
+    /// The four serial ports; bytes leave through `output` and enter by `send`.
     public static let serialPortCount = 4
     /// The first of them, and hvc0 of a Xen guest, which has both.
     public static let consolePort = 0
+    /// Of the streams of commands: the second serial port, or hvc1 of a Xen guest.
+    public static let commandPort = 1
 
     /// Without kernel and initramfs, which are in the guest's memory.
     public let configuration: MachineConfiguration
@@ -39,10 +41,12 @@ public final class Machine: Sendable {
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
-    private let console: XenConsole?
+    let consoles: [XenConsole]
+    let isResumed: Bool
     /// Of a Xen guest.
     let powerControl: PowerControl?
-    private let disks: [Disk]
+    let disks: [Disk]
+    let blockBackends: [BlockBackend]
     private let networks: [NetworkBackend]
     private let storeSocket: StoreSocket?
     /// Where devices and backends complete their work.
@@ -59,13 +63,15 @@ public final class Machine: Sendable {
     ///   - output: gets the bytes the guest sends on a serial port, in order, on the port's interrupt
     ///     thread, which may wait; on a vCPU's thread if interrupts are inline.
     ///   - room: a serial port can take more of what `send` could not place; the same threads.
+    ///   - hungUp: the guest has let go of a port, and what was on its way is lost; any thread.
     ///   - snapshot: goes on where that stands, in place of booting a kernel; the configuration has been
     ///     given to `MachineSnapshot.apply`.
     /// - Throws: `XError` for what is wrong with the configuration, the kernel, the snapshot or the host.
     public init(
         _ configuration: MachineConfiguration, resuming snapshot: MachineSnapshot? = nil,
         output: @escaping @Sendable (_ port: Int, _ bytes: [UInt8]) -> Void,
-        room: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+        room: @escaping @Sendable (_ port: Int) -> Void = { _ in },
+        hungUp: @escaping @Sendable (_ port: Int) -> Void = { _ in }
     ) throws {
         try configuration.validate()
         var kept = configuration
@@ -111,12 +117,15 @@ public final class Machine: Sendable {
         }
         localAPICs = apics
         let controller = InterruptController(localAPICs: apics)
+        let isXen = configuration.platform == .xen
         let devices = try MachineDevices(
             MachineDevices.Surroundings(
                 clock: clock, timers: timers, controller: controller,
                 request: { [ensemble] request in
                     ensemble.stop(request == .powerOff ? .poweredOff : .reset)
-                }, policy: configuration.interrupts.policy(trace), output: output, room: room))
+                }, policy: configuration.interrupts.policy(trace),
+                // What a Xen guest sends on its second serial port is none of a command's.
+                output: { if !isXen || $0 != Self.commandPort { output($0, $1) } }, room: room))
         self.devices = devices
         disks = try Self.open(configuration.disks)
         let platform = try MachinePlatform(
@@ -124,11 +133,13 @@ public final class Machine: Sendable {
             MachinePlatform.Surroundings(
                 memory: memory, counter: counter, clock: clock, timers: timers.vcpus,
                 controller: controller, policy: configuration.interrupts.policy(trace),
-                console: XenConsole.Wire(
-                    transmit: { output(Self.consolePort, $0) },
-                    roomAvailable: { room(Self.consolePort) }),
+                consoles: [Self.consolePort, Self.commandPort].map { port in
+                    XenConsole.Wire(
+                        transmit: { output(port, $0) }, roomAvailable: { room(port) },
+                        hungUp: { hungUp(port) })
+                },
                 disks: disks, networks: try Self.open(configuration.networks),
-                stop: { [ensemble] in ensemble.stop($0) },
+                isResumed: snapshot != nil, stop: { [ensemble] in ensemble.stop($0) },
                 suspend: { [suspension] vcpu in
                     // It stands still behind the hypercall.
                     if suspension.arrive(vcpu) {
@@ -136,8 +147,10 @@ public final class Machine: Sendable {
                     }
                     return Suspension.cancelled
                 }))
-        console = platform.console
+        consoles = platform.consoles
+        isResumed = snapshot != nil
         networks = platform.networkBackends
+        blockBackends = platform.blockBackends
         powerControl = platform.powerControl
         storeSocket = platform.storeSocket
         contexts = devices.contexts + platform.contexts
@@ -248,6 +261,7 @@ public final class Machine: Sendable {
         for context in contexts { try context.start() }
         for network in networks { try network.start() }
         try storeSocket?.start()
+        if isResumed { try attachConsolesOnceSeen() }
         try ensemble.start(runners)
     }
 
@@ -277,7 +291,7 @@ public final class Machine: Sendable {
 
     /// Offers bytes to a serial port. Returns how many the guest could take now.
     public func send(_ bytes: some Collection<UInt8>, toPort port: Int) -> Int {
-        if port == Self.consolePort, let console { return console.receive(bytes) }
+        if consoles.indices.contains(port) { return consoles[port].receive(bytes) }
         return port >= 0 && port < devices.uarts.count ? devices.uarts[port].receive(bytes) : 0
     }
 

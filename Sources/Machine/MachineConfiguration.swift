@@ -1,3 +1,4 @@
+internal import Boot
 internal import CHost
 public import Trace
 import Vocabulary
@@ -50,10 +51,24 @@ public struct MachineConfiguration: Sendable {
     public var commandLine = MachineConfiguration.defaultCommandLine
 
     /// Console on the first UART; no clever timer or port tests that need hardware we do not have.
-    public static let defaultCommandLine =
-        "console=ttyS0 8250.nr_uarts=4 reboot=k panic=-1 random.trust_cpu=on"
+    public static let defaultCommandLine = defaultCommandLine(of: .kvm)
+
+    /// The same; a Xen guest's console is hvc0, and it has no use for more than one UART.
+    public static func defaultCommandLine(of platform: Platform) -> String {
+        let console =
+            platform == .xen ? "console=hvc0 8250.nr_uarts=1" : "console=ttyS0 8250.nr_uarts=4"
+        return console + " reboot=k panic=-1 random.trust_cpu=on"
+    }
+
+    /// The terminal in the guest that `Machine.commandPort` is.
+    public var commandTerminal: String { platform == .xen ? "/dev/hvc1" : "/dev/ttyS1" }
 
     public init() {}
+
+    /// Whether a kernel, a bzImage or an ELF file, can be a Xen guest; nil: it is none.
+    public static func canRunOnXen(_ kernel: [UInt8]) -> Bool? {
+        (try? BootLoader.unpack(kernel))?.isXenGuest
+    }
 
     /// Gives the memory of kernel and initramfs back to the host: a machine that has been made has them in
     /// its own.

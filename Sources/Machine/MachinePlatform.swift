@@ -15,8 +15,8 @@ struct MachinePlatform {
     let face: PlatformFace
     /// Of the interface, with a state.
     let parts: [any MachinePart]
-    /// hvc0, of a Xen guest.
-    let console: XenConsole?
+    /// hvc0 and hvc1, of a Xen guest.
+    let consoles: [XenConsole]
     /// Of a Xen guest.
     let store: StoreHost?
     /// Serves the store to the host's programs.
@@ -37,9 +37,12 @@ struct MachinePlatform {
         var timers: TimerQueue
         var controller: InterruptController
         var policy: InterruptContext.Policy
-        var console: XenConsole.Wire
+        /// Of each console.
+        var consoles: [XenConsole.Wire]
         var disks: [Disk]
         var networks: [any Network]
+        /// The guest runs already, in another domain so far.
+        var isResumed: Bool
         /// Asks the machine to end.
         var stop: @Sendable (StopReason) -> Void
         /// A vCPU of a Xen guest suspends it; RAX of that.
@@ -48,7 +51,7 @@ struct MachinePlatform {
 
     /// Where backends complete their work.
     var contexts: [InterruptContext] {
-        (console?.contexts ?? []) + (store?.contexts ?? []) + blockBackends.flatMap(\.contexts)
+        consoles.flatMap(\.contexts) + (store?.contexts ?? []) + blockBackends.flatMap(\.contexts)
             + networkBackends.flatMap(\.contexts)
     }
 
@@ -59,7 +62,7 @@ struct MachinePlatform {
         case .none:
             face = .none
             parts = []
-            console = nil
+            consoles = []
             store = nil
             storeSocket = nil
             blockBackends = []
@@ -73,7 +76,7 @@ struct MachinePlatform {
                 wallClock: { HostClock.wallClockNanoseconds })
             self.face = .kvm(face)
             parts = [face]
-            console = nil
+            consoles = []
             store = nil
             storeSocket = nil
             blockBackends = []
@@ -91,19 +94,29 @@ struct MachinePlatform {
                 return 0
             }
             let store = try Self.makeStore(xen, around)
-            let console = try Self.makeConsole(xen, around)
             self.store = store
-            self.console = console
             storeSocket = try configuration.storeSocket.map { (path) throws(XError) in
                 try StoreSocket(path: path, option: "--xenstore-socket", store: store)
             }
+            let first = try Self.makeConsole(xen, around)
             try Self.makeNodes(configuration, xen, store)
+            var consoles = [first]
+            for (number, wire) in around.consoles.enumerated().dropFirst() {
+                let console = XenConsole(
+                    face: xen, store: store, number: UInt32(number), policy: around.policy,
+                    wire: wire)
+                if !around.isResumed { try console.attach() }
+                consoles.append(console)
+            }
+            self.consoles = consoles
             let disks = try Self.makeBlockBackends(configuration, xen, store, around)
             blockBackends = disks
             let networks = try Self.makeNetworkBackends(configuration, xen, store, around)
             networkBackends = networks
-            powerControl = PowerControl(store: store, domain: xen.domain)
-            parts = disks as [any MachinePart] + networks + [console, store, xen]
+            let power = PowerControl(store: store, domain: xen.domain)
+            if around.isResumed { try power.assumeHeard() }
+            powerControl = power
+            parts = disks as [any MachinePart] + networks + consoles + [store, xen]
         }
     }
 
@@ -157,7 +170,7 @@ struct MachinePlatform {
         face[.consolePort] = UInt64(port.rawValue)
         return XenConsole(
             face: face, page: GuestPhysicalAddress(MachineMemoryMap.xenConsolePage << 12),
-            port: port, policy: around.policy, wire: around.console)
+            port: port, policy: around.policy, wire: around.consoles[0])
     }
 
     private static func makeNodes(

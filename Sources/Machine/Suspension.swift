@@ -35,10 +35,14 @@ final class Suspension: Sendable {
         return isAwaited
     }
 
-    /// The vCPU that has suspended the guest; nil: none has in so many seconds, and nobody waits any
-    /// more.
-    func wait(seconds: Double) -> VCPUIndex? {
-        let hasCome = arrived.wait(timeout: .now() + seconds) == .success
+    /// The vCPU that has suspended the guest; nil: none has in so many seconds, or before `givesUp`, and
+    /// nobody waits any more.
+    func wait(seconds: Double, givesUp: () -> Bool = { false }) -> VCPUIndex? {
+        let end = DispatchTime.now() + seconds
+        var hasCome = false
+        repeat {
+            hasCome = arrived.wait(timeout: min(end, .now() + 0.05)) == .success
+        } while !hasCome && DispatchTime.now() < end && !givesUp()
         let caller = meeting.withLock { meeting in
             meeting.isAwaited = false
             return meeting.caller

@@ -25,11 +25,13 @@ public final class PowerControl: Sendable {
 
     private let store: StoreHost
     private let client: StoreConnectionID
+    private let domain: DomainID
     private let control: String
 
     public init(store: StoreHost, domain: DomainID) {
         self.store = store
         client = store.makeClient()
+        self.domain = domain
         control = "/local/domain/\(domain.rawValue)/control"
     }
 
@@ -55,10 +57,30 @@ public final class PowerControl: Sendable {
     /// The guest has said that it listens to such requests.
     public func isHeard(_ request: Request) -> Bool { read(request.feature) == "1" }
 
+    /// A guest that goes on in a new domain listens as it did, and does not say so again.
+    public func assumeHeard() throws(XError) {
+        for feature in Set(Request.allCases.map(\.feature)) { try write(feature, "1") }
+    }
+
+    /// The guest sees devices come and go: its bus watches them.
+    public var seesDevices: Bool {
+        let (domain, path) = (domain, "/local/domain/\(domain.rawValue)/device")
+        let isWatched = try? store.perform { (service) throws(StoreError) in
+            service.isWatched(path, by: domain)
+        }
+        return isWatched ?? false
+    }
+
     /// Asks the guest. It has heard once `isAcknowledged`.
     ///
     /// - Throws: `XError`: another request is not acknowledged, or the guest does not listen.
     public func ask(_ request: Request) throws(XError) {
+        try check(request)
+        try write("shutdown", request.rawValue)
+    }
+
+    /// Throws what `ask` would.
+    public func check(_ request: Request) throws(XError) {
         guard isHeard(request) else {
             throw XError(
                 .busy,
@@ -70,7 +92,6 @@ public final class PowerControl: Sendable {
             throw XError(
                 .busy, "the guest has not acknowledged '\(waiting)' yet; wait, or end it")
         }
-        try write("shutdown", request.rawValue)
     }
 
     /// The guest has taken the last request: it empties the node.

@@ -5,8 +5,9 @@ internal import Synchronization
 public import Vocabulary
 public import Xen
 
-/// The console of a Xen guest, hvc0: two rings of bytes in one page
-/// (xen/include/public/io/console.h), and an event channel.
+/// A console of a Xen guest: two rings of bytes in one page (xen/include/public/io/console.h), and an
+/// event channel. The first, hvc0, has them from the start; others shake hands by the store as every
+/// paravirtual device does.
 ///
 /// Owner: the machine. The guest's rings are touched in the console's interrupt context only, with its
 /// lock, as that may be several threads if interrupts are inline; any thread offers bytes from the host.
@@ -18,18 +19,37 @@ public final class XenConsole: MachinePart {
         public var transmit: @Sendable ([UInt8]) -> Void
         /// The console takes bytes again after `receive` did not take all; the same context.
         public var roomAvailable: @Sendable () -> Void
+        /// The frontend has let go of its rings, and what was in them is lost. Any thread.
+        public var hungUp: @Sendable () -> Void
 
         public init(
             transmit: @escaping @Sendable ([UInt8]) -> Void,
-            roomAvailable: @escaping @Sendable () -> Void = {}
+            roomAvailable: @escaping @Sendable () -> Void = {},
+            hungUp: @escaping @Sendable () -> Void = {}
         ) {
             self.transmit = transmit
             self.roomAvailable = roomAvailable
+            self.hungUp = hungUp
         }
     }
 
-    /// Bytes that wait for room in the guest's ring.
-    struct Registers: Sendable {
+    private struct Link: Sendable {
+        var input: ByteRing
+        var output: ByteRing
+        var port: EventChannelPort
+        /// Of the page, if the guest has granted it.
+        var grant: GrantTable.Grant?
+
+        init(_ face: XenFace, page: GuestPhysicalAddress, port: EventChannelPort) {
+            input = face.ring(page: page, data: 0, byteCount: 1024, indices: 3072)
+            output = face.ring(page: page, data: 1024, byteCount: 2048, indices: 3080)
+            self.port = port
+        }
+    }
+
+    private struct Registers: Sendable {
+        var link: Link?
+        /// Bytes that wait for room in the guest's ring.
         var arriving: [UInt8] = []
         /// The host has more than fitted.
         var hostWaits = false
@@ -38,19 +58,21 @@ public final class XenConsole: MachinePart {
     /// Bytes from the host that are put down before `receive` takes no more.
     static let arrivingCapacity = 4096
 
-    public let name = "hvc0"
-    private let port: EventChannelPort
-    private let channels: EventChannels
-    private let input: ByteRing
-    private let output: ByteRing
-    let registers = RankedLock(Registers(), owner: "hvc0", rank: .device)
+    public let name: String
+    private let face: XenFace
+    private let registers: RankedLock<Registers>
     private let context: InterruptContext
+    private let handshake: XenbusHandshake?
+    private let hungUp: @Sendable () -> Void
+    private let isAttached = Atomic<Bool>(false)
     private let sent = Atomic<UInt64>(0)
     private let received = Atomic<UInt64>(0)
 
     /// Its interrupt contexts, for the machine to start.
     public var contexts: [InterruptContext] { [context] }
 
+    /// The first console.
+    ///
     /// - Parameters:
     ///   - page: its rings, of RAM.
     ///   - port: the guest's end, which waits for the control domain.
@@ -58,21 +80,110 @@ public final class XenConsole: MachinePart {
         face: XenFace, page: GuestPhysicalAddress, port: EventChannelPort,
         policy: InterruptContext.Policy, wire: Wire
     ) {
-        self.port = port
-        channels = face.eventChannels
-        input = face.ring(page: page, data: 0, byteCount: 1024, indices: 3072)
-        output = face.ring(page: page, data: 1024, byteCount: 2048, indices: 3080)
+        name = "hvc0"
+        self.face = face
+        let link = Link(face, page: page, port: port)
+        registers = RankedLock(Registers(link: link), owner: name, rank: .device)
+        handshake = nil
+        hungUp = wire.hungUp
         let work = Later<XenConsole>()
         context = InterruptContext(policy, device: name, queue: name) {
             work.part?.complete(wire)
         }
         work.set(self)
-        connect()
+        listen(port)
     }
 
-    private func connect() {
-        _ = channels.connect(port) { [context] in context.signal() }
+    /// A further console, which the guest has once it is attached.
+    ///
+    /// - Parameter number: of the console, from 1: hvc1.
+    public init(
+        face: XenFace, store: StoreHost, number: UInt32, policy: InterruptContext.Policy, wire: Wire
+    ) {
+        let title = "hvc\(number)"
+        name = title
+        self.face = face
+        registers = RankedLock(Registers(), owner: title, rank: .device)
+        let work = Later<XenConsole>()
+        context = InterruptContext(policy, device: title, queue: title) {
+            work.part?.complete(wire)
+        }
+        let handshake = XenbusHandshake(
+            store: store, kind: "console", domain: face.domain, device: number, title: title,
+            actions: XenbusHandshake.Actions(
+                offer: { [] }, connect: { work.part?.connect() },
+                disconnect: { work.part?.disconnect() }))
+        self.handshake = handshake
+        hungUp = wire.hungUp
+        work.set(self)
     }
+
+    // MARK: Connection
+
+    /// Gives a further console to the guest. Any thread but the store's, without a lock of a device.
+    ///
+    /// - Throws: `XError`, if the store refuses its nodes.
+    public func attach() throws(XError) {
+        guard let handshake, !isAttached.exchange(true, ordering: .acquiringAndReleasing) else {
+            return
+        }
+        try handshake.begin(
+            domain: face.domain, title: "console \(name)", backendNodes: [("protocol", "vt100")],
+            frontendNodes: [("type", "martlet"), ("limit", "1048576"), ("output", "pty")])
+    }
+
+    /// Takes a further console away from the guest, as long as it takes the guest to let go of it, at most
+    /// `seconds`. Any thread but the store's, without a lock of a device.
+    public func detach(seconds: Double) {
+        guard let handshake, isAttached.exchange(false, ordering: .acquiringAndReleasing) else {
+            return
+        }
+        handshake.end(seconds: seconds)
+    }
+
+    @discardableResult
+    private func listen(_ port: EventChannelPort) -> Bool {
+        face.eventChannels.connect(port) { [context] in context.signal() }
+    }
+
+    /// Nil, or what is wrong with what the frontend wrote.
+    private func connect() -> String? {
+        guard let nodes = handshake?.nodes, let port = nodes.frontendNumber("port"),
+            let reference = nodes.frontendNumber("ring-ref"),
+            connect(GrantReference(reference), EventChannelPort(port))
+        else { return "has no usable ring or event channel" }
+        return nil
+    }
+
+    private func connect(_ reference: GrantReference, _ port: EventChannelPort) -> Bool {
+        disconnect()
+        guard let grant = face.grantTable.begin(reference, write: true) else { return false }
+        guard grant.byteCount == 4096, listen(port) else {
+            face.grantTable.end(grant)
+            return false
+        }
+        var link = Link(face, page: grant.address, port: port)
+        link.grant = grant
+        let made = link
+        registers.withLock { $0.link = made }
+        context.signal()
+        return true
+    }
+
+    private func disconnect() {
+        let link = registers.withLock { registers in
+            defer { registers.link = nil }
+            return registers.link
+        }
+        guard let link else { return }
+        // What the host sends until then was for those that are gone.
+        hungUp()
+        registers.withLock { $0.arriving = [] }
+        face.eventChannels.disconnect(link.port)
+        if let grant = link.grant { face.grantTable.end(grant) }
+    }
+
+    // MARK: Bytes
 
     /// Offers bytes from the host. Returns how many were taken. Any thread.
     public func receive(_ bytes: some Collection<UInt8>) -> Int {
@@ -88,23 +199,26 @@ public final class XenConsole: MachinePart {
 
     /// What the guest has sent goes to the host, and what the host has sent to the guest.
     private func complete(_ wire: Wire) {
+        let channels = face.eventChannels
         while true {
-            let bytes = registers.withLock { _ in output.read() }
-            if bytes.isEmpty { break }
+            let (bytes, port) = registers.withLock { registers in
+                (registers.link?.output.read() ?? [], registers.link?.port)
+            }
+            guard !bytes.isEmpty, let port else { break }
             sent.wrappingAdd(UInt64(bytes.count), ordering: .relaxed)
             wire.transmit(bytes)
             // The guest may wait for room.
             channels.raise(port)
         }
-        let (moved, wantsMore) = registers.withLock { registers in
-            let moved = input.write(registers.arriving[...])
+        let (moved, port, wantsMore) = registers.withLock { registers in
+            let moved = registers.link?.input.write(registers.arriving[...]) ?? 0
             registers.arriving.removeFirst(moved)
             let wantsMore =
                 registers.hostWaits && registers.arriving.count <= Self.arrivingCapacity / 2
             if wantsMore { registers.hostWaits = false }
-            return (moved, wantsMore)
+            return (moved, registers.link?.port, wantsMore)
         }
-        if moved > 0 {
+        if moved > 0, let port {
             received.wrappingAdd(UInt64(moved), ordering: .relaxed)
             channels.raise(port)
         }
@@ -115,16 +229,43 @@ public final class XenConsole: MachinePart {
 
     /// What is in the rings is in the guest's memory.
     public struct State: Codable, Sendable, Equatable {
-        public var arriving: [UInt8]
+        var arriving: [UInt8]
+        /// Of a further console: where it is in its life, its ring's grant and its event channel.
+        var life: String?
+        var ring: UInt32?
+        var port: UInt32?
     }
 
-    public func captureState() -> State { registers.withLock { State(arriving: $0.arriving) } }
+    public func captureState() -> State {
+        let life = handshake?.state.rawValue
+        return registers.withLock { registers in
+            let grant = registers.link?.grant
+            return State(
+                arriving: registers.arriving, life: life, ring: grant?.reference.rawValue,
+                port: grant == nil ? nil : registers.link?.port.rawValue)
+        }
+    }
 
     public func restore(_ state: State) throws(XError) {
+        if let handshake {
+            guard let life = state.life.flatMap({ XenbusState(rawValue: $0) }) else {
+                throw XError(.invalidFormat, "the state of \(name) is that of another console")
+            }
+            if let ring = state.ring, let port = state.port {
+                guard connect(GrantReference(ring), EventChannelPort(port)) else {
+                    throw XError(
+                        .invalidFormat, "the ring of \(name) is not where its state says")
+                }
+            } else {
+                disconnect()
+            }
+            handshake.restore(life)
+        } else if let port = registers.withLock({ $0.link?.port }) {
+            listen(port)
+        }
         registers.withLock { registers in
             registers.arriving = Array(state.arriving.prefix(Self.arrivingCapacity))
         }
-        connect()
         context.signal()
     }
 

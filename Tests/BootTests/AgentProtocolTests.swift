@@ -33,6 +33,9 @@ import Testing
         #expect(AgentProtocol.encode(.signal(15)) == [5, 1, 0, 15])
         #expect(AgentProtocol.encode(.credit(0x1_0000)) == [6, 4, 0, 0, 0, 1, 0])
         #expect(
+            AgentProtocol.encode(.rejoined(received: 0x1_0000_0002, next: 3))
+                == [7, 16, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])
+        #expect(
             AgentProtocol.encode(.windowSize(.init(rows: 1, columns: 258)))
                 == [4, 4, 0, 1, 0, 2, 1])
     }
@@ -41,7 +44,8 @@ import Testing
         let stream: [UInt8] = [
             0x81, 2, 0, 1, 0, 0x82, 3, 0, 7, 8, 9, 0x83, 0, 0, 0x85, 4, 0, 1, 2, 0, 0, 0x77, 1, 0,
             5,
-            0x84, 2, 0, 0, 42, 0x84, 2, 0, 1, 9, 0x84, 1, 0, 0, 0x82,
+            0x84, 2, 0, 0, 42, 0x84, 2, 0, 1, 9, 0x84, 1, 0, 0, 0x86, 8, 0, 3, 0, 0, 0, 0, 1, 0, 0,
+            0x82,
         ]
         var decoder = AgentProtocol.Decoder()
         var frames: [AgentProtocol.GuestFrame] = []
@@ -52,9 +56,11 @@ import Testing
             frames == [
                 .ready(version: 1), .standardOutput([7, 8, 9]), .standardError([]), .credit(513),
                 .unknown(type: 0x77, [5]), .exit(.code(42)), .exit(.signal(9)),
-                .unknown(type: 0x84, [0]),
+                .unknown(type: 0x84, [0]), .rejoin(0x100_0000_0003),
             ])
         #expect(!decoder.isAtFrameBoundary)
+        decoder.restart()
+        #expect(decoder.isAtFrameBoundary)
     }
 
     @Test func statusesAreAShells() {

@@ -6,7 +6,9 @@ import Vocabulary
 @testable import Boot
 
 /// A kernel as small as can be: one segment at 1 MiB and the PVH note.
-private func smallKernel(machine: UInt8 = 62, memoryByteCount: UInt64 = 0x3000) -> [UInt8] {
+private func smallKernel(
+    machine: UInt8 = 62, memoryByteCount: UInt64 = 0x3000, isXenGuest: Bool = false
+) -> [UInt8] {
     func word(_ value: UInt64, _ count: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: value >> (UInt64($0) * 8)) }
     }
@@ -17,9 +19,14 @@ private func smallKernel(machine: UInt8 = 62, memoryByteCount: UInt64 = 0x3000) 
     bytes += word(1, 4) + word(5, 4) + word(176, 8) + word(0x10_0000, 8) + word(0x10_0000, 8)
     bytes += word(16, 8) + word(memoryByteCount, 8) + word(4096, 8)
     bytes += word(4, 4) + word(4, 4) + word(192, 8) + word(0, 8) + word(0, 8)
-    bytes += word(20, 8) + word(20, 8) + word(4, 8)
+    let noteByteCount: UInt64 = isXenGuest ? 44 : 20
+    bytes += word(noteByteCount, 8) + word(noteByteCount, 8) + word(4, 8)
     bytes += [UInt8](1...16)
     bytes += word(4, 4) + word(4, 4) + word(18, 4) + [0x58, 0x65, 0x6e, 0] + word(0x10_0004, 4)
+    if isXenGuest {
+        bytes += word(4, 4) + word(6, 4) + word(6, 4) + [0x58, 0x65, 0x6e, 0] + Array("linux".utf8)
+        bytes += [0, 0, 0]
+    }
     return bytes
 }
 
@@ -35,6 +42,14 @@ private struct Numbers: RandomNumberGenerator {
 
 @Suite struct KernelLoadingTests {
     private let map = [BootLoader.MapEntry(start: 0, byteCount: 16 << 20, type: 1)]
+
+    @Test func aKernelSaysWhetherItKnowsXen() throws {
+        for isXenGuest in [false, true] {
+            let image = try ELFImage(smallKernel(isXenGuest: isXenGuest))
+            #expect(image.isXenGuest == isXenGuest)
+            #expect(image.pvhEntry == 0x10_0004)
+        }
+    }
 
     @Test func aKernelAndItsInitramfsAreLoaded() throws {
         let memory = try GuestMemory(byteCount: 16 << 20)

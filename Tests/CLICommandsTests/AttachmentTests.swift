@@ -99,4 +99,45 @@ struct AttachmentTests {
             try command("--platform", "none", "--disk", "/x").baseConfiguration()
         }
     }
+
+    /// A kernel that is no Xen guest has KVM's interface, unless somebody chose, or needs Xen's devices.
+    @Test func thePlatformGoesByTheKernel() throws {
+        let kernel = Self.kernelWithoutXen
+        func settled(_ words: String...) throws -> MachineConfiguration {
+            let command = try #require(
+                try MartletCommand.parseAsRoot(["run", "--append", "x=1"] + words) as? RunCommand)
+            var configuration = try command.baseConfiguration()
+            configuration.kernel = kernel
+            try command.settlePlatform(of: &configuration)
+            return configuration
+        }
+        let other = try settled()
+        #expect(other.platform == .kvm && other.networks.isEmpty)
+        #expect(
+            other.commandLine.hasPrefix("console=ttyS0 ") && other.commandLine.hasSuffix(" x=1"))
+        #expect(other.commandTerminal == "/dev/ttyS1")
+        let chosen = try settled("--platform", "xen")
+        #expect(chosen.platform == .xen && chosen.networks.count == 1)
+        #expect(
+            chosen.commandLine.hasPrefix("console=hvc0 ") && chosen.commandLine.hasSuffix(" x=1"))
+        #expect(chosen.commandTerminal == "/dev/hvc1")
+        #expect(try settled("--platform", "none").platform == .none)
+        for words in [["--disk", "/x"], ["--net", "user"], ["--xenstore-socket", "/x"]] {
+            let error = try #require(throws: XError.self) { try settled(words[0], words[1]) }
+            #expect(error.message.contains("CONFIG_XEN"))
+        }
+    }
+
+    /// An ELF header with one segment, and no notes.
+    private static let kernelWithoutXen: [UInt8] = {
+        var bytes = [UInt8](repeating: 0, count: 64 + 56 + 16)
+        bytes.replaceSubrange(0..<7, with: [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+        for (offset, value) in [(16, 2), (18, 62), (32, 64), (54, 56), (56, 1)] as [(Int, UInt8)] {
+            bytes[offset] = value
+        }
+        for (offset, value) in [(0, 1), (8, 120), (32, 16), (40, 16)] as [(Int, UInt8)] {
+            bytes[64 + offset] = value
+        }
+        return bytes
+    }()
 }

@@ -29,7 +29,8 @@ struct InterruptGuestTests {
         let input = String(repeating: "0123456789abcdef", count: 1000)
         let result = try Martlet.run(
             [
-                "run", "--cpus", "2", "--timeout", "120", "--stats", "--interrupts", mode,
+                "run", "--platform", "kvm", "--cpus", "2", "--timeout", "120", "--stats",
+                "--interrupts", mode,
                 "--interrupt-priority", "uart1=10", "--", "sh", "-c", Self.script,
             ], input: input)
         #expect(result.status == 0)
@@ -51,7 +52,8 @@ struct InterruptGuestTests {
             .appendingPathComponent("martlet-trace-\(UUID().uuidString).json").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let result = try Martlet.run([
-            "run", "--cpus", "2", "--timeout", "120", "--trace", path, "--", "nproc",
+            "run", "--platform", "kvm", "--cpus", "2", "--timeout", "120", "--trace", path, "--",
+            "nproc",
         ])
         #expect(result.status == 0)
         let data = try Data(contentsOf: URL(fileURLWithPath: path))

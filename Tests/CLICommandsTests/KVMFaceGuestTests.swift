@@ -25,7 +25,7 @@ struct KVMFaceGuestTests {
     private func guest(_ options: [String], load: String = manyProcesses) throws -> Guest {
         let script = load + "\nhead -1 /proc/stat; dmesg"
         let result = try Martlet.run(
-            ["run", "--timeout", "240", "--stats", "--quiet"] + options + [
+            ["run", "--platform", "kvm", "--timeout", "240", "--stats", "--quiet"] + options + [
                 "--", "sh", "-c", script,
             ])
         #expect(result.status == 0, "\(String(decoding: result.errors, as: UTF8.self))")

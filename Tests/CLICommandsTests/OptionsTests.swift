@@ -114,6 +114,6 @@ import Vocabulary
         let log = try ConsoleLog(nil, capacity: 100)
         for number in 0..<200 { log.append(Array("line \(number)\r\n".utf8)) }
         #expect(log.tail(lines: 2) == "line 198\nline 199")
-        #expect(log.text.utf8.count <= 200)
+        #expect(log.text().utf8.count <= 200)
     }
 }

@@ -149,4 +149,93 @@ struct PowerGuestTests {
         #expect(again.wait(for: "eth0\n"), "\(again.text)")
         #expect(again.end().status == 7)
     }
+
+    /// What is on its way when the guest is suspended is there once, whole, when it goes on.
+    @Test func outputIsWholeAcrossSuspensions() throws {
+        let (name, file) = (name(), file)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let script = """
+            echo up; n=0; while [ $n -lt 150 ]; do echo burst $n; seq 1 500; n=$((n+1)); sleep 0.02; done
+            exit 7
+            """
+        var guest = try guest(name, script)
+        var text = ""
+        for round in 1...4 {
+            #expect(guest.wait(for: "burst \(round * 25)\n"))
+            let suspended = try martlet("suspend", name, file)
+            #expect(suspended.status == 0, "\(suspended.text)")
+            _ = guest.wait(for: "never")
+            #expect(guest.end().status == 0)
+            text += guest.text
+            guest = try BackgroundGuest([
+                "resume", "--quiet", "--name", name, "--timeout", "240", file,
+            ])
+        }
+        _ = guest.wait(for: "never")
+        #expect(guest.end().status == 7)
+        text += guest.text
+        let numbers = (1...500).map { "\($0)\n" }.joined()
+        let wanted = "up\n" + (0..<150).map { "burst \($0)\n" + numbers }.joined()
+        #expect(text == wanted)
+    }
+
+    /// A program that cannot be frozen: its file system is.
+    @Test func aRefusalHasItsReason() throws {
+        let (name, file) = (name(), file)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let guest = try BackgroundGuest([
+            "run", "--quiet", "--name", name, "--timeout", "240", "--module", "ext4", "--disk",
+            try Self.emptyDisk(file + "-disk"), "--", "sh", "-c",
+            """
+            echo 1000 >/sys/power/pm_freeze_timeout
+            mke2fs /dev/xvda >/dev/null; mkdir -p /mnt; mount -t ext4 /dev/xvda /mnt && fsfreeze --freeze /mnt
+            touch /mnt/x & sleep 0.5; echo up; sleep 8; fsfreeze --unfreeze /mnt; wait; echo thawed; sleep 1000
+            """,
+        ])
+        defer { try? FileManager.default.removeItem(atPath: file + "-disk") }
+        #expect(guest.wait(for: "up\n"), "\(guest.text)")
+        let refused = try martlet("suspend", name, file)
+        #expect(refused.status == 125)
+        #expect(refused.text.contains("refusing to freeze"), "\(refused.text)")
+        #expect(refused.text.contains("freeze processes failed -16"), "\(refused.text)")
+        #expect(!FileManager.default.fileExists(atPath: file))
+        // Nothing is left of it: once there is no reason any more, it works.
+        #expect(guest.wait(for: "thawed\n"))
+        let suspended = try martlet("suspend", name, file)
+        #expect(suspended.status == 0, "\(suspended.text)")
+        _ = guest.end()
+    }
+
+    private static func emptyDisk(_ path: String) throws -> String {
+        try DiskImage.create(path: path, format: .raw, byteCount: 64 << 20)
+        return path
+    }
+
+    /// The guest sees its disk grow, and uses what is new.
+    @Test(arguments: [DiskFormat.raw, .qcow2]) func aDiskGrows(format: DiskFormat) throws {
+        let (name, path) = (name(), file)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try DiskImage.create(path: path, format: format, byteCount: 8 << 20)
+        let guest = try BackgroundGuest([
+            "run", "--quiet", "--name", name, "--timeout", "240", "--disk",
+            "\(path),format=\(format.rawValue)", "--", "sh", "-c",
+            """
+            echo up; while [ $(cat /sys/block/xvda/size) = 16384 ]; do sleep 0.05; done
+            cat /sys/block/xvda/size; echo new | dd of=/dev/xvda bs=1M seek=23 conv=fsync 2>/dev/null
+            dd if=/dev/xvda bs=1M skip=8 count=15 2>/dev/null | tr -d '\\0' | wc -c
+            dd if=/dev/xvda bs=1M skip=23 2>/dev/null | head -n 1; dmesg | grep 'xvda: detected capacity'
+            """,
+        ])
+        #expect(guest.wait(for: "up\n"), "\(guest.text)")
+        for wrong in [["xvdb", "24M"], ["xvda", "4M"], ["xvda", "big"]] {
+            #expect(try martlet("resize", name, wrong[0], wrong[1]).status == 125)
+        }
+        let grown = try martlet("resize", name, "xvda", "+16M")
+        #expect(grown.text == "\(name): xvda has 24 MiB (25165824 bytes) now\n")
+        _ = guest.wait(for: "never")
+        #expect(guest.end().status == 0)
+        #expect(guest.text.hasPrefix("up\n49152\n0\nnew\n"), "\(guest.text)")
+        let size = try DiskImage.info(path: path, format: format).byteCount
+        #expect(size == 24 << 20)
+    }
 }
