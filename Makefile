@@ -1,7 +1,8 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
-  build-for-guests fuzz fuzz-cpu litmus soak bench tsan bench-latency bench-yield bench-devices
+  build-for-guests fuzz fuzz-cpu fuzz-frontends litmus soak soak-power soak-kill bench tsan bench-latency \
+  bench-yield bench-devices
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
@@ -76,6 +77,12 @@ fuzz-cpu: install-test-dependencies
 	MARTLET_ORACLE_SECONDS=$(SECONDS) swift test -c release -Xswiftc -enable-testing \
 	  --filter everyFormAsOnTheHost
 
+# OPERATIONS of frontends that play a hostile guest: rings, descriptors, grants, nodes of the store.
+OPERATIONS ?= 10000000
+fuzz-frontends: install-test-dependencies
+	MARTLET_FRONTEND_OPERATIONS=$$(($(OPERATIONS) / 8)) swift test -c release \
+	  -Xswiftc -enable-testing --no-parallel --filter 'FrontendFuzzTests'
+
 # Martlet, QEMU's emulation and the host side by side: medians of ROUNDS, as ratios, and means. ONLY
 # takes rows of Benchmarks/Sources/Comparison/Rows.swift, CPUS numbers of vCPUs, ENGINES of Martlet's:
 # make bench ONLY=boot,integer CPUS=1 ENGINES=translator ROUNDS=1. Boots by numbers of vCPUs:
@@ -132,6 +139,18 @@ litmus: build-for-guests
 MINUTES ?= 60
 soak: build-for-guests
 	MARTLET_SOAK_MINUTES=$(MINUTES) $(GUEST_TESTS) --filter kernelUnderLoadAndHotplug
+
+# CHECKPOINTS in a row under load, and CYCLES of suspending and going on in a new process.
+CHECKPOINTS ?= 1000
+CYCLES ?= 100
+soak-power: build-for-guests
+	MARTLET=$(CURDIR)/.build/release/martlet CHECKPOINTS=$(CHECKPOINTS) CYCLES=$(CYCLES) Tools/soak/power.sh
+
+# KILLS of Martlet while a guest writes: no record that was flushed may be lost.
+KILLS ?= 500
+soak-kill: build-for-guests
+	@Tools/install-missing.sh "file systems and images to check" e2fsprogs qemu-utils
+	MARTLET=$(CURDIR)/.build/release/martlet KILLS=$(KILLS) Tools/soak/kill.sh
 
 GUEST_TESTS = MARTLET_BINARY=$(CURDIR)/.build/release/martlet MARTLET_GUESTS=$(CURDIR)/.build/guests \
   swift test -c release -Xswiftc -enable-testing

@@ -8,19 +8,6 @@ import Vocabulary
 /// A frontend that does whatever comes to its mind, by a seed: mostly nearly right, so that it gets far.
 /// It grants some pages for writing; the others have a pattern that is to stay.
 final class HostileNetworkFrontend {
-    /// SplitMix64.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var z = state
-            z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-            z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-            return z ^ z >> 31
-        }
-    }
-
     private typealias Frontend = ScriptedNetworkFrontend
 
     /// References whose pages may be granted for writing; the rings' are before.
@@ -31,38 +18,23 @@ final class HostileNetworkFrontend {
     private static let ungranted = UInt32(0x420)..<UInt32(0x7ff)
 
     let frontend: ScriptedNetworkFrontend
-    private var random: Generator
+    private var random: HostileChance
+    private let guarded: GuardedPages
     private(set) var connections = 0
     private(set) var sentCount = 0
     private(set) var receivedCount: UInt64 = 0
 
     init(seed: UInt64) throws {
-        random = Generator(state: seed)
+        random = HostileChance(seed: seed)
         frontend = try ScriptedNetworkFrontend(
             rate: NetworkRate(byteCount: 1 << 40, interval: 1_000_000))
+        guarded = GuardedPages(
+            Self.guarded.map { 0x100 + $0 } + Self.ungranted, in: frontend.memory)
         for reference in Self.guarded { guardPage(reference) }
-        for page in Self.guardedPages {
-            frontend.memory.fill(page, byteCount: 4096, with: Self.pattern(page))
-        }
-    }
-
-    // MARK: Guarded pages
-
-    private static var guardedPages: [GuestPhysicalAddress] {
-        (guarded.map { 0x100 + $0 } + ungranted).map { GuestPhysicalAddress(UInt64($0) << 12) }
-    }
-
-    private static func pattern(_ page: GuestPhysicalAddress) -> UInt8 {
-        UInt8(truncatingIfNeeded: page.rawValue >> 12) | 0x80
     }
 
     /// Pages that somebody has written to who may not.
-    var harmedPages: [GuestPhysicalAddress] {
-        Self.guardedPages.filter { page in
-            frontend.memory.read(page, byteCount: 4096)?
-                .allSatisfy { $0 == Self.pattern(page) } != true
-        }
-    }
+    var harmedPages: [GuestPhysicalAddress] { guarded.harmed }
 
     private func guardPage(_ reference: UInt32) {
         // None, for reading only, for others, a transfer.
@@ -72,21 +44,11 @@ final class HostileNetworkFrontend {
 
     // MARK: Chance
 
-    private func number(_ range: ClosedRange<Int>) -> Int { .random(in: range, using: &random) }
-
-    private func chance(_ one: Int) -> Bool { number(1...one) == 1 }
-
-    private func pick<T>(_ list: [T]) -> T { list[number(0...list.count - 1)] }
-
-    private func word() -> UInt32 {
-        chance(2)
-            ? UInt32(truncatingIfNeeded: random.next())
-            : pick([0, 1, 2, 255, 256, 257, 4096, 1 << 16, 1 << 31, .max])
-    }
-
-    private func bytes(_ count: Int) -> [UInt8] {
-        (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-    }
+    private func number(_ range: ClosedRange<Int>) -> Int { random.number(range) }
+    private func chance(_ count: Int) -> Bool { random.isOne(in: count) }
+    private func pick<T>(_ list: [T]) -> T { random.pick(list) }
+    private func word() -> UInt32 { random.word() }
+    private func bytes(_ count: Int) -> [UInt8] { random.bytes(count) }
 
     private func reference() -> UInt32 {
         switch number(0...20) {

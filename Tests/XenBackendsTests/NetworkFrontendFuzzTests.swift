@@ -9,15 +9,9 @@ import Vocabulary
 
 /// Whatever a frontend does, nothing traps, and no page is written that the guest has not granted for it.
 struct NetworkFrontendFuzzTests {
-    private static let operationCount = 50_000
+    private static let operationCount = FuzzLength.operations(50_000)
 
-    /// MARTLET_SEED repeats a run.
-    private static var seeds: [UInt64] {
-        let given = ProcessInfo.processInfo.environment["MARTLET_SEED"].flatMap { UInt64($0) }
-        return given.map { [$0] } ?? [1, 2, 3, .random(in: 0...UInt64.max)]
-    }
-
-    @Test(arguments: seeds)
+    @Test(arguments: FuzzLength.seeds)
     func randomFrontendsHarmNobody(seed: UInt64) throws {
         let hostile = try HostileNetworkFrontend(seed: seed)
         for operation in 0..<Self.operationCount {

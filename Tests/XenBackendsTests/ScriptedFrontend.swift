@@ -84,16 +84,21 @@ final class ScriptedFrontend {
 
     func notify() { guest.notify(port) }
 
-    /// Waits for so many responses: identifier, operation and status of each.
+    /// Identifier, operation and status of each response that is there.
+    func takeResponses() -> [[Int64]] {
+        ring.takeResponses().map { entry in
+            [
+                ScriptedRing.integer(entry, 0, as: Int64.self), Int64(entry[8]),
+                Int64(ScriptedRing.integer(entry, 10, as: Int16.self)),
+            ]
+        }
+    }
+
+    /// Waits for so many responses.
     func responses(_ count: Int) -> [[Int64]] {
         var result: [[Int64]] = []
         for _ in 0..<5_000 where result.count < count {
-            result += ring.takeResponses().map { entry in
-                [
-                    ScriptedRing.integer(entry, 0, as: Int64.self), Int64(entry[8]),
-                    Int64(ScriptedRing.integer(entry, 10, as: Int16.self)),
-                ]
-            }
+            result += takeResponses()
             if result.count < count { usleep(1_000) }
         }
         return result
