@@ -23,6 +23,10 @@ final class CodeArena: @unchecked Sendable {
     let number: UInt64
     /// Room for this many instructions; untouched room costs nothing.
     let capacity: Int
+    /// For this many bytes of instructions and host code.
+    private let byteCapacity: Int
+    /// Requests for translations, of which only some are heard.
+    private var requestCount = 0
     /// Makes host code of blocks; nil: they are interpreted.
     private(set) var translator: Translator?
     // Zeros from the host, which cost nothing before they are written. Nil: given back.
@@ -33,9 +37,10 @@ final class CodeArena: @unchecked Sendable {
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<DecodedInstruction>?>
     private var used = 0
 
-    init(number: UInt64, capacity: Int, translator: Translator?) {
+    init(number: UInt64, capacity: Int, byteCapacity: Int, translator: Translator?) {
         self.number = number
         self.capacity = capacity
+        self.byteCapacity = byteCapacity
         self.translator = translator
         let pointer = unsafe MemoryLayout<UnsafeMutablePointer<DecodedInstruction>?>.stride
         let instruction = unsafe MemoryLayout<DecodedInstruction>.stride
@@ -75,7 +80,7 @@ final class CodeArena: @unchecked Sendable {
 
     /// Room for the longest block, or nil when the arena is full.
     func reserve() -> UnsafeMutablePointer<DecodedInstruction>? {
-        unsafe used &+ Self.longestBlock &+ 2 <= capacity ? instructions + used : nil
+        unsafe used &+ Self.longestBlock &+ 2 <= capacity && !isFull ? instructions + used : nil
     }
 
     /// Takes a finished block in.
@@ -110,6 +115,27 @@ final class CodeArena: @unchecked Sendable {
         translator?.forgetLinks(page: page)
         return retired
     }
+
+    /// Whether a block that has been run often enough is translated now: the less room there is, the fewer
+    /// are, as by chance. So what is left goes to those that come again and again, and a program with more
+    /// code than has room is interpreted in part instead of beginning anew.
+    func hears(_ translator: Translator) -> Bool {
+        requestCount &+= 1
+        let used = byteCount &+ translator.byteCount
+        let sixteenths = used &* 16 / max(1, byteCapacity)
+        let one =
+            switch sixteenths {
+            case ..<10: 1
+            case 10, 11: 2
+            case 12, 13: 8
+            case 14: 32
+            default: 128
+            }
+        return requestCount % one == 0
+    }
+
+    /// Instructions and host code have taken all that there is for both.
+    var isFull: Bool { byteCount &+ (translator?.byteCount ?? 0) >= byteCapacity }
 
     /// Bytes of decoded instructions.
     var byteCount: Int { unsafe used &* MemoryLayout<DecodedInstruction>.stride }

@@ -15,11 +15,13 @@ public import VirtualCPU
 /// Owner: the machine, and its engines. Any thread.
 @safe
 public final class CodeCache: Sendable {
-    /// Room of one generation; the next begins when either is used up. Takes host memory as it is used.
+    /// Room of one generation; the next begins when any of it is used up. Takes host memory as it is used.
     struct Size: Sendable {
-        /// Of 32 bytes each: 33 MiB.
-        var instructionCount = 1056 * 1024
+        /// Of 32 bytes each: 46 MiB, so that a compiler's fit.
+        var instructionCount = 1472 * 1024
         var codeByteCount = 21 << 20
+        /// Of both.
+        var byteCount = 54 << 20
     }
 
     /// An engine's place in the cache. Owner: the engine.
@@ -105,7 +107,7 @@ public final class CodeCache: Sendable {
         _ store: CodeStore?
     ) -> CodeArena {
         CodeArena(
-            number: number, capacity: size.instructionCount,
+            number: number, capacity: size.instructionCount, byteCapacity: size.byteCount,
             translator: threshold.flatMap {
                 try? Translator(
                     threshold: $0, byteCount: size.codeByteCount, observation: observation,

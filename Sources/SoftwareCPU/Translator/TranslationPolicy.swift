@@ -36,6 +36,11 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
         }
         // Dropped meanwhile, or translated: another vCPU has counted to its end too.
         guard unsafe header.isHandled(by: countingHeader) else { return true }
+        if engine.code.isFull { return false }
+        if !engine.code.hears(translator) {
+            unsafe translator.postpone(header, by: .max)
+            return true
+        }
         // Whatever comes of it, it is not tried again.
         unsafe cengine_set_handler(header, blockHeader)
         let reuse = unsafe translator.reuse(

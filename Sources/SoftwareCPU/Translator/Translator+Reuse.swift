@@ -90,7 +90,8 @@ extension Translator {
         UInt(bitPattern: header)
     }
 
-    private func postpone(_ header: UnsafeMutablePointer<DecodedInstruction>, by runs: UInt8) {
+    /// The block is interpreted so many more times first.
+    func postpone(_ header: UnsafeMutablePointer<DecodedInstruction>, by runs: UInt8) {
         unsafe header.runsToTranslation = runs
         unsafe cengine_set_handler(header, countingHeader)
     }
