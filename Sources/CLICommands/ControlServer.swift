@@ -19,11 +19,25 @@ final class ControlServer: Sendable {
     private let log: ConsoleLog
     /// One suspends at a time.
     private let isSuspending = Atomic<Bool>(false)
-    private let clients = RankedLock<[HostThread]>([], owner: "control", rank: .leaf)
+    private let clients = RankedLock(Clients(), owner: "control", rank: .leaf)
     private let acceptor = RankedLock<HostThread?>(nil, owner: "control-accept", rank: .leaf)
     private let ended = RankedLock<StopReason?>(nil, owner: "control-end", rank: .leaf)
     private let isClosed = Atomic<Bool>(false)
     private let restarts = Atomic<Bool>(false)
+
+    private struct Clients {
+        var threads: [Int: HostThread] = [:]
+        var next = 0
+        /// Those that have nothing to do any more.
+        var ended: [Int] = []
+
+        /// Lets go of those; how many are left.
+        mutating func removeEnded() -> Int {
+            for number in ended { threads[number] = nil }
+            ended = []
+            return threads.count
+        }
+    }
 
     /// Clients at once; others are turned away.
     private static let largestClientCount = 16
@@ -67,7 +81,7 @@ final class ControlServer: Sendable {
         listener.withLock { $0 = nil }
         // Who is told of the end may take the name, and the disks.
         ended.withLock { $0 = reason ?? .requested }
-        for client in clients.withLock({ $0 }) { client.join() }
+        for client in clients.withLock({ $0.threads }).values { client.join() }
     }
 
     // MARK: Clients
@@ -80,18 +94,24 @@ final class ControlServer: Sendable {
             ]
             _ = unsafe poll(&waits, 2, -1)
             guard case .connection(let connection) = listener.accept() else { continue }
-            let number = connection.release()
-            guard clients.withLock({ $0.count }) < Self.largestClientCount,
+            let descriptor = connection.release()
+            // Only this thread adds clients, and takes those away that have ended.
+            let (count, number) = clients.withLock { clients in
+                clients.next += 1
+                return (clients.removeEnded(), clients.next)
+            }
+            guard count < Self.largestClientCount,
                 let thread = try? HostThread.spawn(
                     name: "control-client",
                     { [self] in
-                        serve(Descriptor(owning: number))
+                        serve(Descriptor(owning: descriptor))
+                        clients.withLock { $0.ended.append(number) }
                     })
             else {
-                Glibc.close(number)
+                Glibc.close(descriptor)
                 continue
             }
-            clients.withLock { $0.append(thread) }
+            clients.withLock { $0.threads[number] = thread }
         }
     }
 

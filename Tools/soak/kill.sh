@@ -5,6 +5,7 @@
 #
 # Set by the environment: KILLS, CPUS, MARTLET (the program).
 set -euo pipefail
+trap 'echo "soak: line $LINENO failed" >&2' ERR
 martlet=${MARTLET:-martlet} kills=${KILLS:-500} processors=${CPUS:-1}
 work=$(mktemp -d /tmp/martlet-kill.XXXXXX)
 guest=
@@ -12,6 +13,7 @@ trap '[ -z "$guest" ] || kill -9 "$guest" 2>/dev/null || true; rm -rf "$work"' E
 
 fail() {
   echo "kill $round: $1; the disks are kept in $work" >&2
+  [ -z "$guest" ] || kill -9 "$guest" 2>/dev/null || true
   trap - EXIT
   exit 1
 }
@@ -44,6 +46,7 @@ for round in $(seq "$kills"); do
     kill -0 "$guest" 2>/dev/null || fail "the guest ended: $(tail -c 500 "$work/errors")"
     sleep 0.05
   done
+  grep -q '^b' "$work/said" || fail "the guest says nothing: $(tail -c 500 "$work/said" "$work/errors")"
   sleep "0.$((RANDOM % 6))$((RANDOM % 10))"
   kill -9 "$guest"
   wait "$guest" 2>/dev/null || true

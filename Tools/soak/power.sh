@@ -5,6 +5,7 @@
 #
 # Set by the environment: CHECKPOINTS, CYCLES, CPUS, MARTLET (the program).
 set -euo pipefail
+trap 'echo "soak: line $LINENO failed" >&2' ERR
 martlet=${MARTLET:-martlet} checkpoints=${CHECKPOINTS:-1000} cycles=${CYCLES:-100}
 processors=${CPUS:-2} name=soak$$
 work=$(mktemp -d /tmp/martlet-power.XXXXXX)
