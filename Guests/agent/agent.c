@@ -332,7 +332,7 @@ static int readPort(void) {
 // Passes on at most a chunk. False at the end of the stream, or if nothing is there.
 static int passOutput(int *descriptor, u8 type) {
     u32 size = outputCredit < chunk ? (u32)outputCredit : chunk;
-    if (*descriptor < 0 || !size || !isRoom(size + 64)) return 0;
+    if (*descriptor < 0 || !isJoined || !size || !isRoom(size + 64)) return 0;
     u8 *at = output + outputCount;
     i64 count = SYS3(NR_read, *descriptor, at + 3, size);
     if (count > 0) {
@@ -478,8 +478,9 @@ static void serve(const char *path) {
     sayReady();
     for (;;) {
         // A whole frame's answers fit in 256 bytes for each of at most a port buffer's frames.
-        int mayRead = isRoom(2048);
-        int mayPass = outputCredit && isRoom(chunk + 64);
+        // Until the host has said what it has, that is all that comes, and wants no answer.
+        int mayRead = !isJoined || isRoom(2048);
+        int mayPass = isJoined && outputCredit && isRoom(chunk + 64);
         int mayWrite = isJoined && outputCount > outputWritten;
         struct pollfd waits[6] = {
             {port, (short)((mayRead ? POLLIN : 0) | (mayWrite ? POLLOUT : 0)), 0},

@@ -19,7 +19,8 @@ public final class XenConsole: MachinePart {
         public var transmit: @Sendable ([UInt8]) -> Void
         /// The console takes bytes again after `receive` did not take all; the same context.
         public var roomAvailable: @Sendable () -> Void
-        /// The frontend has let go of its rings, and what was in them is lost. Any thread.
+        /// The frontend has let go of its rings, and what was in them is lost; the same context, between
+        /// what one has sent and what the next does.
         public var hungUp: @Sendable () -> Void
 
         public init(
@@ -49,6 +50,8 @@ public final class XenConsole: MachinePart {
 
     private struct Registers: Sendable {
         var link: Link?
+        /// The host is to be told that a link is gone, before anything of the next.
+        var hasHungUp = false
         /// Bytes that wait for room in the guest's ring.
         var arriving: [UInt8] = []
         /// The host has more than fitted.
@@ -63,7 +66,6 @@ public final class XenConsole: MachinePart {
     private let registers: RankedLock<Registers>
     private let context: InterruptContext
     private let handshake: XenbusHandshake?
-    private let hungUp: @Sendable () -> Void
     private let isAttached = Atomic<Bool>(false)
     private let sent = Atomic<UInt64>(0)
     private let received = Atomic<UInt64>(0)
@@ -85,7 +87,6 @@ public final class XenConsole: MachinePart {
         let link = Link(face, page: page, port: port)
         registers = RankedLock(Registers(link: link), owner: name, rank: .device)
         handshake = nil
-        hungUp = wire.hungUp
         let work = Later<XenConsole>()
         context = InterruptContext(policy, device: name, queue: name) {
             work.part?.complete(wire)
@@ -114,7 +115,6 @@ public final class XenConsole: MachinePart {
                 offer: { [] }, connect: { work.part?.connect() },
                 disconnect: { work.part?.disconnect() }))
         self.handshake = handshake
-        hungUp = wire.hungUp
         work.set(self)
     }
 
@@ -173,12 +173,11 @@ public final class XenConsole: MachinePart {
     private func disconnect() {
         let link = registers.withLock { registers in
             defer { registers.link = nil }
+            if registers.link != nil { registers.hasHungUp = true }
             return registers.link
         }
         guard let link else { return }
-        // What the host sends until then was for those that are gone.
-        hungUp()
-        registers.withLock { $0.arriving = [] }
+        context.signal()
         face.eventChannels.disconnect(link.port)
         if let grant = link.grant { face.grantTable.end(grant) }
     }
@@ -201,8 +200,19 @@ public final class XenConsole: MachinePart {
     private func complete(_ wire: Wire) {
         let channels = face.eventChannels
         while true {
-            let (bytes, port) = registers.withLock { registers in
-                (registers.link?.output.read() ?? [], registers.link?.port)
+            let (isGone, bytes, port) = registers.withLock { registers in
+                registers.hasHungUp
+                    ? (true, [], nil)
+                    : (false, registers.link?.output.read() ?? [], registers.link?.port)
+            }
+            if isGone {
+                wire.hungUp()
+                // What the host has sent until now was for those that are gone.
+                registers.withLock { registers in
+                    registers.hasHungUp = false
+                    registers.arriving = []
+                }
+                continue
             }
             guard !bytes.isEmpty, let port else { break }
             sent.wrappingAdd(UInt64(bytes.count), ordering: .relaxed)

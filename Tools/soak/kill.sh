@@ -37,16 +37,17 @@ mkfs.ext4 -q "$work/raw"
 "$martlet" disk create --format qcow2 "$work/qcow2" 64M >/dev/null
 last=0 first=1
 for round in $(seq "$kills"); do
-  "$martlet" run --quiet --cpus "$processors" --memory 128M --net none --module ext4 --timeout 120 \
+  "$martlet" run --quiet --cpus "$processors" --memory 128M --net none --module ext4 --timeout 300 \
+    --console "file:$work/console" \
     --disk "$work/raw" --disk "$work/qcow2,format=qcow2" --file "$work/guest.sh:/guest.sh" \
     -- sh /guest.sh "$last" >"$work/said" 2>"$work/errors" </dev/null &
   guest=$!
-  for _ in $(seq 600); do
+  for _ in $(seq 2400); do
     grep -q '^b' "$work/said" && break
     kill -0 "$guest" 2>/dev/null || fail "the guest ended: $(tail -c 500 "$work/errors")"
     sleep 0.05
   done
-  grep -q '^b' "$work/said" || fail "the guest says nothing: $(tail -c 500 "$work/said" "$work/errors")"
+  grep -q '^b' "$work/said" || fail "the guest says nothing: $(tail -n 5 "$work/console" "$work/errors")"
   sleep "0.$((RANDOM % 6))$((RANDOM % 10))"
   kill -9 "$guest"
   wait "$guest" 2>/dev/null || true

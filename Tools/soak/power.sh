@@ -19,6 +19,17 @@ fail() {
   exit 1
 }
 
+# Waits for the guest's end, but not for ever; its status in `status`.
+wait_for_end() {
+  for _ in $(seq 1200); do
+    kill -0 "$guest" 2>/dev/null || break
+    sleep 0.1
+  done
+  ! kill -0 "$guest" 2>/dev/null || fail "the guest does not end"
+  status=0
+  wait "$guest" || status=$?
+}
+
 # What no log is to have.
 troubles='WARNING|BUG|Oops|Call Trace|blocked for more|hung|I/O error|stalls on CPU|EXT4-fs error'
 
@@ -55,6 +66,7 @@ S
 # Its size tells the guest to end.
 truncate -s 1M "$work/signal"
 "$martlet" run --quiet --name "$name" --cpus "$processors" --memory 128M --module ext4 \
+  --console "file:$work/console" \
   --disk "$work/disk" --disk "$work/signal" --file "$work/guest.sh:/guest.sh" \
   -- sh /guest.sh "$(cat "$work/port")" >"$work/said" 2>"$work/errors" </dev/null &
 children+=($!)
@@ -72,8 +84,7 @@ for round in $(seq "$checkpoints"); do
     echo "$round of $checkpoints checkpoints, $((SECONDS - began)) s, $(cat "$work/count") lines came"
 done
 "$martlet" resize "$name" xvdb 2M >/dev/null
-status=0
-wait "$guest" || status=$?
+wait_for_end
 [ "$status" -eq 7 ] || fail "the guest ended with $status: $(cat "$work/errors")"
 wait "$server" || fail "the connection broke"
 ! grep -aE "$troubles|DIFFER" "$work/said" || fail "the guest's log is not clean"
@@ -95,6 +106,7 @@ dmesg; exit 7
 S
 began=$SECONDS
 "$martlet" run --quiet --name "$name" --cpus "$processors" --memory 128M --module ext4 \
+  --console "file:$work/console" \
   --disk "$work/disk" --disk "$work/signal" --file "$work/guest.sh:/guest.sh" \
   -- sh /guest.sh >"$work/said" 2>"$work/errors" </dev/null &
 guest=$!
@@ -121,8 +133,7 @@ for round in $(seq "$cycles"); do
   [ $((round % 20)) -ne 0 ] || echo "$round of $cycles cycles, $((SECONDS - began)) s"
 done
 "$martlet" resize "$name" xvdb 3M >/dev/null
-status=0
-wait "$guest" || status=$?
+wait_for_end
 [ "$status" -eq 7 ] || fail "the guest ended with $status: $(cat "$work/errors")"
 python3 - "$work/said" <<'P' || fail "the program's state is not what it was"
 import sys
