@@ -476,6 +476,7 @@ static void serve(const char *path) {
     SYS4(NR_rt_sigprocmask, SIG_BLOCK, &pipeSignal, 0, 8);
     int signalFile = (int)SYS4(NR_signalfd4, -1, &signals, 8, O_NONBLOCK | O_CLOEXEC);
     sayReady();
+    u32 repeats = 0;
     for (;;) {
         // A whole frame's answers fit in 256 bytes for each of at most a port buffer's frames.
         // Until the host has said what it has, that is all that comes, and wants no answer.
@@ -490,15 +491,20 @@ static void serve(const char *path) {
             {inputCount ? childInput : -1, POLLOUT, 0},
         };
         // What is written while a console's driver comes up may be lost.
-        int patience = port >= 0 && isJoined && framesTaken ? -1 : 10;
+        // Less and less often: a console that nobody connects has its ring full one day, and then waits
+        // in the kernel for ever.
+        int patience = port < 0 ? 5 : isJoined && framesTaken ? -1 : 10 << (repeats < 8 ? repeats : 8);
         i64 found = SYS3(NR_poll, waits, 5, childExited && child > 0 && mayPass ? 0 : patience);
         if (port < 0) {
             port = openPort(path);
             if (port >= 0) sayRejoin();
+            repeats = 0;
         } else if (!found && !isJoined) {
             sayRejoin();
+            repeats++;
         } else if (!found && !framesTaken) {
             sayReady();
+            repeats++;
         }
         if (waits[1].revents) {
             u8 information[128];  // struct signalfd_siginfo

@@ -6,7 +6,6 @@ internal import Snapshot
 internal import VirtualCPU
 internal import Vocabulary
 internal import Xen
-internal import XenBackends
 
 /// How a guest is suspended.
 public struct SuspendOptions: Sendable {
@@ -40,35 +39,6 @@ extension Machine {
                 "the platform '\(configuration.platform.rawValue)' has no way to suspend: use "
                     + "--platform xen")
         }
-        try powerControl.check(.suspend)
-        // Linux complains of further consoles that it finds anew, and loses what is in their rings.
-        for console in consoles { console.detach(seconds: 2) }
-        do {
-            try suspend(powerControl, to: path, options, notes, refusal, step)
-        } catch {
-            for console in consoles { try console.attach() }
-            throw error
-        }
-        guard options.goesOn else { return }
-        for console in consoles { try console.attach() }
-    }
-
-    /// A guest that goes on in a new domain has its further consoles as soon as it looks for them.
-    func attachConsolesOnceSeen() throws {
-        guard let powerControl else { return }
-        _ = try HostThread.spawn(name: "consoles") { [self] in
-            while !powerControl.seesDevices {
-                if case .stopped = lifecycle { return }
-                HostThread.sleep(nanoseconds: 1_000_000)
-            }
-            for console in consoles { try? console.attach() }
-        }
-    }
-
-    private func suspend(
-        _ powerControl: PowerControl, to path: String, _ options: SuspendOptions,
-        _ notes: () -> [String: Data], _ refusal: () -> String?, _ step: (String) -> Void
-    ) throws {
         suspension.begin()
         try powerControl.ask(.suspend)
         step("asked the guest for 'suspend'")

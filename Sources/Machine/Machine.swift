@@ -41,8 +41,7 @@ public final class Machine: Sendable {
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
-    let consoles: [XenConsole]
-    let isResumed: Bool
+    private let consoles: [XenConsole]
     /// Of a Xen guest.
     let powerControl: PowerControl?
     let disks: [Disk]
@@ -148,7 +147,6 @@ public final class Machine: Sendable {
                     return Suspension.cancelled
                 }))
         consoles = platform.consoles
-        isResumed = snapshot != nil
         networks = platform.networkBackends
         blockBackends = platform.blockBackends
         powerControl = platform.powerControl
@@ -261,7 +259,6 @@ public final class Machine: Sendable {
         for context in contexts { try context.start() }
         for network in networks { try network.start() }
         try storeSocket?.start()
-        if isResumed { try attachConsolesOnceSeen() }
         try ensemble.start(runners)
     }
 

@@ -102,11 +102,10 @@ struct MachinePlatform {
             try Self.makeNodes(configuration, xen, store)
             var consoles = [first]
             for (number, wire) in around.consoles.enumerated().dropFirst() {
-                let console = XenConsole(
-                    face: xen, store: store, number: UInt32(number), policy: around.policy,
-                    wire: wire)
-                if !around.isResumed { try console.attach() }
-                consoles.append(console)
+                consoles.append(
+                    try XenConsole(
+                        face: xen, store: store, number: UInt32(number), policy: around.policy,
+                        wire: wire))
             }
             self.consoles = consoles
             let disks = try Self.makeBlockBackends(configuration, xen, store, around)

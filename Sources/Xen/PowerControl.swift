@@ -25,13 +25,11 @@ public final class PowerControl: Sendable {
 
     private let store: StoreHost
     private let client: StoreConnectionID
-    private let domain: DomainID
     private let control: String
 
     public init(store: StoreHost, domain: DomainID) {
         self.store = store
         client = store.makeClient()
-        self.domain = domain
         control = "/local/domain/\(domain.rawValue)/control"
     }
 
@@ -62,25 +60,10 @@ public final class PowerControl: Sendable {
         for feature in Set(Request.allCases.map(\.feature)) { try write(feature, "1") }
     }
 
-    /// The guest sees devices come and go: its bus watches them.
-    public var seesDevices: Bool {
-        let (domain, path) = (domain, "/local/domain/\(domain.rawValue)/device")
-        let isWatched = try? store.perform { (service) throws(StoreError) in
-            service.isWatched(path, by: domain)
-        }
-        return isWatched ?? false
-    }
-
     /// Asks the guest. It has heard once `isAcknowledged`.
     ///
     /// - Throws: `XError`: another request is not acknowledged, or the guest does not listen.
     public func ask(_ request: Request) throws(XError) {
-        try check(request)
-        try write("shutdown", request.rawValue)
-    }
-
-    /// Throws what `ask` would.
-    public func check(_ request: Request) throws(XError) {
         guard isHeard(request) else {
             throw XError(
                 .busy,
@@ -92,6 +75,7 @@ public final class PowerControl: Sendable {
             throw XError(
                 .busy, "the guest has not acknowledged '\(waiting)' yet; wait, or end it")
         }
+        try write("shutdown", request.rawValue)
     }
 
     /// The guest has taken the last request: it empties the node.

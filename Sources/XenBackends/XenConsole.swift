@@ -66,7 +66,6 @@ public final class XenConsole: MachinePart {
     private let registers: RankedLock<Registers>
     private let context: InterruptContext
     private let handshake: XenbusHandshake?
-    private let isAttached = Atomic<Bool>(false)
     private let sent = Atomic<UInt64>(0)
     private let received = Atomic<UInt64>(0)
 
@@ -95,12 +94,13 @@ public final class XenConsole: MachinePart {
         listen(port)
     }
 
-    /// A further console, which the guest has once it is attached.
+    /// A further console.
     ///
     /// - Parameter number: of the console, from 1: hvc1.
+    /// - Throws: `XError`, if the store refuses its nodes.
     public init(
         face: XenFace, store: StoreHost, number: UInt32, policy: InterruptContext.Policy, wire: Wire
-    ) {
+    ) throws(XError) {
         let title = "hvc\(number)"
         name = title
         self.face = face
@@ -116,30 +116,12 @@ public final class XenConsole: MachinePart {
                 disconnect: { work.part?.disconnect() }))
         self.handshake = handshake
         work.set(self)
-    }
-
-    // MARK: Connection
-
-    /// Gives a further console to the guest. Any thread but the store's, without a lock of a device.
-    ///
-    /// - Throws: `XError`, if the store refuses its nodes.
-    public func attach() throws(XError) {
-        guard let handshake, !isAttached.exchange(true, ordering: .acquiringAndReleasing) else {
-            return
-        }
         try handshake.begin(
-            domain: face.domain, title: "console \(name)", backendNodes: [("protocol", "vt100")],
+            domain: face.domain, title: "console \(title)", backendNodes: [("protocol", "vt100")],
             frontendNodes: [("type", "martlet"), ("limit", "1048576"), ("output", "pty")])
     }
 
-    /// Takes a further console away from the guest, as long as it takes the guest to let go of it, at most
-    /// `seconds`. Any thread but the store's, without a lock of a device.
-    public func detach(seconds: Double) {
-        guard let handshake, isAttached.exchange(false, ordering: .acquiringAndReleasing) else {
-            return
-        }
-        handshake.end(seconds: seconds)
-    }
+    // MARK: Connection
 
     @discardableResult
     private func listen(_ port: EventChannelPort) -> Bool {

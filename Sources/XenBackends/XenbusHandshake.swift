@@ -1,6 +1,5 @@
 internal import HostIO
 internal import Interrupts
-internal import Synchronization
 internal import Vocabulary
 internal import Xen
 internal import XenStore
@@ -27,7 +26,6 @@ final class XenbusHandshake: Sendable {
     let nodes: XenbusNodes
     private let actions: Actions
     private let current: RankedLock<XenbusState>
-    private let hasBegun = Atomic<Bool>(false)
 
     init(
         store: StoreHost, kind: String, domain: DomainID, device: UInt32, title: String,
@@ -42,7 +40,7 @@ final class XenbusHandshake: Sendable {
         later.set(self)
     }
 
-    /// Makes the device's nodes and begins; again only after `end`.
+    /// Makes the device's nodes and begins. Once.
     ///
     /// - Parameter watched: nodes of the frontend that `Actions.changed` is told of.
     /// - Throws: `XError`, if the store refuses.
@@ -54,29 +52,10 @@ final class XenbusHandshake: Sendable {
             try nodes.make(
                 domain: domain, backendNodes: backendNodes, frontendNodes: frontendNodes)
             offer()
-            if hasBegun.exchange(true, ordering: .acquiringAndReleasing) { return }
             for name in [Self.stateNode] + watched { try nodes.watchFrontend(name) }
         } catch {
             throw XError(.busy, "the store refuses the nodes of \(title): \(error)")
         }
-    }
-
-    /// Has the frontend let go of the device, and takes its nodes away. Any thread but the store's, without
-    /// a lock of a device.
-    ///
-    /// - Parameter seconds: that a frontend is given.
-    func end(seconds: Double) {
-        if state == .connected {
-            enter(.closing)
-            let deadline = HostThread.monotonicNow.nanoseconds &+ UInt64(seconds * 1e9)
-            // `follow` answers a frontend that has closed.
-            while state == .closing, HostThread.monotonicNow.nanoseconds < deadline {
-                HostThread.sleep(nanoseconds: 500_000)
-            }
-        }
-        actions.disconnect()
-        current.withLock { $0 = .closed }
-        nodes.remove()
     }
 
     private static let stateNode = "state"

@@ -57,15 +57,6 @@ struct XenbusNodes: Sendable {
         }
     }
 
-    /// Takes the device's nodes away: the guest sees it go.
-    func remove() {
-        let (id, back, front) = (client, backend, frontend)
-        try? store.perform { (service) throws(StoreError) in
-            try service.remove(front, as: id)
-            try service.remove(back, as: id)
-        }
-    }
-
     /// Writes nodes of the backend, all at once for whoever watches.
     func write(_ values: [(String, String)]) {
         let (id, back) = (client, backend)

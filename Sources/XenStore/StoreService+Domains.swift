@@ -32,14 +32,6 @@ extension StoreService {
         domains[domain]?.connection
     }
 
-    /// The domain hears of changes of this path, by a watch of its own.
-    public func isWatched(_ path: String, by domain: DomainID) -> Bool {
-        guard let connection = connection(of: domain),
-            let path = try? resolve(path, for: connection, allowsSpecial: false).path
-        else { return false }
-        return watches.has(connection, path)
-    }
-
     /// The domains that exist, in order.
     public var domainIDs: [DomainID] { domains.keys.sorted() }
 

@@ -43,10 +43,6 @@ struct StoreWatches: Sendable {
         byPath[path]?.contains { $0.connection == connection && $0.token == token } ?? false
     }
 
-    func has(_ connection: StoreConnectionID, _ path: StorePath) -> Bool {
-        (paths[connection]?[path] ?? 0) > 0
-    }
-
     mutating func add(
         _ connection: StoreConnectionID, _ path: StorePath, _ token: [UInt8], depth: Int?,
         prefixByteCount: Int

@@ -92,6 +92,25 @@ enum GuestLog {
         "blocked for more than", "oom-killer", "allocation failure",
     ]
 
+    /// Without what Linux says of each further console when it resumes in a new domain, on Xen too: it puts
+    /// an event channel back whose interrupt is gone already (drivers/tty/hvc/hvc_xen.c, xencons_resume).
+    static func withoutConsoleWarnings(_ log: String) -> String {
+        var kept: [Substring] = []
+        var block: [Substring]?
+        for line in log.split(whereSeparator: \.isNewline) {
+            if line.contains("[ cut here ]") { block = [] }
+            guard block != nil else {
+                kept.append(line)
+                continue
+            }
+            block?.append(line)
+            guard line.contains("[ end trace"), let lines = block else { continue }
+            if !lines.contains(where: { $0.contains("xencons_resume") }) { kept += lines }
+            block = nil
+        }
+        return (kept + (block ?? [])).joined(separator: "\n")
+    }
+
     /// The lines that have a word of trouble and are not known as harmless.
     static func troubles(_ log: String) -> [String] {
         log.split(whereSeparator: \.isNewline).map(String.init).filter { line in

@@ -23,13 +23,12 @@ import Xen
 
         init() throws {
             guest = try ScriptedGuest()
-            console = XenConsole(
+            console = try XenConsole(
                 face: guest.face, store: guest.store, number: 1, policy: .inline,
                 wire: XenConsole.Wire(
                     transmit: { [arrived] in arrived.append($0) },
                     roomAvailable: { [rooms] in rooms.append(true) },
                     hungUp: { [hangUps] in hangUps.append(true) }))
-            try console.attach()
         }
 
         func connect() throws {
@@ -112,31 +111,6 @@ import Xen
         try played.connect()
         #expect(played.write([2]) == 1)
         #expect(played.arrived.values.flatMap { $0 } == [1, 2])
-    }
-
-    /// Taken away and given again; a frontend that does not let go has no say.
-    @Test func aConsoleComesAndGoes() throws {
-        let played = try Played()
-        try played.connect()
-        #expect(played.console.receive([UInt8](repeating: 1, count: 3000)) == 3000)
-        played.console.detach(seconds: 0.01)
-        #expect(played.guest.read(Played.back + "/state") == nil)
-        #expect(played.guest.read(Played.front + "/state") == nil)
-        #expect(played.guest.usedReferences == [] && played.hangUps.values.count == 1)
-        played.console.detach(seconds: 0.01)
-        for _ in 0..<3 {
-            try played.console.attach()
-            try played.console.attach()
-            #expect(played.guest.read(Played.back + "/state") == "2")
-            try played.connect()
-            // What was for the one before is gone.
-            #expect(played.read() == [])
-            #expect(played.write([4]) == 1)
-            #expect(played.console.receive([6]) == 1)
-            #expect(played.read() == [6])
-            played.console.detach(seconds: 0.01)
-        }
-        #expect(played.arrived.values.flatMap { $0 } == [4, 4, 4])
     }
 
     @Test(arguments: ["ring-ref", "port"]) func whatMakesNoSenseIsRefused(node: String) throws {

@@ -147,5 +147,9 @@ for line in open(sys.argv[1], errors="replace"):
             sys.exit(f"step {n} should be {s}, and is {line}")
 print(f"{n} steps, each as it should be")
 P
-! grep -aE "$troubles|LOST" "$work/said" || fail "the guest's log is not clean"
+# Linux warns of each further console when it resumes, on Xen too (xencons_resume, evtchn_put).
+awk '/cut here/ { block = ""; inside = 1 } inside { block = block $0 "\n" }
+  /end trace/ { if (block !~ /xencons_resume/) printf "%s", block; inside = 0; next } !inside' \
+  "$work/said" >"$work/log"
+! grep -aE "$troubles|LOST" "$work/log" || fail "the guest's log is not clean"
 echo "$cycles suspensions in $((SECONDS - began)) s, each gone on with in a new process: clean log"
