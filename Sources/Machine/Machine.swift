@@ -62,7 +62,7 @@ public final class Machine: Sendable {
     ///   - output: gets the bytes the guest sends on a serial port, in order, on the port's interrupt
     ///     thread, which may wait; on a vCPU's thread if interrupts are inline.
     ///   - room: a serial port can take more of what `send` could not place; the same threads.
-    ///   - hungUp: the guest has let go of a port, and what was on its way is lost; any thread.
+    ///   - hungUp: the guest has let go of a port, and what was on its way is lost; the same threads.
     ///   - snapshot: goes on where that stands, in place of booting a kernel; the configuration has been
     ///     given to `MachineSnapshot.apply`.
     /// - Throws: `XError` for what is wrong with the configuration, the kernel, the snapshot or the host.
