@@ -38,12 +38,13 @@ extension KVMFace {
         switch index {
         case Self.stealTimeRegister: return own.stealTime.load(ordering: .relaxed)
         case Self.pollControlRegister: return own.pollControl.load(ordering: .relaxed)
-        default: return nil
+        default: return readAsyncFault(index, own)
         }
     }
 
-    /// WRMSR. False: not one of ours, or a reserved bit is set. An area that is no RAM is taken and
-    /// left alone.
+    /// WRMSR. False: not one of ours, or a reserved bit is set, or asynchronous page faults are to be
+    /// told in an area that is no RAM; other areas that are none are taken and left alone. After a
+    /// write of `isPageReadyRegister` the caller calls `readyPageVector`.
     public func write(_ index: UInt32, _ value: UInt64, _ processor: VCPUIndex) -> Bool {
         let slot = Int(clamping: processor.rawValue)
         if Self.systemTimeRegisters.contains(index) {
@@ -73,7 +74,7 @@ extension KVMFace {
             own.pollControl.store(value, ordering: .relaxed)
             return true
         default:
-            return false
+            return writeAsyncFault(index, value, own)
         }
     }
 

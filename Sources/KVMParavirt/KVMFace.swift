@@ -6,10 +6,11 @@ public import VirtualCPU
 public import Vocabulary
 
 /// The KVM paravirtual interface of one machine: CPUID leaves, kvmclock and wall clock, steal time,
-/// hypercalls (Linux Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst). Its end-of-interrupt word
-/// is the local APIC's. It knows neither interrupt controllers nor the scheduler: what a hypercall
-/// asks of them is a value, `HypercallEffect`, and what the scheduler does to a vCPU it is told by
-/// `scheduledOut` and `scheduledIn`.
+/// asynchronous page faults, hypercalls (Linux Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst).
+/// Its end-of-interrupt word is the local APIC's. It knows neither interrupt controllers nor the
+/// scheduler nor where pages come from: what a hypercall asks of them is a value, `HypercallEffect`,
+/// what the scheduler does to a vCPU it is told by `scheduledOut` and `scheduledIn`, and what becomes
+/// of a page by `pageNotPresent` and `pageIsReady`.
 ///
 /// Any thread; what concerns one vCPU, on the thread that runs it.
 public final class KVMFace: MachinePart {
@@ -19,9 +20,11 @@ public final class KVMFace: MachinePart {
     /// Features of leaf 0x40000001, EAX.
     private static let features: UInt32 =
         1 << 0 /* CLOCKSOURCE */ | 1 << 1 /* NOP_IO_DELAY */ | 1 << 3 /* CLOCKSOURCE2 */
-        | 1 << 5 /* STEAL_TIME */ | 1 << 6 /* PV_EOI */ | 1 << 7 /* PV_UNHALT */
+        | 1 << 4 /* ASYNC_PF */ | 1 << 5 /* STEAL_TIME */ | 1 << 6 /* PV_EOI */ | 1
+        << 7 /* PV_UNHALT */
         | 1 << 9 /* PV_TLB_FLUSH */ | 1 << 11 /* PV_SEND_IPI */ | 1 << 12 /* POLL_CONTROL */
-        | 1 << 13 /* PV_SCHED_YIELD */ | 1 << 24 /* CLOCKSOURCE_STABLE_BIT */
+        | 1 << 13 /* PV_SCHED_YIELD */ | 1 << 14 /* ASYNC_PF_INT */
+        | 1 << 24 /* CLOCKSOURCE_STABLE_BIT */
 
     public let name = "kvm-face"
     let memory: GuestMemory
@@ -72,6 +75,7 @@ public final class KVMFace: MachinePart {
     public func initialize(_ processor: VCPUIndex) {
         guard let own = self.processor(processor) else { return }
         own.initialize()
+        dropAsyncFaults(own)
         let slot = Int(clamping: processor.rawValue)
         registers.withLock { $0.systemTime[slot] = 0 }
     }

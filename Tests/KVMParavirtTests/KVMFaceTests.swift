@@ -152,7 +152,7 @@ import Vocabulary
 
     @Test func otherRegistersAreNotOurs() throws {
         let bench = try Bench()
-        #expect(bench.face.read(0x4b56_4d02, VCPUIndex(0)) == nil)
+        #expect(bench.face.read(0x4b56_4d08, VCPUIndex(0)) == nil)
         #expect(!bench.face.write(0x4b56_4d7f, 1, VCPUIndex(0)))
         #expect(bench.face.write(0x12, 0x5001, VCPUIndex(0)), "the old number")
         #expect(bench.read(0x5000, UInt32.self) == 2)

@@ -177,9 +177,9 @@ import Vocabulary
         #expect(bench.face.read(Self.pollControl, VCPUIndex(1)) == 1)
     }
 
-    @Test func asyncPageFaultsAreNotOffered() throws {
+    @Test func migrationControlIsNotOffered() throws {
         let bench = try Bench()
-        for index in [0x4b56_4d02, 0x4b56_4d06, 0x4b56_4d07, 0x4b56_4d08] as [UInt32] {
+        for index in [0x4b56_4d08, 0x4b56_4d09] as [UInt32] {
             #expect(bench.face.read(index, VCPUIndex(0)) == nil)
             #expect(!bench.face.write(index, 0, VCPUIndex(0)))
         }
