@@ -2,7 +2,7 @@
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
   build-for-guests fuzz fuzz-cpu fuzz-frontends litmus soak soak-power soak-kill bench tsan bench-latency \
-  bench-yield bench-devices
+  bench-yield bench-devices bench-paging
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
@@ -129,6 +129,16 @@ bench-yield: install-dependencies
 	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
 	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
 	  Benchmarks/contention/contention.sh
+
+# What computing threads get done beside threads whose memory the host has to fetch, by what the vCPU
+# does meanwhile. ROUNDS, DURATION, SIDES, RESIDENT and others as Benchmarks/paging/paging.sh has them;
+# RESIDENT=off with all of the memory there.
+bench-paging: install-dependencies
+	@Tools/install-missing.sh "a program that touches much memory" gcc libc6-dev
+	swift build -c release --product martlet
+	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
+	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
+	  JSON="$${JSON:-.build/paging.json}" Benchmarks/paging/paging.sh
 
 # TRIES of each test of memory order between processors: some fifteen minutes on two cores.
 TRIES ?= 100000000
