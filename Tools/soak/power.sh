@@ -105,7 +105,11 @@ done
 dmesg; exit 7
 S
 began=$SECONDS
-"$martlet" run --quiet --name "$name" --cpus "$processors" --memory 128M --module ext4 \
+: >"$work/said"
+# Linux' xen-netfront keeps the pages of its receive queues each time it resumes, 1 MiB for each queue: it
+# never lets go of their page pool (xdp_rxq_info_unreg is not called).
+"$martlet" run --quiet --name "$name" --cpus "$processors" \
+  --memory $((192 + cycles * processors))M --module ext4 \
   --console "file:$work/console" \
   --disk "$work/disk" --disk "$work/signal" --file "$work/guest.sh:/guest.sh" \
   -- sh /guest.sh >"$work/said" 2>"$work/errors" </dev/null &
