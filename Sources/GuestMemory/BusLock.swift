@@ -18,6 +18,11 @@ internal import Synchronization
         fileprivate let isTaken = Atomic<Bool>(false)
         /// The engine runs guest code, or is about to. Any thread.
         public var isInGuestCode: Bool { isTaken.load(ordering: .sequentiallyConsistent) }
+        /// It is in the midst of a guest instruction, or may be. Any thread.
+        public var isWithinInstruction: Bool {
+            isInGuestCode || isHolder.load(ordering: .sequentiallyConsistent)
+        }
+        fileprivate let isHolder = Atomic<Bool>(false)
         fileprivate let ask: @Sendable () -> Void
 
         fileprivate init(_ ask: @escaping @Sendable () -> Void) { self.ask = ask }
@@ -90,6 +95,7 @@ internal import Synchronization
     /// between two instructions here.
     @inline(never)
     public func withLock<R>(_ seat: Seat, _ body: () -> R) -> R {
+        seat.isHolder.store(true, ordering: .sequentiallyConsistent)
         seat.isTaken.store(false, ordering: .sequentiallyConsistent)
         while unsafe !word.pointee.compareExchange(
             expected: 0, desired: Self.held, ordering: .sequentiallyConsistent
@@ -110,6 +116,7 @@ internal import Synchronization
         }
         let result = body()
         seat.isTaken.store(true, ordering: .sequentiallyConsistent)
+        seat.isHolder.store(false, ordering: .sequentiallyConsistent)
         unsafe word.pointee.subtract(Self.held, ordering: .sequentiallyConsistent)
         wakeAll()
         return result

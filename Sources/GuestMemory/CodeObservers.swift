@@ -1,9 +1,12 @@
-/// What happened to a page that instructions are decoded from.
+/// What engines have to be told of a page.
 public enum CodeChange: Sendable, Equatable {
     /// Its bytes were written or are about to be: instructions decoded from it are void.
     case written
     /// An engine decodes instructions from it from now on: stores to it have to be seen.
     case decoded
+    /// Pages have become absent, whichever: translations of absent pages are void, and so are those of
+    /// pages that are not marked as accessed.
+    case absent
 }
 
 /// How far observers are with what they were told.
@@ -19,6 +22,8 @@ public struct CodeAttention: OptionSet, Sendable {
     public static let running = CodeAttention(rawValue: 1 << 1)
     /// It runs guest code, and has not dealt with all it was told.
     public static let behind = CodeAttention(rawValue: 1 << 2)
+    /// It runs guest code, and may have translations of pages that it was told are absent.
+    public static let translatesAbsent = CodeAttention(rawValue: 1 << 3)
 }
 
 /// Who has to know when pages with code change.

@@ -11,9 +11,11 @@ extension GuestMemory {
         _ address: GuestPhysicalAddress, into buffer: UnsafeMutableRawBufferPointer
     ) -> Bool {
         guard contains(address.rawValue, buffer.count) else { return false }
-        guard let destination = buffer.baseAddress else { return true }
+        guard let destination = buffer.baseAddress, buffer.count > 0 else { return true }
+        guard pin(address.rawValue, buffer.count) else { return false }
         // SAFETY: checked to be RAM, which stays mapped as long as self.
         unsafe memcpy(destination, hostBase + Int(address.rawValue), buffer.count)
+        unpin(address.rawValue, buffer.count)
         return true
     }
 
@@ -31,7 +33,10 @@ extension GuestMemory {
     public func read<T: FixedWidthInteger & BitwiseCopyable>(
         _ address: GuestPhysicalAddress, as type: T.Type
     ) -> T? {
-        guard contains(address.rawValue, MemoryLayout<T>.size) else { return nil }
+        guard contains(address.rawValue, MemoryLayout<T>.size),
+            pin(address.rawValue, MemoryLayout<T>.size)
+        else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         // SAFETY: checked to be RAM. One host load: not torn when it is aligned.
         return unsafe T(
             littleEndian: hostBase.loadUnaligned(fromByteOffset: Int(address.rawValue), as: T.self))
@@ -42,9 +47,11 @@ extension GuestMemory {
     public func write(_ address: GuestPhysicalAddress, from bytes: UnsafeRawBufferPointer) -> Bool {
         guard contains(address.rawValue, bytes.count) else { return false }
         guard let source = bytes.baseAddress, bytes.count > 0 else { return true }
+        guard pin(address.rawValue, bytes.count) else { return false }
         // SAFETY: checked to be RAM.
         unsafe memmove(hostBase + Int(address.rawValue), source, bytes.count)
         wrote(address.rawValue, bytes.count)
+        unpin(address.rawValue, bytes.count)
         return true
     }
 
@@ -63,10 +70,13 @@ extension GuestMemory {
     public func write<T: FixedWidthInteger & BitwiseCopyable>(
         _ address: GuestPhysicalAddress, integer: T
     ) -> Bool {
-        guard contains(address.rawValue, MemoryLayout<T>.size) else { return false }
+        guard contains(address.rawValue, MemoryLayout<T>.size),
+            pin(address.rawValue, MemoryLayout<T>.size)
+        else { return false }
         // SAFETY: checked to be RAM. One host store: not torn when it is aligned.
         unsafe (hostBase + Int(address.rawValue)).storeBytes(of: integer.littleEndian, as: T.self)
         wrote(address.rawValue, MemoryLayout<T>.size)
+        unpin(address.rawValue, MemoryLayout<T>.size)
         return true
     }
 
@@ -76,14 +86,17 @@ extension GuestMemory {
     {
         guard byteCount >= 0, contains(address.rawValue, byteCount) else { return false }
         if byteCount == 0 { return true }
+        guard pin(address.rawValue, byteCount) else { return false }
         // SAFETY: checked to be RAM.
         unsafe memset(hostBase + Int(address.rawValue), CInt(byte), byteCount)
         wrote(address.rawValue, byteCount)
+        unpin(address.rawValue, byteCount)
         return true
     }
 
     /// The host address of `byteCount` bytes of RAM; nil if not all of them are. Valid as long as
-    /// self. Who writes through it calls `wrote` afterwards.
+    /// self; what lies there, while the caller has the pages pinned. Who writes through it calls `wrote`
+    /// afterwards, and unpins after that.
     @inlinable
     public func hostPointer(
         _ address: GuestPhysicalAddress, byteCount: Int
@@ -93,7 +106,7 @@ extension GuestMemory {
     }
 
     /// Enters a write that went past this class into the dirty log, and has the engines drop
-    /// instructions decoded from the bytes. All of the bytes are RAM.
+    /// instructions decoded from the bytes. All of the bytes are RAM and present.
     public func wrote(_ address: UInt64, _ byteCount: Int) {
         // The store must be seen before the flags are read: an engine that decodes at this moment
         // sets the flag first and reads the bytes after.
@@ -103,6 +116,7 @@ extension GuestMemory {
         var page = address >> 12
         while page <= last {
             if log { markDirty(page: page) }
+            residency?.noteWritten(page)
             // SAFETY: the page is RAM, so it has a flag byte.
             if unsafe chost_atomic_load8(pageFlags + Int(page)) & PageFlags.code.rawValue != 0 {
                 announce(.written, page << 12, by: 0)

@@ -16,14 +16,14 @@ public protocol AtomicWord: FixedWidthInteger & BitwiseCopyable & Sendable {
 // Atomic access to aligned words of RAM, sequentially consistent like the guest's own locked
 // instructions. nil or false: not RAM, or not aligned.
 extension GuestMemory {
-    /// The host address of an aligned word of RAM.
+    /// The host address of an aligned word of RAM, whose page is pinned.
     private func word<T: AtomicWord>(
         _ address: GuestPhysicalAddress, _ type: T.Type
     ) -> UnsafeMutableRawPointer? {
         let size = MemoryLayout<T>.size
-        guard address.rawValue & UInt64(size &- 1) == 0, contains(address.rawValue, size) else {
-            return nil
-        }
+        guard address.rawValue & UInt64(size &- 1) == 0, contains(address.rawValue, size),
+            pin(address.rawValue, size)
+        else { return nil }
         return unsafe hostBase + Int(address.rawValue)
     }
 
@@ -31,6 +31,7 @@ extension GuestMemory {
     public func atomicLoad<T: AtomicWord>(_ address: GuestPhysicalAddress, as type: T.Type) -> T? {
         // SAFETY: here and below, `word` gives aligned RAM or nil.
         guard let word = unsafe word(address, type) else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         return unsafe T.atomicLoad(word)
     }
 
@@ -38,6 +39,7 @@ extension GuestMemory {
     @discardableResult
     public func atomicStore<T: AtomicWord>(_ address: GuestPhysicalAddress, _ value: T) -> Bool {
         guard let word = unsafe word(address, T.self) else { return false }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         unsafe T.atomicStore(word, value)
         wrote(address.rawValue, MemoryLayout<T>.size)
         return true
@@ -46,6 +48,7 @@ extension GuestMemory {
     /// Replaces the word at `address`; the old value.
     public func atomicExchange<T: AtomicWord>(_ address: GuestPhysicalAddress, _ value: T) -> T? {
         guard let word = unsafe word(address, T.self) else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         let old = unsafe T.atomicExchange(word, value)
         wrote(address.rawValue, MemoryLayout<T>.size)
         return old
@@ -56,6 +59,7 @@ extension GuestMemory {
         _ address: GuestPhysicalAddress, expected: T, desired: T
     ) -> T? {
         guard let word = unsafe word(address, T.self) else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         let found = unsafe T.atomicCompareExchange(word, expected: expected, desired: desired)
         if found == expected { wrote(address.rawValue, MemoryLayout<T>.size) }
         return found
@@ -64,6 +68,7 @@ extension GuestMemory {
     /// Sets bits of the word at `address`; the old value.
     public func atomicOr<T: AtomicWord>(_ address: GuestPhysicalAddress, _ bits: T) -> T? {
         guard let word = unsafe word(address, T.self) else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         let old = unsafe T.atomicOr(word, bits)
         wrote(address.rawValue, MemoryLayout<T>.size)
         return old
@@ -72,6 +77,7 @@ extension GuestMemory {
     /// Keeps only `bits` of the word at `address`; the old value.
     public func atomicAnd<T: AtomicWord>(_ address: GuestPhysicalAddress, _ bits: T) -> T? {
         guard let word = unsafe word(address, T.self) else { return nil }
+        defer { unpin(address.rawValue, MemoryLayout<T>.size) }
         let old = unsafe T.atomicAnd(word, bits)
         wrote(address.rawValue, MemoryLayout<T>.size)
         return old

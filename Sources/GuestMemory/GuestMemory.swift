@@ -40,6 +40,8 @@ public import Vocabulary
 
     /// Whether writes are recorded; see `setDirtyLog(on:)`.
     public let dirtyLogOn = Atomic<Bool>(false)
+    /// Which pages are in use by whom, where pages may be absent; nil: all of them are always present.
+    public let residency: PageResidency?
     let codeObservers = CodeObservers()
     /// For locked instructions that the host cannot do.
     public let busLock = BusLock()
@@ -49,9 +51,11 @@ public import Vocabulary
 
     /// Makes RAM of zeros.
     ///
+    /// - Parameter isPaged: pages of it may be absent; see `PageResidency`.
+    ///
     /// Throws `invalidArgument` when the regions are empty, unaligned or overlap, and `outOfMemory`
     /// when the host cannot give that much.
-    public init(regions given: [MemoryRegion]) throws(XError) {
+    public init(regions given: [MemoryRegion], isPaged: Bool = false) throws(XError) {
         let regions = try Self.checked(given)
         let byteCount = regions.reduce(0) { $0 + $1.byteCount }
         let span = regions.last.map { $0.start.rawValue + $0.byteCount } ?? 0
@@ -98,6 +102,19 @@ public import Vocabulary
             offset += off_t(region.byteCount)
         }
         unsafe madvise(base, reserved, MADV_DONTDUMP)
+        if isPaged {
+            guard let residency = PageResidency(pageCount: pageCount) else {
+                let reason = Self.reason(chost_errno())
+                unsafe munmap(base, reserved)
+                unsafe munmap(flags, pageCount)
+                unsafe munmap(dirty, (pageCount + 63) / 64 * 8)
+                close(descriptor)
+                throw Self.tooLarge(byteCount, reason)
+            }
+            self.residency = residency
+        } else {
+            residency = nil
+        }
 
         let bounds = UnsafeMutablePointer<UInt64>.allocate(capacity: regions.count * 2)
         for (index, region) in regions.enumerated() {

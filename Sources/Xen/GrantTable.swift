@@ -118,6 +118,11 @@ public final class GrantTable: Sendable {
                 UInt32(entry.offset) + UInt32(entry.length) <= 4096
             else { break }
             guard mark(entry, write: write) else { continue }
+            // Whoever has it reads and writes it by plain pointers.
+            guard memory.pin(entry.frame << 12, 4096) else {
+                unmark(entry)
+                break
+            }
             counters.taken.wrappingAdd(1, ordering: .relaxed)
             return Grant(
                 reference: reference,
@@ -145,7 +150,11 @@ public final class GrantTable: Sendable {
 
     /// The grant is not in use any more by this. Who uses one twice at a time keeps count.
     public func end(_ grant: Grant) {
-        guard let entry = entry(grant.reference) else { return }
+        memory.unpin(grant.address.rawValue, 1)
+        if let entry = entry(grant.reference) { unmark(entry) }
+    }
+
+    private func unmark(_ entry: Entry) {
         let use = Flags.reading | Flags.writing
         if let status = entry.status {
             _ = memory.atomicAnd(status, ~use)

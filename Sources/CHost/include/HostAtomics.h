@@ -31,6 +31,10 @@
     /** The value that was there before. */                                                        \
     static inline type chost_atomic_and##bits(type *_Nonnull address, type bits_) {                \
         return __atomic_fetch_and(address, bits_, __ATOMIC_SEQ_CST);                               \
+    }                                                                                              \
+    /** Modulo the word's size; the value that was there before. */                                \
+    static inline type chost_atomic_add##bits(type *_Nonnull address, type summand) {              \
+        return __atomic_fetch_add(address, summand, __ATOMIC_SEQ_CST);                             \
     }
 
 CHOST_ATOMICS(8, uint8_t)
