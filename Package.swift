@@ -77,6 +77,7 @@ let package = Package(
         room(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
+        room("Paging", ["CHost", "CZlib", "Vocabulary", "HostIO", "GuestMemory"]),
         room("XenStore", ["Vocabulary"]),
         room(
             "Xen",
@@ -105,7 +106,7 @@ let package = Package(
                 "CHost", "Vocabulary", "HostIO", "GuestMemory", "Trace", "VirtualCPU", "X86",
                 "SoftwareCPU", "Interrupts", "Clocks", "Bus", "LegacyDevices", "KVMParavirt",
                 "XenStore", "Xen", "Disks", "Networks", "Boot", "Scheduler", "XenBackends",
-                "Snapshot",
+                "Snapshot", "Paging",
             ]),
         // Row 7.
         room(
@@ -155,6 +156,7 @@ let package = Package(
                 "Networks",
             ]),
         tests("Snapshot", ["Vocabulary"]),
+        tests("Paging", ["Vocabulary", "GuestMemory", "HostIO"]),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",

@@ -9,6 +9,7 @@ struct ImportTests {
         "VirtualCPU": 3, "X86": 4, "SoftwareCPU": 5, "Interrupts": 4, "Clocks": 4, "Bus": 4,
         "LegacyDevices": 6, "KVMParavirt": 6, "XenStore": 5, "Xen": 6, "Networks": 6, "Disks": 6,
         "Boot": 7, "Scheduler": 7, "XenBackends": 7, "Snapshot": 7,
+        "Paging": 6,
         "Machine": 8, "CLICommands": 9, "martlet": 10,
     ]
 

@@ -1,0 +1,16 @@
+public import Vocabulary
+
+/// Where pages of a machine's memory come from the first time: a snapshot, wherever it is kept. Pages here are
+/// those of the memory file (`GuestMemory.fileOffset`), 4096 bytes each, in chunks that are read together.
+///
+/// Any thread, several at once. A read may take as long as it takes.
+public protocol PageSource: AnyObject, Sendable {
+    /// Pages of a chunk, at most 64; the last chunk may have fewer in the memory.
+    var pagesPerChunk: Int { get }
+    /// A bit for each page of the chunk that is not all zeros, the first page lowest. Asks no host.
+    func presentPages(ofChunk chunk: Int) -> UInt64
+    /// Reads a chunk, zeros where no page is present.
+    ///
+    /// - Throws: `XError`: it cannot be read, or is not what was stored.
+    func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
+}
