@@ -71,6 +71,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @OptionGroup(title: "Paging")
+    var paging: PagingOptions
+
     @OptionGroup(title: "Scheduling")
     var scheduling: SchedulingOptions
     @Option(
@@ -153,6 +156,7 @@ struct RunCommand: ParsableCommand {
         configuration.engine = engine == .interpreter ? .interpreter : .translator
         configuration.processor = cpu.choice
         configuration.scheduling = scheduling.configuration
+        paging.apply(to: &configuration)
         configuration.platform = platform.platform
         configuration.disks = try attachments.disks()
         configuration.networks = try attachments.networks(of: configuration.platform)

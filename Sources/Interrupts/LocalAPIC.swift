@@ -113,6 +113,10 @@ public final class LocalAPIC: MachinePart {
         LocalAPICAddress(bits: addressWord.load(ordering: .sequentiallyConsistent))
     }
 
+    /// Whether it takes interrupts at all: it is enabled, by its base and by its spurious-interrupt vector
+    /// register.
+    public var isSoftwareEnabled: Bool { address.isSoftwareEnabled }
+
     /// Accepts a fixed or lowest-priority interrupt. False: this APIC takes none now, or not this.
     @discardableResult
     public func request(

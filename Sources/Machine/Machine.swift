@@ -8,6 +8,7 @@ internal import Interrupts
 internal import KVMParavirt
 internal import LegacyDevices
 internal import Networks
+internal import Paging
 internal import Scheduler
 internal import SoftwareCPU
 internal import Trace
@@ -38,6 +39,7 @@ public final class Machine: Sendable {
     let runners: [VCPURunner]
     let counter: TimeStampCounter
     let suspension = Suspension()
+    let paging: MachinePaging?
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
@@ -78,8 +80,11 @@ public final class Machine: Sendable {
         self.configuration = kept
         let layout = MachineMemoryMap(
             memoryByteCount: configuration.memoryByteCount, isXen: configuration.platform == .xen)
-        let memory = try GuestMemory(regions: layout.regions)
+        let memory = try GuestMemory(
+            regions: layout.regions, isPaged: configuration.residentByteCount != nil)
         self.memory = memory
+        let paging = try MachinePaging(configuration, memory, source: nil)
+        self.paging = paging
         // Loading the kernel takes as long as a good measurement does.
         let measurement = FrequencyMeasurement()
         var start: ArchitecturalState?
@@ -107,6 +112,7 @@ public final class Machine: Sendable {
             })
         let ensemble = VCPUEnsemble(pending: pending, group: group)
         self.ensemble = ensemble
+        paging?.whenLost { [ensemble] in ensemble.stop(.memoryLost($0)) }
 
         let labels = InterruptNames(trace)
         let apics = (0..<count).map { index in
@@ -178,7 +184,15 @@ public final class Machine: Sendable {
                 index: vcpu, engine: engine,
                 surroundings: MachineSurroundings(
                     index: vcpu, bus: devices.bus, apic: apics[index], controller: controller,
-                    face: platform.face),
+                    face: platform.face,
+                    paging: paging.map {
+                        VCPUPaging(
+                            $0.pager, configuration.pageFaults, vcpu, platform.face,
+                            pending[index]
+                        ) {
+                            group.wake(index)
+                        }
+                    }),
                 pending: pending[index], waitsForStartUp: index != 0, track: tracks[index],
                 observer: observation.samplers.last,
                 nothingCanWake: { [ensemble] in ensemble.nothingCanWake($0) },
@@ -273,6 +287,8 @@ public final class Machine: Sendable {
     public func wait(seconds: Double? = nil) -> StopReason? {
         let reason = ensemble.wait(seconds: seconds)
         if reason != nil {
+            // Who waits for a page waits no more.
+            paging?.pager.stop()
             timers.stop()
             observation.stop()
             storeSocket?.stop()
@@ -311,6 +327,7 @@ public final class Machine: Sendable {
         result.locks = LockRegistry.statistics
         for part in parts { result.parts[part.name] = part.metrics }
         result.parts.merge(timers.metrics) { $1 }
+        if let paging { result.parts["pager"] = paging.pager.metrics }
         var latencies = InterruptLatencies()
         for apic in localAPICs { apic.addLatencies(to: &latencies) }
         for (source, summary) in latencies.summaries {

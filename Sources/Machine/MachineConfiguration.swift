@@ -1,5 +1,6 @@
 internal import Boot
 internal import CHost
+internal import Paging
 public import Trace
 import Vocabulary
 
@@ -17,10 +18,25 @@ public struct MachineConfiguration: Sendable {
         case translator
     }
 
+    /// What a vCPU does that touches a page which the host does not have.
+    public enum PageFaults: String, Sendable, CaseIterable {
+        /// A KVM guest runs something else meanwhile, if it is in a program; any other halts.
+        case async
+        /// The vCPU halts, and takes interrupts.
+        case halt
+        /// The vCPU's worker waits, as of hosts without either; to be compared with.
+        case block
+    }
+
     /// Virtual processors, 1 to 255.
     public var processorCount = 1
     /// Guest RAM in bytes, a multiple of 4096, 16 MiB to 2 TiB.
     public var memoryByteCount: UInt64 = 512 << 20
+    /// Bytes of it that the host keeps in its memory at most, the rest in a file; nil: all of it.
+    public var residentByteCount: UInt64?
+    /// The folder of that file.
+    public var swapDirectory = "/var/tmp"
+    public var pageFaults = PageFaults.async
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
     public var processor = ProcessorChoice.auto
@@ -98,6 +114,12 @@ public struct MachineConfiguration: Sendable {
                 "memory of \(memoryByteCount >> 20) MiB: give between "
                     + "\(Self.memoryByteCountRange.lowerBound >> 20)M and "
                     + "\(Self.memoryByteCountRange.upperBound >> 40)T with --memory")
+        }
+        if let residentByteCount, residentByteCount < Pager.smallestResidentByteCount {
+            throw XError(
+                .invalidArgument,
+                "\(residentByteCount >> 20) MiB resident: a guest needs "
+                    + "\(Pager.smallestResidentByteCount >> 20)M, give more with --resident")
         }
         try scheduling.validate()
         _ = try processor.model(for: engine)

@@ -15,18 +15,20 @@ final class MachineSurroundings: VCPUSurroundings {
     private let apic: LocalAPIC
     private let controller: InterruptController
     private let face: PlatformFace
+    private let paging: VCPUPaging?
     private var sent = SentInterrupts<SentInterrupt>()
     private var wish: HypercallWish?
 
     init(
         index: VCPUIndex, bus: Bus, apic: LocalAPIC, controller: InterruptController,
-        face: PlatformFace
+        face: PlatformFace, paging: VCPUPaging?
     ) {
         self.index = index
         self.bus = bus
         self.apic = apic
         self.controller = controller
         self.face = face
+        self.paging = paging
     }
 
     func readPort(_ port: PortNumber, width: Int) -> UInt64 { bus.read(port, width: width) }
@@ -55,8 +57,14 @@ final class MachineSurroundings: VCPUSurroundings {
         }
         if offset & 0xf == 0 {
             perform(apic.write(offset, UInt32(truncatingIfNeeded: value)))
-            if offset == LocalAPIC.spuriousVectorRegister { face.remind(index) }
+            if offset == LocalAPIC.spuriousVectorRegister { remind() }
         }
+    }
+
+    /// The local APIC may have been enabled.
+    private func remind() {
+        face.remind(index)
+        takeReadyPages()
     }
 
     private func perform(_ effect: LocalAPIC.Effect) {
@@ -98,12 +106,16 @@ final class MachineSurroundings: VCPUSurroundings {
         case 0x800...0x8ff:
             guard let effect = apic.writeX2(index, value) else { return false }
             perform(effect)
-            if index == LocalAPIC.spuriousVectorRegisterX2 { face.remind(self.index) }
+            if index == LocalAPIC.spuriousVectorRegisterX2 { remind() }
             return true
         case KVMFace.endOfInterruptRegister where face.isKVM:
             return apic.setEndOfInterruptWord(value)
         default:
-            return face.write(index, value, self.index) || QuietRegister.write(index)
+            if face.write(index, value, self.index) {
+                if KVMFace.isPageReadyRegister(index) { takeReadyPages() }
+                return true
+            }
+            return QuietRegister.write(index)
         }
     }
 
@@ -154,6 +166,19 @@ final class MachineSurroundings: VCPUSurroundings {
                 controller.send(command: sent.command, to: sent.targets, from: sent.first))
         }
         return nil
+    }
+
+    func pageIsAbsent(_ address: GuestPhysicalAddress, _ engine: any CPUEngine) -> AbsentPageAnswer
+    {
+        paging?.pageIsAbsent(address, engine) ?? .goOn
+    }
+
+    func takeReadyPages() {
+        guard case .kvm(let face) = face,
+            let vector = face.readyPageVector(
+                index, localAPICIsEnabled: apic.isSoftwareEnabled)
+        else { return }
+        apic.request(vector: vector, level: false)
     }
 
     func acknowledgeInterrupt() -> UInt8? {

@@ -16,6 +16,8 @@ public enum StopReason: Sendable, Equatable {
     case tripleFault(VCPUIndex)
     /// Every vCPU waits in HLT with interrupts off: nothing can wake them.
     case haltedForEver(VCPUIndex)
+    /// Memory of the guest cannot be had any more, for this reason.
+    case memoryLost(String)
     /// The instruction pointer left the guest's RAM.
     case fetchOutsideMemory(VCPUIndex, GuestPhysicalAddress)
 
@@ -23,7 +25,7 @@ public enum StopReason: Sendable, Equatable {
     public var isAccident: Bool {
         switch self {
         case .poweredOff, .reset, .suspended, .requested: false
-        case .crashed, .tripleFault, .haltedForEver, .fetchOutsideMemory: true
+        case .crashed, .tripleFault, .haltedForEver, .fetchOutsideMemory, .memoryLost: true
         }
     }
 }
@@ -36,6 +38,7 @@ extension StopReason: CustomStringConvertible {
         case .crashed: "the guest's kernel crashed; its log says why"
         case .suspended: "the machine was suspended"
         case .requested: "the machine was stopped"
+        case .memoryLost(let reason): "the guest's memory: \(reason)"
         case .tripleFault(let index):
             "vCPU \(index.rawValue): triple fault"
         case .haltedForEver(let index):

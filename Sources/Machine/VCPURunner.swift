@@ -57,6 +57,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     var isHalted = false
     /// It halts because a hypercall said so: a kick may come from a timer too.
     var waitsByHypercall = false
+    /// It waits for a page that was absent.
+    private var waitsForPage = false
     /// It told `sleepsDeeply` so.
     private var isDeepAsleep = false
     /// After INIT, or an application processor that nobody has started.
@@ -114,7 +116,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         wakeUp()
         let reason = runUntilDone(turn.deadline)
         return TurnEnd(
-            reason, inKernel: engine.isInKernel, keptSpinning: engine.keptSpinning)
+            reason, inKernel: engine.privilegeLevel == 0, keptSpinning: engine.keptSpinning)
     }
 
     func scheduledIn(stolenNanoseconds: UInt64) {
@@ -147,6 +149,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
                 }
             }
             if waitsForStartUp { return sleepDeeply(until: [.initialize]) }
+            if waitsForPage { return waitForPage(now) }
             if isHalted { return halt(now) }
             let budget = rate.budget(
                 nanoseconds: deadline.nanoseconds &- min(now.nanoseconds, deadline.nanoseconds))
@@ -179,7 +182,8 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             parks(false)
             return nil
         }
-        guard events.contains(.park) else { return nil }
+        // An event in the midst of its delivery is no state to stand still in.
+        guard events.contains(.park), !engine.isDelivering else { return nil }
         pending.clear([.park, .unpark])
         isParked = true
         parks(true)
@@ -208,6 +212,15 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         return .blocked(until: Self.haltEnders)
     }
 
+    /// As if it halted, but that only interrupts it can take are of use: the page comes anyway.
+    private func waitForPage(_ now: Instant) -> TurnEnd.Reason {
+        publish(now)
+        var wakers: PendingEvents.Events = [.pageReady, .initialize, .leave, .flushTLB]
+        if !engine.isDelivering { wakers.formUnion([.nonMaskableInterrupt, .park]) }
+        if engine.canTakeInterrupt { wakers.insert(.interrupt) }
+        return .blocked(until: wakers)
+    }
+
     /// Waits for a kick, NMI, INIT or the end of the machine, or ends because nothing can come. Maskable
     /// interrupts wait in the local APIC, and the bit that announces them in the word.
     private func sleepDeeply(until wakers: PendingEvents.Events) -> TurnEnd.Reason {
@@ -234,6 +247,11 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             pending.clear(.flushTLB)
             engine.flushTLB()
         }
+        if events.contains(.pageReady) {
+            pending.clear(.pageReady)
+            waitsForPage = false
+            surroundings.takeReadyPages()
+        }
         if events.contains(.kick) {
             pending.clear(.kick)
             // A vCPU that runs finds the kick at its next HLT.
@@ -251,12 +269,14 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             pending.clear(.nonMaskableInterrupt)
             engine.injectNonMaskableInterrupt()
             endHalt()
+            waitsForPage = false
         }
         if events.contains(.interrupt), engine.canTakeInterrupt {
             pending.clear(.interrupt)
             if let vector = surroundings.acknowledgeInterrupt() {
                 engine.inject(interrupt: vector)
                 endHalt()
+                waitsForPage = false
             }
         }
     }
@@ -273,6 +293,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
         case .initialize:
             engine.reset()
             isHalted = false
+            waitsForPage = false
             waitsForStartUp = !isBootstrap
         case .startUp(let vector):
             // A second start-up IPI finds the processor running and is ignored.
@@ -336,7 +357,14 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
             isHalted = !surroundings.takeKick()
             waitsByHypercall = false
         case .pause: return .come(back: .spun)
-        case .budgetSpent, .eventsPending, .pageAbsent: break
+        case .pageAbsent(let address):
+            switch surroundings.pageIsAbsent(address, engine) {
+            case .goOn: break
+            case .wait: waitsForPage = true
+            case .notPresent(let token):
+                engine.injectPageFault(address: UInt64(token), errorCode: 0)
+            }
+        case .budgetSpent, .eventsPending: break
         case .shutdown: return .end(.tripleFault)
         case .fetchOutsideMemory(let address): return .end(.fetchOutsideMemory(address))
         }

@@ -17,6 +17,16 @@ enum HypercallWish: Equatable, Sendable {
     case wait
 }
 
+/// What a vCPU does that has touched an absent page.
+enum AbsentPageAnswer: Equatable, Sendable {
+    /// It runs on: the page is there.
+    case goOn
+    /// It waits for `PendingEvents.pageReady`, or for an interrupt that it can take.
+    case wait
+    /// The guest takes #PF with this in CR2, and runs something else.
+    case notPresent(token: UInt32)
+}
+
 /// What the runner of one vCPU asks of the machine: the buses, the registers outside the engine and
 /// the vCPU's local APIC. The machine's own is `MachineSurroundings`; tests have a scripted one.
 ///
@@ -39,6 +49,11 @@ protocol VCPUSurroundings: AnyObject {
     ///
     /// - Parameter space: where the arguments that are addresses are looked up.
     func hypercall(_ frame: HypercallFrame, in space: any LinearAddressSpace) -> UInt64
+
+    /// The vCPU has touched a page that is absent; from now on it is on its way.
+    func pageIsAbsent(_ address: GuestPhysicalAddress, _ engine: any CPUEngine) -> AbsentPageAnswer
+    /// `PendingEvents.pageReady` was raised: an interrupt may be due for that.
+    func takeReadyPages()
 
     /// The vector to deliver now, taken off the local APIC's request register; nil if none is
     /// deliverable.

@@ -79,6 +79,7 @@ func holdsCode(_ cpu: CPU, _ pointer: UnsafeMutableRawPointer) -> Bool {
 func readCodeMail(_ cpu: CPU, _ engine: EngineContext) {
     engine.events.clear(.codeChanged)
     engine.memory.busLock.pauseIfAsked(engine.seat)
+    if !engine.absences.isDone { unsafe dropAbsentTranslations(cpu, engine) }
     unsafe changeGeneration(cpu, engine)
     unsafe readLetters(cpu, engine)
 }

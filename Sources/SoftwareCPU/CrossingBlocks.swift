@@ -1,4 +1,5 @@
 internal import CEngine
+internal import GuestMemory
 internal import X86
 
 /// Instructions of 64-bit code that reach into the next page, each a block of its own.
@@ -77,9 +78,11 @@ final class CrossingBlocks {
     }
 
     /// The bytes of `header` are what they were.
-    func isCurrent(_ header: Op, hostBase: UnsafeMutableRawPointer) -> Bool {
-        guard let entry = unsafe entry(of: header) else { return false }
-        return unsafe isSame(entry, hostBase)
+    func isCurrent(_ header: Op, in memory: GuestMemory) -> Bool {
+        guard let entry = unsafe entry(of: header), !memory.isAbsent(entry.physical),
+            !memory.isAbsent(entry.nextPage)
+        else { return false }
+        return unsafe isSame(entry, memory.hostBase)
     }
 
     private func isSame(_ entry: Entry, _ hostBase: UnsafeMutableRawPointer) -> Bool {
@@ -221,7 +224,7 @@ func keepCrossing(
 /// what they were.
 private let crossingHeader: InstructionHandler = { cpu, op in
     let engine = unsafe context(cpu)
-    guard unsafe engine.crossings.isCurrent(op, hostBase: engine.hostBase) else {
+    guard unsafe engine.crossings.isCurrent(op, in: engine.memory) else {
         unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
         return unsafe lookUpBlock(cpu)
     }

@@ -47,6 +47,12 @@ final class EngineContext {
     var answered = false
     /// Delivery between two runs ended in shutdown.
     var triple = false
+    /// The page that was absent, after `recordAbsence`.
+    var absentPage: UInt64 = 0
+    /// What is to be delivered before anything else, once a page is there.
+    var undelivered: Event?
+    /// What others say about pages that went.
+    let absences: AbsenceMail
     /// RPL of the selector that LAR, LSL, VERR or VERW looks at.
     var inspectedPrivilege: UInt32 = 0
     /// Length of the IN, OUT or hypercall that left: RIP moves past it with the answer.
@@ -84,16 +90,24 @@ final class EngineContext {
         self.seat = seat
         let mailbox = CodeMailbox(events)
         self.mailbox = mailbox
+        let absences = AbsenceMail(events)
+        self.absences = absences
         self.observer = memory.observeCode(
             attention: {
                 // In this order: who gets up has read its mail before.
+                let translates: CodeAttention =
+                    seat.isWithinInstruction && !absences.isDone ? .translatesAbsent : []
                 let isRunning = seat.isInGuestCode
-                if mailbox.isDone { return isRunning ? .running : .heard }
-                return isRunning ? [.running, .behind] : .away
+                if mailbox.isDone { return translates.union(isRunning ? .running : .heard) }
+                return translates.union(isRunning ? [.running, .behind] : .away)
             },
             { change, page in
-                // What was written, the cache drops.
-                if change == .decoded { mailbox.leave(page) }
+                switch change {
+                case .decoded: mailbox.leave(page)
+                case .absent: absences.leave()
+                // The cache drops it.
+                case .written: break
+                }
             })
     }
 

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import GuestMemory
 internal import VirtualCPU
 
 // Architectural state as a value, in and out.
@@ -100,6 +101,7 @@ func readState(_ cpu: CPU, _ engine: EngineContext) -> ArchitecturalState {
 }
 
 func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState) {
+    engine.undelivered = nil
     unsafe copyIn(state.generalPurposeRegisters, count: 16, to: cpu.bytes)
     unsafe cpu.pointee.rip = state.rip
     unsafe cpu.setSegment(Segment.es, register(state.es))
@@ -188,6 +190,16 @@ func writeState(_ cpu: CPU, _ engine: EngineContext, _ state: ArchitecturalState
     unsafe writeFlags(cpu, state.rflags)
     unsafe refreshMode(cpu)
     unsafe refreshBreakpoints(cpu)
-    unsafe reloadPageDirectoryPointers(cpu)
+    unsafe bringPageDirectoryPointers(cpu, engine)
     unsafe flushEverything(cpu)
+}
+
+/// Between two runs: their page may be absent.
+private func bringPageDirectoryPointers(_ cpu: CPU, _ engine: EngineContext) {
+    repeat {
+        unsafe cpu.pointee.leaveReason = LeaveReason.none
+        unsafe engine.lookAtMemory(cpu) { _ = unsafe reloadPageDirectoryPointers(cpu) }
+    } while unsafe cpu.pointee.leaveReason == LeaveReason.fault
+        && engine.memory.bring(engine.absentPage)
+    unsafe cpu.pointee.leaveReason = LeaveReason.none
 }

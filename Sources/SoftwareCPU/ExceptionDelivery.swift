@@ -20,10 +20,15 @@ struct Event {
 }
 
 /// Delivers what `recordFault` recorded, going on to double fault and shutdown as the table in
-/// SDM 6.15 says. False: triple fault.
+/// SDM 6.15 says. False: triple fault. A delivery that needs an absent page is put off: `undelivered`.
 func deliverRecordedFault(_ cpu: CPU) -> Bool {
+    let event = unsafe takeRecordedFault(cpu)
+    return unsafe deliver(cpu, orWhatFollows: event)
+}
+
+private func deliver(_ cpu: CPU, orWhatFollows first: Event) -> Bool {
     let op = unsafe UnsafePointer(context(cpu).transient)
-    var event = unsafe takeRecordedFault(cpu)
+    var event = first
     // A task switch may end in a fault of the new task, which is a first fault again.
     for _ in 0..<16 {
         if event.vector != Vector.debug { unsafe cpu.pointee.systemFlags |= Flags.resume }
@@ -32,6 +37,7 @@ func deliverRecordedFault(_ cpu: CPU) -> Bool {
             event = unsafe takeRecordedFault(cpu)
             continue
         }
+        if unsafe putOff(cpu, event) { return true }
         let second = unsafe takeRecordedFault(cpu)
         if event.vector == Vector.doubleFault { return false }
         event = combine(first: event, second: second)
@@ -46,8 +52,27 @@ func deliverInterrupt(_ cpu: CPU, _ event: Event) -> Bool {
     if unsafe deliver(cpu, op, event), unsafe cpu.pointee.leaveReason != LeaveReason.fault {
         return true
     }
+    if unsafe putOff(cpu, event) { return true }
     unsafe cpu.pointee.leaveReason = LeaveReason.fault
     return unsafe deliverRecordedFault(cpu)
+}
+
+/// Keeps an event whose delivery found a page absent, and has changed nothing: nothing else happens
+/// before it is delivered.
+private func putOff(_ cpu: CPU, _ event: Event) -> Bool {
+    guard unsafe cpu.pointee.faultVector == Vector.absentPage else { return false }
+    unsafe cpu.pointee.leaveReason = LeaveReason.none
+    unsafe context(cpu).undelivered = event
+    return true
+}
+
+/// Delivers what was put off. False: triple fault.
+func deliverWhatWasPutOff(_ cpu: CPU) -> Bool {
+    let engine = unsafe context(cpu)
+    guard let event = engine.undelivered else { return true }
+    engine.undelivered = nil
+    return unsafe event.kind == .external
+        ? deliverInterrupt(cpu, event) : deliver(cpu, orWhatFollows: event)
 }
 
 private func takeRecordedFault(_ cpu: CPU) -> Event {

@@ -1,4 +1,5 @@
 internal import CEngine
+internal import GuestMemory
 internal import VirtualCPU
 
 /// Continues at instruction pointer `rip`, which is within the code segment's size already.
@@ -183,7 +184,17 @@ func translateFetch(_ cpu: CPU, _ engine: EngineContext, _ linear: UInt64) -> UI
         unsafe cpu.pointee.faultAddress = linear
         unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)
         return nil
+    case .absent(let page):
+        unsafe recordAbsence(cpu, page)
+        return nil
     case .present(let translation):
+        if let residency = engine.memory.residency {
+            if engine.memory.isAbsent(translation.physical) {
+                unsafe recordAbsence(cpu, translation.physical)
+                return nil
+            }
+            residency.note(.accessed, translation.physical &>> 12)
+        }
         if upper, !translation.global { engine.contexts.upperHasPrivate = true }
         if translation.pageShift > 12 {
             engine.contexts.largePages.note(

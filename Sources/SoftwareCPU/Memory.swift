@@ -224,6 +224,14 @@ func recordFault(_ cpu: CPU, vector: UInt8, errorCode: UInt16?) -> Next {
     return nil
 }
 
+/// Records that the page at this guest-physical address is absent, with `rip` already set: as if it were an
+/// exception, but instead of its delivery the engine leaves, and the instruction runs again.
+@inline(never)
+func recordAbsence(_ cpu: CPU, _ address: UInt64) {
+    unsafe context(cpu).absentPage = address & ~0xfff
+    unsafe recordFault(cpu, vector: Vector.absentPage, errorCode: nil)
+}
+
 /// Exception vectors (SDM volume 3, table 6-1).
 enum Vector {
     static let divideError: UInt8 = 0
@@ -243,4 +251,6 @@ enum Vector {
     static let floatingPoint: UInt8 = 16
     static let alignmentCheck: UInt8 = 17
     static let simdFloatingPoint: UInt8 = 19
+    /// No exception of the guest's: see `recordAbsence`.
+    static let absentPage: UInt8 = 0xff
 }

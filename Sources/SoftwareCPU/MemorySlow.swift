@@ -79,12 +79,20 @@ private func translate(
         unsafe cpu.pointee.faultAddress = address
         unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: code)
         return .fault
+    case .absent(let page):
+        unsafe recordAbsence(cpu, page)
+        return .fault
     case .present(let translation):
         let physical = translation.physical
         if !engine.memory.contains(physical, 4096) {
             return .device(physical | (address & 0xfff))
         }
-        let watched = unsafe fillEntry(cpu, engine, address, translation, mode: mode)
+        if engine.memory.isAbsent(physical) {
+            unsafe recordAbsence(cpu, physical)
+            return .fault
+        }
+        let watched = unsafe fillEntry(
+            cpu, engine, address, access, translation, mode: mode)
         return unsafe .memory(
             engine.hostBase + Int(truncatingIfNeeded: physical | (address & 0xfff)),
             watched: watched)
@@ -107,8 +115,12 @@ private func resident(_ cpu: CPU, _ address: UInt64, _ access: Access, mode: UIn
 
 /// True: it is an entry to write to the page, too.
 private func fillEntry(
-    _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ translation: Translation, mode: UInt64
+    _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ access: Access,
+    _ translation: Translation, mode: UInt64
 ) -> Bool {
+    if let residency = engine.memory.residency {
+        noteUse(residency, translation, access)
+    }
     if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return false }
     let upper = address &>> 63 != 0
     if upper, !translation.global { engine.contexts.upperHasPrivate = true }

@@ -24,6 +24,9 @@ struct Translation {
 enum WalkResult {
     case present(Translation)
     case fault(errorCode: UInt16)
+    /// A table lies in the page at this address, which is absent. The page that the walk leads to may be
+    /// too: that is for the caller to ask.
+    case absent(UInt64)
 }
 
 private enum PTE {
@@ -49,7 +52,7 @@ private let reservedInPAE: UInt64 = 0x7ff0_0000_0000_0000
 private let reservedInPDPTE: UInt64 = 0x1e6 | ~((1 << physicalAddressBits) - 1)
 
 /// PAE paging outside IA-32e mode: loads the four PDPTEs, if they are good (SDM volume 3, 4.4.1).
-/// False: #GP(0), nothing has changed.
+/// False: #GP(0), or an absence is recorded; nothing has changed.
 @discardableResult
 func reloadPageDirectoryPointers(_ cpu: CPU) -> Bool {
     if unsafe cpu.pointee.cr0 & CR0.pg == 0 || cpu.pointee.cr4 & CR4.pae == 0
@@ -59,6 +62,10 @@ func reloadPageDirectoryPointers(_ cpu: CPU) -> Bool {
     }
     let engine = unsafe context(cpu)
     let start = unsafe cpu.pointee.cr3 & 0xffff_ffe0
+    if isTableAbsent(engine, start) {
+        unsafe recordAbsence(cpu, start)
+        return false
+    }
     var entries: [UInt64] = []
     for index in 0..<UInt64(4) {
         guard let slot = unsafe table(cpu, engine, start &+ index &* 8, true) else {
@@ -81,6 +88,14 @@ private func table(_ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ wid
 {
     unsafe engine.memory.contains(address, wide ? 8 : 4)
         ? engine.hostBase + Int(truncatingIfNeeded: address) : nil
+}
+
+/// Whether the page with a table is absent; one that is not counts as written, for the walk may set bits.
+private func isTableAbsent(_ engine: EngineContext, _ address: UInt64) -> Bool {
+    guard let residency = engine.memory.residency else { return false }
+    if engine.memory.isAbsent(address) { return true }
+    residency.note([.accessed, .written], address &>> 12)
+    return false
 }
 
 /// Walks the guest's tables for `address`, setting accessed and dirty bits. `mode` as in
@@ -129,6 +144,7 @@ func walk(
         guard let slot = unsafe table(cpu, engine, tableAddress &+ index &* 8, true) else {
             return .fault(errorCode: code)
         }
+        if isTableAbsent(engine, tableAddress) { return .absent(tableAddress) }
         let pointer = unsafe slot.assumingMemoryBound(to: UInt64.self)
         var entry = unsafe cengine_load64(pointer)
         while true {
@@ -218,6 +234,8 @@ private func walk32(
         let slot = unsafe table(
             cpu, engine, (cpu.pointee.cr3 & 0xffff_f000) &+ ((address &>> 22) & 1023) &* 4, false)
     else { return .fault(errorCode: code) }
+    let root = unsafe cpu.pointee.cr3 & 0xffff_f000
+    if isTableAbsent(engine, root) { return .absent(root) }
     let directory = unsafe slot.assumingMemoryBound(to: UInt32.self)
     let first = unsafe UInt64(cengine_load32(directory))
     if first & PTE.present == 0 { return .fault(errorCode: code) }
@@ -233,6 +251,7 @@ private func walk32(
             let leaf = unsafe table(
                 cpu, engine, (first & 0xffff_f000) &+ ((address &>> 12) & 1023) &* 4, false)
         else { return .fault(errorCode: code) }
+        if isTableAbsent(engine, first & 0xffff_f000) { return .absent(first & 0xffff_f000) }
         unsafe pointer = unsafe leaf.assumingMemoryBound(to: UInt32.self)
     }
     let entry = unsafe large ? first : UInt64(cengine_load32(pointer))

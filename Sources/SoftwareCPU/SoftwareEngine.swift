@@ -117,13 +117,17 @@ public final class SoftwareEngine: CPUEngine {
             unsafe refreshContexts(cpu)
         }
         if engine.nonMaskableInterruptPending, !engine.nonMaskableInterruptsBlocked,
-            unsafe cpu.pointee.replayCount == 0
+            engine.undelivered == nil, unsafe cpu.pointee.replayCount == 0
         {
             engine.nonMaskableInterruptPending = false
             engine.nonMaskableInterruptsBlocked = true
             let event = Event(
                 vector: Vector.nonMaskableInterrupt, kind: .external, errorCode: nil)
             if unsafe !deliverInterrupt(cpu, event) { return .shutdown }
+        }
+        if engine.undelivered != nil {
+            if unsafe !deliverWhatWasPutOff(cpu) { return .shutdown }
+            if engine.undelivered != nil { return leaveForAbsentPage() }
         }
         while true {
             unsafe cpu.pointee.leaveReason = LeaveReason.none
@@ -135,8 +139,12 @@ public final class SoftwareEngine: CPUEngine {
             switch unsafe cpu.pointee.leaveReason {
             case LeaveReason.fault:
                 unsafe refundBudget(cpu)
+                if unsafe cpu.pointee.faultVector == Vector.absentPage {
+                    return leaveForAbsentPage()
+                }
                 engine.statistics.exceptionsDelivered &+= 1
                 if unsafe !deliverRecordedFault(cpu) { return .shutdown }
+                if engine.undelivered != nil { return leaveForAbsentPage() }
                 // Exceptions may go on for ever without an instruction retired between them.
                 unsafe cpu.pointee.budget &-= 1
                 engine.retired &-= 1
@@ -158,6 +166,12 @@ public final class SoftwareEngine: CPUEngine {
                 }
             }
         }
+    }
+
+    /// The instruction runs again, with the answers to its exits.
+    private func leaveForAbsentPage() -> VMExit {
+        if unsafe cpu.pointee.replayCount != 0 { engine.answered = true }
+        return .pageAbsent(GuestPhysicalAddress(engine.absentPage))
     }
 
     /// The block at RIP. Nil: the fetch faulted.
@@ -216,7 +230,7 @@ public final class SoftwareEngine: CPUEngine {
     public func completeMSRFault() {
         engine.exitAwaits = .nothing
         unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
-        engine.triple = unsafe !deliverRecordedFault(cpu)
+        engine.triple = unsafe !engine.lookAtMemory(cpu) { unsafe deliverRecordedFault(cpu) }
     }
 
     public func complete(hypercall result: UInt64) {
@@ -262,6 +276,16 @@ public final class SoftwareEngine: CPUEngine {
     public var canTakeInterrupt: Bool {
         unsafe cpu.pointee.systemFlags & Flags.interrupt != 0 && cpu.pointee.interruptShadow == 0
             && cpu.pointee.replayCount == 0 && !engine.answered && !engine.awaitsAnswer
+            && engine.undelivered == nil
+    }
+
+    public var isDelivering: Bool { engine.undelivered != nil }
+
+    public func injectPageFault(address: UInt64, errorCode: UInt16) {
+        unsafe cpu.pointee.faultAddress = address
+        unsafe recordFault(cpu, vector: Vector.pageFault, errorCode: errorCode)
+        engine.statistics.exceptionsDelivered &+= 1
+        engine.triple = unsafe !engine.lookAtMemory(cpu) { unsafe deliverRecordedFault(cpu) }
     }
 
     public func requestInterruptWindow() { interruptWindowWanted = true }
@@ -269,8 +293,9 @@ public final class SoftwareEngine: CPUEngine {
     public func inject(interrupt vector: UInt8) {
         interruptWindowWanted = false
         engine.statistics.interruptsDelivered &+= 1
-        engine.triple = unsafe !deliverInterrupt(
-            cpu, Event(vector: vector, kind: .external, errorCode: nil))
+        engine.triple = unsafe !engine.lookAtMemory(cpu) {
+            unsafe deliverInterrupt(cpu, Event(vector: vector, kind: .external, errorCode: nil))
+        }
     }
 
     public func injectNonMaskableInterrupt() { engine.nonMaskableInterruptPending = true }
@@ -284,7 +309,9 @@ public final class SoftwareEngine: CPUEngine {
 
     public var firstUserEntry: Instant? { engine.firstUserEntry }
 
-    public var isInKernel: Bool { unsafe cpu.pointee.currentPrivilegeLevel == 0 }
+    public var privilegeLevel: UInt8 {
+        UInt8(truncatingIfNeeded: unsafe cpu.pointee.currentPrivilegeLevel)
+    }
 
     public func flushTLB() {
         engine.statistics.tlbFlushes &+= 1

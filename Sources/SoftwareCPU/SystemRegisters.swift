@@ -65,7 +65,7 @@ enum ControlRegister {
             }
         default: return unsafe raise(cpu, op, vector: Vector.invalidOpcode)
         }
-        if !allowed { return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0) }
+        if !allowed { return unsafe refuse(cpu, op) }
         return unsafe continueAfter(cpu, op)
     }
 
@@ -76,14 +76,19 @@ enum ControlRegister {
         return unsafe continueAfter(cpu, op)
     }
 
+    /// #GP(0), unless the page that PDPTEs lie in is absent.
+    private static func refuse(_ cpu: CPU, _ op: Op) -> Next {
+        unsafe cpu.pointee.rip = unsafe cpu.instructionPointer(of: op)
+        if unsafe cpu.pointee.leaveReason == LeaveReason.fault { return nil }
+        return unsafe recordFault(cpu, vector: Vector.generalProtection, errorCode: 0)
+    }
+
     /// LMSW: PE can be set but not cleared.
     static func loadMachineStatusWord(_ cpu: CPU, _ op: Op, _ word: UInt16) -> Next {
         if unsafe !requirePrivilege(cpu, op) { return nil }
         let old = unsafe cpu.pointee.cr0
         let new = old & ~0xe | UInt64(word) & 0xf | old & 1
-        if unsafe !writeCR0(cpu, new) {
-            return unsafe raise(cpu, op, vector: Vector.generalProtection, errorCode: 0)
-        }
+        if unsafe !writeCR0(cpu, new) { return unsafe refuse(cpu, op) }
         return unsafe continueAfter(cpu, op)
     }
 }

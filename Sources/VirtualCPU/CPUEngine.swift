@@ -33,6 +33,11 @@ public protocol CPUEngine: LinearAddressSpace {
     var canTakeInterrupt: Bool { get }
     /// Delivers an external interrupt before the next instruction. Only while `canTakeInterrupt`.
     func inject(interrupt vector: UInt8)
+    /// Delivers #PF before the next instruction, with the address in CR2. Only while `canTakeInterrupt`.
+    func injectPageFault(address: UInt64, errorCode: UInt16)
+    /// An event is in the midst of its delivery, which needs a page that was absent: see
+    /// `VMExit.pageAbsent`. It goes on with the next `run`, before anything else happens.
+    var isDelivering: Bool { get }
     /// Delivers an NMI before the next instruction, or when the running NMI handler returns.
     func injectNonMaskableInterrupt()
     /// Drops every translation of addresses, global ones included. Between two runs.
@@ -40,8 +45,8 @@ public protocol CPUEngine: LinearAddressSpace {
 
     /// At the last `.pause`: since the one before, the guest did nothing but spin on.
     var keptSpinning: Bool { get }
-    /// The guest runs at privilege level 0, where its kernel is.
-    var isInKernel: Bool { get }
+    /// CPL, 0 (where a kernel is) to 3 (where programs are).
+    var privilegeLevel: UInt8 { get }
     /// When the guest first ran at privilege level 3, where its programs are; nil: not yet.
     var firstUserEntry: Instant? { get }
 

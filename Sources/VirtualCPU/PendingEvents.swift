@@ -28,6 +28,8 @@ public import Synchronization
         public static let park = Events(rawValue: 1 << 9)
         /// It may go on.
         public static let unpark = Events(rawValue: 1 << 10)
+        /// A page that the vCPU waits for, or waited for, is there.
+        public static let pageReady = Events(rawValue: 1 << 11)
         /// Another vCPU asks this one to leave HLT, interrupts off or not (KVM_HC_KICK_CPU).
         public static let kick = Events(rawValue: 1 << 7)
     }

@@ -42,7 +42,7 @@ import Vocabulary
             vcpus = apics.indices.map { index in
                 MachineSurroundings(
                     index: VCPUIndex(UInt32(index)), bus: Bus(), apic: apics[index],
-                    controller: controller, face: isKVM ? .kvm(face) : .none)
+                    controller: controller, face: isKVM ? .kvm(face) : .none, paging: nil)
             }
         }
 

@@ -29,7 +29,10 @@ final class ScriptedEngine: CPUEngine, @unchecked Sendable {
     func completeMSRFault() { calls.append("msrFault") }
     func complete(hypercall result: UInt64) { calls.append("hypercall \(result)") }
     var canTakeInterrupt: Bool { interruptsEnabled }
-    var isInKernel: Bool { true }
+    var privilegeLevel: UInt8 = 0
+    var isDelivering = false
+    private(set) var pageFaults: [UInt64] = []
+    func injectPageFault(address: UInt64, errorCode: UInt16) { pageFaults.append(address) }
     var keptSpinning: Bool { false }
     var firstUserEntry: Instant?
     func inject(interrupt vector: UInt8) { calls.append("inject \(vector)") }
@@ -55,6 +58,14 @@ final class Kick: Sendable {
 final class ScriptedSurroundings: VCPUSurroundings, @unchecked Sendable {
     var writes: [String] = []
     var interrupts: [UInt8] = []
+    var absentPage = AbsentPageAnswer.goOn
+    var readyPages = 0
+    func pageIsAbsent(_ address: GuestPhysicalAddress, _ engine: any CPUEngine) -> AbsentPageAnswer
+    {
+        writes.append("absent \(address.rawValue)")
+        return absentPage
+    }
+    func takeReadyPages() { readyPages += 1 }
     var startUps: [StartUpRequest] = []
     var taskPriority: UInt8 = 3
     let kick = Kick()

@@ -46,7 +46,7 @@ import Vocabulary
         #expect(engine.statistics.instructionsRetired == 19, "10 times PAUSE, 9 jumps")
         #expect(engine.run(budget: 10_000) == .pause)
         #expect(engine.keptSpinning)
-        #expect(engine.isInKernel)
+        #expect(engine.privilegeLevel == 0)
     }
 
     @Test func withoutAWatchNothingLeaves() throws {

@@ -150,7 +150,8 @@ extension RandomCode {
     /// Runs the program, which the machine has, with registers and memory that `seed` says, and gives what
     /// it comes to without what is undefined.
     func run(
-        in machine: TranslationMachine, seed: UInt64
+        in machine: TranslationMachine, seed: UInt64,
+        by run: (SoftwareEngine) -> VMExit = { $0.run(budget: 1_000_000) }
     ) -> (exit: VMExit, state: ArchitecturalState, memory: [UInt8]) {
         machine.mapSmallPages()
         var random = OracleRandom(state: seed)
@@ -162,7 +163,7 @@ extension RandomCode {
         machine.setRegisters([
             4: 0x9800, 5: 0x3f8, 6: 0x9100, 7: 0x20_0f00 + seed % 256, 13: 3000,
         ])
-        let exit = machine.engine.run(budget: 1_000_000)
+        let exit = run(machine.engine)
         var state = machine.engine.state
         state.modelSpecific.tsc = 0
         var bytes: [UInt8] = []

@@ -14,11 +14,11 @@ struct TranslationMachine {
     init(
         _ code: [UInt8], at address: UInt64, _ policy: TranslationPolicy,
         observation: CodeObservation = .none, store: CodeStore? = nil,
-        features: InstructionFeatures = .base
+        features: InstructionFeatures = .base, isPaged: Bool = false
     ) throws {
-        memory = try GuestMemory(regions: [
-            MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 8 << 20)
-        ])
+        memory = try GuestMemory(
+            regions: [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 8 << 20)],
+            isPaged: isPaged)
         for (address, value) in [
             (0x10000, 0x11007), (0x11000, 0x12007), (0x12000, 0x83), (0x12008, 0x20_0083),
         ] as [(UInt64, UInt64)] {

@@ -23,6 +23,11 @@ func translateBlock(_ cpu: CPU, _ header: UnsafeMutablePointer<DecodedInstructio
     }
     let crosses = unsafe engine.crossings.contains(header)
     let physical = unsafe header.physical
+    if engine.memory.isAbsent(physical) {
+        // Decoded instructions are there without it.
+        unsafe translator.postpone(header, by: .max)
+        return unsafe enterBlock(cpu, header)
+    }
     let linear = unsafe cpu.pointee.codePage | physical & 0xfff
     let page = unsafe UnsafeRawBufferPointer(
         start: engine.hostBase + Int(truncatingIfNeeded: physical & ~0xfff), count: 4096)
