@@ -86,7 +86,7 @@ public final class BlockBackend: MachinePart {
         }
         if features.discard, disk.features.contains(.discard), !disk.isReadOnly {
             values += [
-                ("feature-discard", "1"), ("discard-granularity", String(disk.sectorSize)),
+                ("feature-discard", "1"), ("discard-granularity", String(disk.discardGranularity)),
                 ("discard-alignment", "0"), ("discard-secure", "0"),
             ]
         }

@@ -138,10 +138,12 @@ struct BlockBackendTests {
         try frontend.disk.close()
     }
 
+    /// What a discard gives back is said: of less than a cluster nothing.
     @Test(arguments: [BlockProtocol.wide, .narrow])
     func discards(layout: BlockProtocol) throws {
         let image = try Image()
         let frontend = try frontend(image)
+        #expect(frontend.ofBackend("discard-granularity") == "512")
         #expect(try frontend.connect(layout: layout) == "4")
         frontend.put(Frontend.discard(1, sector: 8, count: 16))
         frontend.notify()
@@ -149,6 +151,12 @@ struct BlockBackendTests {
         #expect(try image.byte(7 * 512) == 7 && image.byte(8 * 512) == 0)
         #expect(try image.byte(23 * 512) == 0 && image.byte(24 * 512) == 24)
         try frontend.disk.close()
+        let path = image.path + ".qcow2"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try DiskImage.create(path: path, format: .qcow2, byteCount: 4 << 20)
+        let other = try Frontend(DiskSpecification(path: path, format: .qcow2))
+        #expect(other.ofBackend("discard-granularity") == "65536")
+        try other.disk.close()
     }
 
     @Test func misdeedsAreErrors() throws {
