@@ -47,6 +47,7 @@ install-dependencies:
 # Two of the packages go by the versions of python3 and gcc here.
 install-test-dependencies: install-dependencies
 	@Tools/install-missing.sh "disassembly oracle, programs to compare" $(TEST_PACKAGES)
+	@Tools/install-missing.sh "a boot loader for guests" grub-xen-host e2fsprogs
 	@Tools/install-missing.sh "Python's own tests, 32-bit programs" \
 	  $$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])') \
 	  lib32gcc-$$(gcc -dumpversion | cut -d. -f1)-dev

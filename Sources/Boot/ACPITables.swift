@@ -8,8 +8,12 @@ public enum ACPITables {
     static let byteCount: UInt64 = 0x2_0000
 
     /// Writes all tables. Returns the address of the RSDP.
+    ///
+    /// - Parameter isXen: they say that there is no clock of a PC, as those of Xen do: a kernel that a boot
+    ///   loader has started, and not the PVH entry, knows by this that it is a PVH guest
+    ///   (Linux: arch/x86/xen/enlighten_hvm.c).
     public static func install(
-        processorCount: Int, into memory: GuestMemory
+        processorCount: Int, isXen: Bool = false, into memory: GuestMemory
     ) throws(XError) -> UInt64 {
         var next = base + 64
         func place(_ table: [UInt8]) -> UInt64 {
@@ -20,7 +24,7 @@ public enum ACPITables {
         }
         let facs = place(fixedControlStructure())
         let dsdt = place(table("DSDT", revision: 2, body: Definition.block()))
-        let fadt = place(fixedDescription(facs: facs, dsdt: dsdt))
+        let fadt = place(fixedDescription(facs: facs, dsdt: dsdt, isXen: isXen))
         let madt = place(interruptDescription(processorCount: processorCount))
         var pointers: [UInt8] = []
         for address in [fadt, madt] { append(&pointers, address, 8) }
@@ -75,7 +79,7 @@ public enum ACPITables {
     }
 
     /// FADT, revision 5: PM1a, the PM timer, the reset register; no SMI, no VGA, no keyboard.
-    private static func fixedDescription(facs: UInt64, dsdt: UInt64) -> [UInt8] {
+    private static func fixedDescription(facs: UInt64, dsdt: UInt64, isXen: Bool) -> [UInt8] {
         var body = [UInt8](repeating: 0, count: 268 - 36)
         func put(_ offset: Int, _ value: UInt64, _ byteCount: Int) {
             for index in 0..<byteCount {
@@ -98,8 +102,8 @@ public enum ACPITables {
         put(96, 0xfff, 2)
         put(98, 0xfff, 2)
         put(108, 0x32, 1)
-        // Legacy devices (UARTs, RTC); no VGA.
-        put(109, 0x5, 2)
+        // Legacy devices (UARTs, RTC); no VGA; no RTC.
+        put(109, 0x1 | 0x4 | (isXen ? 0x20 : 0), 2)
         // WBINVD, C1, no sleep button, 32-bit timer, reset register.
         put(112, 0x1 | 0x4 | 0x20 | 0x100 | 0x400, 4)
         putPort(116, 0xcf9, bits: 8, access: 1)

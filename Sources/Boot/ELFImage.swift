@@ -1,6 +1,7 @@
 public import Vocabulary
 
-/// A 64-bit x86 ELF executable: the segments to load and the PVH entry.
+/// An x86 ELF executable, 64-bit or 32-bit: the segments to load and the PVH entry, which is 32-bit code in
+/// either.
 public struct ELFImage: Sendable {
     /// One PT_LOAD: `fileBytes` at `physicalAddress`, then zeros up to `memoryByteCount`.
     public struct Segment: Sendable {
@@ -26,19 +27,20 @@ public struct ELFImage: Sendable {
         guard reader.slice(0, 4) == [0x7f, 0x45, 0x4c, 0x46] else {
             throw Self.broken("it is no ELF file")
         }
-        guard reader.integer(4, as: UInt8.self) == 2, reader.integer(5, as: UInt8.self) == 1,
+        guard let layout = reader.integer(4, as: UInt8.self).flatMap(Layout.init(class:)),
+            reader.integer(5, as: UInt8.self) == 1,
             let machine = reader.integer(18, as: UInt16.self)
-        else { throw Self.broken("it is no 64-bit little-endian ELF file") }
-        guard machine == 62 else {
+        else { throw Self.broken("it is no little-endian ELF file") }
+        guard machine == layout.machine else {
             throw XError(
                 .unsupported,
                 "the kernel is for another architecture (ELF machine \(machine)): give one for x86-64"
             )
         }
-        guard let tableOffset = reader.integer(32, as: UInt64.self),
-            let entrySize = reader.integer(54, as: UInt16.self), entrySize >= 56,
-            let count = reader.integer(56, as: UInt16.self),
-            let start = Int(exactly: tableOffset)
+        guard let start = layout.word(reader, layout.tableOffset).flatMap({ Int(exactly: $0) }),
+            let entrySize = reader.integer(layout.entrySize, as: UInt16.self),
+            entrySize >= layout.smallestEntry,
+            let count = reader.integer(layout.entrySize + 2, as: UInt16.self)
         else { throw Self.broken("its header is truncated") }
         var segments: [Segment] = []
         var entry: UInt32?
@@ -47,12 +49,12 @@ public struct ELFImage: Sendable {
             guard start <= bytes.count else { throw Self.broken("it is truncated") }
             let base = start + index * Int(entrySize)
             guard let type = reader.integer(base, as: UInt32.self),
-                let offset = reader.integer(base + 8, as: UInt64.self).flatMap({ Int(exactly: $0) }
-                ),
-                let address = reader.integer(base + 24, as: UInt64.self),
-                let fileSize = reader.integer(base + 32, as: UInt64.self)
+                let offset = layout.word(reader, base + layout.offset)
                     .flatMap({ Int(exactly: $0) }),
-                let memorySize = reader.integer(base + 40, as: UInt64.self)
+                let address = layout.word(reader, base + layout.physicalAddress),
+                let fileSize = layout.word(reader, base + layout.fileSize)
+                    .flatMap({ Int(exactly: $0) }),
+                let memorySize = layout.word(reader, base + layout.memorySize)
             else { throw Self.broken("its program headers are truncated") }
             switch type {
             case 1:
@@ -76,6 +78,44 @@ public struct ELFImage: Sendable {
         self.segments = segments
         pvhEntry = entry
         self.isXenGuest = isXenGuest
+    }
+
+    /// Where the fields lie in a file of each class (System V ABI, "Object Files"): offsets in bytes.
+    private struct Layout {
+        let wordByteCount: Int
+        /// e_machine: EM_X86_64, EM_386.
+        let machine: UInt16
+        /// e_phoff.
+        let tableOffset: Int
+        /// e_phentsize; e_phnum follows.
+        let entrySize: Int
+        let smallestEntry: UInt16
+        /// p_offset, p_paddr, p_filesz and p_memsz of a program header.
+        let offset: Int
+        let physicalAddress: Int
+        let fileSize: Int
+        let memorySize: Int
+
+        /// Nil: of another class than ELFCLASS32 and ELFCLASS64.
+        init?(class number: UInt8) {
+            switch number {
+            case 1:
+                (wordByteCount, machine, tableOffset, entrySize) = (4, 3, 28, 42)
+                smallestEntry = 32
+                (offset, physicalAddress, fileSize, memorySize) = (4, 12, 16, 20)
+            case 2:
+                (wordByteCount, machine, tableOffset, entrySize) = (8, 62, 32, 54)
+                smallestEntry = 56
+                (offset, physicalAddress, fileSize, memorySize) = (8, 24, 32, 40)
+            default: return nil
+            }
+        }
+
+        func word(_ reader: ByteReader, _ offset: Int) -> UInt64? {
+            wordByteCount == 8
+                ? reader.integer(offset, as: UInt64.self)
+                : reader.integer(offset, as: UInt32.self).map { UInt64($0) }
+        }
     }
 
     private static func broken(_ detail: String) -> XError {

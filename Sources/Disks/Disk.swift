@@ -22,6 +22,9 @@ public final class Disk: Sendable {
     /// Bytes of the disk, a multiple of `sectorSize`. Changes only by `refreshSize`.
     public var byteCount: UInt64 { driver.byteCount }
     public var features: DiskFeatures { driver.features }
+    /// Bytes of what a discard gives back, aligned so; of less, nothing may be. A power of two, at least a
+    /// sector.
+    public var discardGranularity: Int { driver.discardGranularity }
     /// Who does the host calls: `io_uring` or `threads`.
     public var engineName: String { loop.engineName }
 

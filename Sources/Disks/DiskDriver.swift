@@ -8,6 +8,8 @@ protocol DiskDriver: Sendable {
     /// 512 or 4096.
     var sectorSize: Int { get }
     var features: DiskFeatures { get }
+    /// Bytes of what a discard gives back, aligned so: of less, nothing may be. A power of two.
+    var discardGranularity: Int { get }
     /// Any thread; the completion is called on the loop's.
     func submit(_ request: DiskRequest, _ completion: @escaping IOCompletion)
     /// Does a transfer now if the host's page cache serves it: false if it is still to be done. Any thread.
@@ -24,6 +26,7 @@ protocol DiskDriver: Sendable {
 }
 
 extension DiskDriver {
+    var discardGranularity: Int { sectorSize }
     func isDoneNow(_ request: DiskRequest) -> Bool { false }
 }
 

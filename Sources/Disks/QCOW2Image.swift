@@ -23,6 +23,8 @@ actor QCOW2Image: DiskDriver, BlockImage {
     nonisolated let sectorSize: Int
     nonisolated let isWritable: Bool
 
+    /// Parts of a cluster stay.
+    nonisolated let discardGranularity: Int
     var header: QCOW2Header
     var headerBytes: IOBuffer
     var l1: [UInt64]
@@ -66,6 +68,7 @@ actor QCOW2Image: DiskDriver, BlockImage {
         self.backing = backing
         self.chain = chain
         self.header = header
+        discardGranularity = header.clusterSize
         self.headerBytes = headerBytes
         self.l1 = l1
         self.refcountTable = refcountTable

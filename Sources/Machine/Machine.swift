@@ -255,7 +255,7 @@ public final class Machine: Sendable {
         _ configuration: MachineConfiguration, _ layout: MachineMemoryMap, into memory: GuestMemory
     ) throws -> ArchitecturalState {
         let tables = try ACPITables.install(
-            processorCount: configuration.processorCount, into: memory)
+            processorCount: configuration.processorCount, isXen: layout.isXen, into: memory)
         return try BootLoader.load(
             kernel: configuration.kernel, initialRAMDisk: configuration.initialRAMDisk,
             commandLine: configuration.commandLine, memoryMap: layout.bootMap,

@@ -1,3 +1,4 @@
+internal import Boot
 internal import Clocks
 internal import Disks
 import Foundation
@@ -229,7 +230,13 @@ struct MachinePlatform {
         }
         let apics = controller.localAPICs
         let face = XenFace(
-            memory: around.memory, processorCount: configuration.processorCount,
+            memory: around.memory,
+            memoryMap: MachineMemoryMap(
+                memoryByteCount: configuration.memoryByteCount, isXen: true
+            ).bootMap.map {
+                XenFace.MapEntry(start: $0.start, byteCount: $0.byteCount, type: $0.type)
+            },
+            processorCount: configuration.processorCount,
             frequency: counter.frequency,
             identifier: unsafe withUnsafeBytes(of: UUID().uuid) { unsafe Array($0) },
             surroundings: XenFace.Surroundings(

@@ -42,6 +42,8 @@ public final class EventChannels: Sendable {
     let table = RankedLock(Table(), owner: "event-channels", rank: .eventChannels)
     /// Address of shared_info; 0: the guest has not said where.
     let sharedInfo = Atomic<UInt64>(0)
+    /// shared_info and vcpu_info are those of 32-bit guests.
+    let isNarrow = Atomic<Bool>(false)
     let usesFIFO = Atomic<Bool>(false)
     /// Address of each page of event words; 0: it is not there.
     let eventPages: [AtomicAddress]

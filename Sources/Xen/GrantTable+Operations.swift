@@ -63,6 +63,11 @@ extension GrantTable {
         }
     }
 
+    /// The operation's structure looks different to 32-bit callers, and theirs is not known here.
+    static func differsForNarrowCallers(_ operation: UInt64) -> Bool {
+        operation == Operation.copy
+    }
+
     private func isOwn(_ asked: DomainID, _ domain: DomainID) -> Bool {
         asked == .itself || asked == domain
     }

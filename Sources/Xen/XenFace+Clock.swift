@@ -68,10 +68,14 @@ extension XenFace {
         let page = eventChannels.sharedInfo.load(ordering: .acquiring)
         guard page != 0 else { return }
         let boot = surroundings.wallClock() &- systemTime
+        let isNarrow = eventChannels.isNarrow.load(ordering: .acquiring)
+        let place = isNarrow ? SharedInfo.narrowWallClock : SharedInfo.wallClock
+        let highSeconds =
+            isNarrow ? SharedInfo.narrowWallClockHighSeconds : SharedInfo.wallClockHighSeconds
         ClockPage.publishWallClock(
-            GuestPhysicalAddress(page &+ SharedInfo.wallClock), in: memory, boot: boot)
+            GuestPhysicalAddress(page &+ place), in: memory, boot: boot)
         memory.write(
-            GuestPhysicalAddress(page &+ SharedInfo.wallClockHighSeconds),
+            GuestPhysicalAddress(page &+ highSeconds),
             integer: UInt32(truncatingIfNeeded: (boot / 1_000_000_000) >> 32))
     }
 

@@ -80,12 +80,14 @@ extension XenFace {
         _ frame: HypercallFrame, from caller: VCPUIndex, in space: any LinearAddressSpace
     ) -> XenOutcome {
         guard frame.privilegeLevel == 0 else { return XenOutcome(.notPermitted) }
-        // Arguments of 32-bit callers have other layouts.
-        guard frame.is64Bit, let number = HypercallNumber(rawValue: frame.rax) else {
+        let frame = frame.is64Bit ? frame : Self.narrow(frame)
+        guard let number = HypercallNumber(rawValue: frame.rax),
+            frame.is64Bit || Self.isForNarrowCallers(number, frame.rdi)
+        else {
             hypercalls.other.wrappingAdd(1, ordering: .relaxed)
             return XenOutcome(.noHypercall)
         }
-        let arguments = HypercallMemory(memory, space)
+        let arguments = HypercallMemory(memory, space, isWide: frame.is64Bit)
         switch number {
         case .eventChannel:
             hypercalls.eventChannel.wrappingAdd(1, ordering: .relaxed)
@@ -98,7 +100,7 @@ extension XenFace {
             return vcpu(
                 frame.rdi, VCPUIndex(UInt32(truncatingIfNeeded: frame.rsi)), frame.rdx, arguments)
         case .setTimer:
-            setTimer(caller, frame.rdi)
+            setTimer(caller, frame.is64Bit ? frame.rdi : frame.rdi | frame.rsi << 32)
             return XenOutcome(0)
         case .memory:
             hypercalls.memory.wrappingAdd(1, ordering: .relaxed)
@@ -117,6 +119,32 @@ extension XenFace {
         case .vmAssist:
             return XenOutcome(assist(frame.rdi, frame.rsi))
         case .consoleIO: return XenOutcome(.noHypercall)
+        }
+    }
+
+    /// The arguments of a 32-bit caller, which are in EBX, ECX, EDX, ESI and EDI, where a 64-bit one has
+    /// them.
+    private static func narrow(_ frame: HypercallFrame) -> HypercallFrame {
+        func low(_ value: UInt64) -> UInt64 { value & 0xffff_ffff }
+        var result = HypercallFrame()
+        result.rax = low(frame.rax)
+        result.rdi = low(frame.rbx)
+        result.rsi = low(frame.rcx)
+        result.rdx = low(frame.rdx)
+        result.r10 = low(frame.rsi)
+        result.r8 = low(frame.rdi)
+        result.privilegeLevel = frame.privilegeLevel
+        result.is64Bit = false
+        return result
+    }
+
+    /// What has the same arguments for 32-bit callers, or knows theirs: all that a boot loader needs, and
+    /// not what moves vcpu_info and run states, which look different to them, nor copies of grants.
+    private static func isForNarrowCallers(_ number: HypercallNumber, _ command: UInt64) -> Bool {
+        switch number {
+        case .memory, .setTimer, .version, .scheduler, .eventChannel, .hvm, .vmAssist: true
+        case .grantTable: !GrantTable.differsForNarrowCallers(command)
+        case .vcpu, .consoleIO: false
         }
     }
 
@@ -162,14 +190,14 @@ extension XenFace {
     private func poll(
         _ address: UInt64, _ caller: VCPUIndex, _ arguments: HypercallMemory
     ) -> XenOutcome {
-        guard let request = arguments.read(address, byteCount: 24),
+        guard let request = arguments.read(address, wide: 24, narrow: 16),
             let processor = processor(caller)
         else { return XenOutcome(.fault) }
-        let count = request.integer(8, as: UInt32.self)
+        let count = request.half(8, narrow: 4)
         guard count <= 128 else { return XenOutcome(.invalidArgument) }
         var ports: [EventChannelPort] = []
         for index in 0..<UInt64(count) {
-            let place = request.integer(0, as: UInt64.self) &+ index &* 4
+            let place = request.word(0, narrow: 0) &+ index &* 4
             guard let port = arguments.read(place, byteCount: 4)?.port(0) else {
                 return XenOutcome(.fault)
             }
@@ -182,7 +210,7 @@ extension XenFace {
             processor.polled.store(0, ordering: .sequentiallyConsistent)
             return XenOutcome(0)
         }
-        let timeout = request.integer(16, as: UInt64.self)
+        let timeout = request.integer(arguments.isWide ? 16 : 8, as: UInt64.self)
         surroundings.setPollTimer(caller, timeout == 0 ? nil : timeout)
         return XenOutcome(0, .poll)
     }

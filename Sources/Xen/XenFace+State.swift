@@ -34,6 +34,8 @@ extension XenFace {
         public var processors: [Processor]
         public var ports: [Port]
         public var sharedInfo: UInt64
+        /// It is that of a 32-bit guest.
+        public var isNarrow: Bool
         public var usesFIFO: Bool
         public var eventPages: [UInt64]
         public var grantVersion: UInt32
@@ -71,6 +73,7 @@ extension XenFace {
                     isEarly: channel.isEarly.load(ordering: .acquiring))
             },
             sharedInfo: eventChannels.sharedInfo.load(ordering: .acquiring),
+            isNarrow: eventChannels.isNarrow.load(ordering: .acquiring),
             usesFIFO: eventChannels.usesFIFO.load(ordering: .acquiring),
             eventPages: eventChannels.eventPages.map(\.value), grantVersion: grantTable.version,
             grantFrames: grantTable.frames.map(\.value),
@@ -163,6 +166,7 @@ extension EventChannels {
     func restore(_ state: XenFace.State) {
         table.withLock { _ in
             sharedInfo.store(state.sharedInfo, ordering: .releasing)
+            isNarrow.store(state.isNarrow, ordering: .releasing)
             usesFIFO.store(state.usesFIFO, ordering: .releasing)
             for (page, value) in zip(eventPages, state.eventPages) { page.value = value }
             for channel in ports {

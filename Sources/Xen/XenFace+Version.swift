@@ -47,7 +47,8 @@ extension XenFace {
         case .capabilities: return put("hvm-3.0-x86_64", 1024)
         case .changeSet: return put("martlet", 64)
         case .platformParameters:
-            return arguments.write(address, integer: UInt64(0)) ? 0 : XenError.fault.result
+            let nothing = [UInt8](repeating: 0, count: Int(arguments.wordByteCount))
+            return arguments.write(address, nothing) ? 0 : XenError.fault.result
         case .features:
             // xen_feature_info: submap 0, bits 4.
             guard let submap = arguments.read(address, byteCount: 4)?.integer(0, as: UInt32.self)

@@ -60,6 +60,8 @@ public final class XenFace: MachinePart {
     public let eventChannels: EventChannels
     public let grantTable: GrantTable
     public let memory: GuestMemory
+    /// What XENMEM_memory_map says.
+    let memoryMap: [MapEntry]
     let frequency: UInt64
     let surroundings: Surroundings
     /// In the order of the vCPUs; never changed.
@@ -72,14 +74,30 @@ public final class XenFace: MachinePart {
     let callback: CallbackVector
     let hypercalls = HypercallCounters()
 
+    /// A range of the guest's memory map.
+    public struct MapEntry: Sendable, Equatable {
+        public var start: UInt64
+        public var byteCount: UInt64
+        /// Of E820: 1 RAM, 2 reserved.
+        public var type: UInt32
+
+        public init(start: UInt64, byteCount: UInt64, type: UInt32) {
+            self.start = start
+            self.byteCount = byteCount
+            self.type = type
+        }
+    }
+
     /// - Parameters:
+    ///   - memoryMap: as the start info of the boot has it.
     ///   - domain: the guest's own number.
     ///   - frequency: of the guest's time-stamp counter, in hertz.
     public init(
-        memory: GuestMemory, processorCount: Int, frequency: UInt64, identifier: [UInt8],
-        domain: DomainID = DomainID(1), surroundings: Surroundings
+        memory: GuestMemory, memoryMap: [MapEntry] = [], processorCount: Int, frequency: UInt64,
+        identifier: [UInt8], domain: DomainID = DomainID(1), surroundings: Surroundings
     ) {
         self.memory = memory
+        self.memoryMap = memoryMap
         self.domain = domain
         self.identifier = Array((identifier + [UInt8](repeating: 0, count: 16)).prefix(16))
         self.frequency = max(1, frequency)

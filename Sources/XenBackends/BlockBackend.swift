@@ -86,7 +86,7 @@ public final class BlockBackend: MachinePart {
         }
         if features.discard, disk.features.contains(.discard), !disk.isReadOnly {
             values += [
-                ("feature-discard", "1"), ("discard-granularity", String(disk.sectorSize)),
+                ("feature-discard", "1"), ("discard-granularity", String(disk.discardGranularity)),
                 ("discard-alignment", "0"), ("discard-secure", "0"),
             ]
         }
@@ -97,7 +97,8 @@ public final class BlockBackend: MachinePart {
     private func connect() -> String? {
         let count = Int(clamping: nodes.frontendNumber("multi-queue-num-queues") ?? 1)
         guard count >= 1, count <= queues.count,
-            nodes.frontend("protocol").map({ $0 == "x86_64-abi" }) ?? true
+            let layout = BlockProtocol(
+                rawValue: nodes.frontend("protocol") ?? BlockProtocol.wide.rawValue)
         else { return "asks for \(count) queues, or an unknown protocol" }
         let isPersistent =
             features.persistentGrants && nodes.frontendNumber("feature-persistent") == 1
@@ -120,8 +121,8 @@ public final class BlockBackend: MachinePart {
             let grants = references.compactMap { $0.map { GrantReference($0) } }
             guard grants.count == references.count,
                 queues[index].connect(
-                    ring: grants, port: EventChannelPort(port), isPersistent: isPersistent,
-                    largestIndirect: Int(features.indirectSegments))
+                    ring: grants, layout: layout, port: EventChannelPort(port),
+                    isPersistent: isPersistent, largestIndirect: Int(features.indirectSegments))
             else { return "has no usable ring or event channel for queue \(index)" }
         }
         announceSize()

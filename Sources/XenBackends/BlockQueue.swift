@@ -65,8 +65,8 @@ final class BlockQueue: Sendable {
 
     /// False: a grant or the event channel cannot be used.
     func connect(
-        ring references: [GrantReference], port: EventChannelPort, isPersistent: Bool,
-        largestIndirect: Int
+        ring references: [GrantReference], layout: BlockProtocol, port: EventChannelPort,
+        isPersistent: Bool, largestIndirect: Int
     ) -> Bool {
         disconnect()
         var grants: [GrantTable.Grant] = []
@@ -83,7 +83,8 @@ final class BlockQueue: Sendable {
             for grant in grants { grantTable.end(grant) }
             return false
         }
-        let (ring, granted) = (BlockRing(memory, pages: grants.map(\.address)), grants)
+        let ring = BlockRing(memory, pages: grants.map(\.address), layout: layout)
+        let granted = grants
         registers.withLock { registers in
             registers.generation &+= 1
             registers.connection = Connection(
@@ -258,6 +259,7 @@ final class BlockQueue: Sendable {
     struct State: Codable, Sendable, Equatable {
         /// Grants of the ring's pages; nil: not connected.
         var ring: [UInt32]?
+        var layout: BlockProtocol
         var port: UInt32
         var isPersistent: Bool
         var largestIndirect: Int
@@ -267,10 +269,12 @@ final class BlockQueue: Sendable {
     func captureState() -> State {
         registers.withLock { registers in
             guard let connection = registers.connection else {
-                return State(ring: nil, port: 0, isPersistent: false, largestIndirect: 0)
+                return State(
+                    ring: nil, layout: .wide, port: 0, isPersistent: false, largestIndirect: 0)
             }
             return State(
                 ring: connection.ringGrants.map(\.reference.rawValue),
+                layout: connection.ring.layout,
                 port: connection.port.rawValue, isPersistent: connection.isPersistent,
                 largestIndirect: connection.largestIndirect)
         }
@@ -280,8 +284,9 @@ final class BlockQueue: Sendable {
         guard let ring = state.ring else { return disconnect() }
         guard ring.count <= 1 << Int(BlockRing.largestOrder),
             connect(
-                ring: ring.map { GrantReference($0) }, port: EventChannelPort(state.port),
-                isPersistent: state.isPersistent, largestIndirect: state.largestIndirect)
+                ring: ring.map { GrantReference($0) }, layout: state.layout,
+                port: EventChannelPort(state.port), isPersistent: state.isPersistent,
+                largestIndirect: state.largestIndirect)
         else { throw XError(.invalidFormat, "the ring of a disk is not where its state says") }
         context.signal()
     }

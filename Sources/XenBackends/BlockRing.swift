@@ -1,7 +1,19 @@
 internal import GuestMemory
 internal import Vocabulary
 
-/// A request as it was read from the ring, once (xen/include/public/io/blkif.h, x86_64 layout).
+/// Whose structures a ring has (xen/include/public/io/protocols.h): in those of 32-bit frontends integers of
+/// 64 bits are aligned to 4 bytes.
+enum BlockProtocol: String, Codable {
+    case wide = "x86_64-abi"
+    case narrow = "x86_32-abi"
+
+    /// Bytes of a request.
+    var entryByteCount: Int { self == .wide ? 112 : 108 }
+    /// Of the identifier; what is behind it is as far from it in both.
+    var identifierOffset: Int { self == .wide ? 8 : 4 }
+}
+
+/// A request as it was read from the ring, once (xen/include/public/io/blkif.h).
 struct BlockRequest: Equatable {
     enum Operation: UInt8 {
         case read = 0
@@ -51,16 +63,17 @@ struct BlockRequest: Equatable {
 ///
 /// The queue's context, with its lock held.
 struct BlockRing {
-    static let entryByteCount = 112
     static let largestOrder: UInt32 = 4
 
     private let memory: GuestMemory
+    let layout: BlockProtocol
     private(set) var ring: SharedRing
 
     /// - Parameter pages: of RAM, a power of two of them.
-    init(_ memory: GuestMemory, pages: [GuestPhysicalAddress]) {
+    init(_ memory: GuestMemory, pages: [GuestPhysicalAddress], layout: BlockProtocol = .wide) {
         self.memory = memory
-        ring = SharedRing(memory, pages: pages, entryByteCount: Self.entryByteCount)
+        self.layout = layout
+        ring = SharedRing(memory, pages: pages, entryByteCount: layout.entryByteCount)
     }
 
     var waiting: UInt32? { ring.waiting }
@@ -71,7 +84,7 @@ struct BlockRing {
     mutating func take() -> BlockRequest {
         let start = ring.offset(ofEntry: ring.requestConsumer)
         ring.take()
-        var bytes = [UInt8](repeating: 0, count: Self.entryByteCount)
+        var bytes = [UInt8](repeating: 0, count: layout.entryByteCount)
         var done = 0
         // An entry may lie across two pages.
         while done < bytes.count {
@@ -82,10 +95,11 @@ struct BlockRing {
             }
             done += rest
         }
-        return Self.parse(bytes)
+        return Self.parse(bytes, layout)
     }
 
-    static func parse(_ bytes: [UInt8]) -> BlockRequest {
+    static func parse(_ bytes: [UInt8], _ layout: BlockProtocol = .wide) -> BlockRequest {
+        let start = layout.identifierOffset
         func integer<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T {
             var value: T = 0
             for index in 0..<(T.bitWidth / 8) {
@@ -94,22 +108,22 @@ struct BlockRing {
             return value
         }
         var request = BlockRequest(
-            operation: bytes[0], identifier: integer(8, UInt64.self),
-            sector: integer(16, UInt64.self), segmentCount: Int(bytes[1]))
+            operation: bytes[0], identifier: integer(start, UInt64.self),
+            sector: integer(start + 8, UInt64.self), segmentCount: Int(bytes[1]))
         switch BlockRequest.Operation(rawValue: bytes[0]) {
         case .indirect:
             request.indirectOperation = bytes[1]
             request.segmentCount = Int(integer(2, UInt16.self))
             request.pages = (0..<BlockRequest.indirectPageCount).map {
-                integer(28 + $0 * 4, UInt32.self)
+                integer(start + 20 + $0 * 4, UInt32.self)
             }
         case .discard:
             request.segmentCount = 0
-            request.sectorCount = integer(24, UInt64.self)
+            request.sectorCount = integer(start + 16, UInt64.self)
         default:
             let count = min(request.segmentCount, BlockRequest.directSegmentCount)
             request.segments = (0..<count).map { index in
-                let at = 24 + index * 8
+                let at = start + 16 + index * 8
                 return BlockRequest.Segment(
                     reference: integer(at, UInt32.self), first: bytes[at + 4], last: bytes[at + 5])
             }
@@ -119,8 +133,9 @@ struct BlockRing {
 
     /// Puts a response in. True: the frontend wants to be notified.
     mutating func respond(_ identifier: UInt64, _ operation: UInt8, _ status: Int16) -> Bool {
-        // Entries are multiples of 16 bytes from offset 64, so none of these words lies across pages.
-        ring.write(0, 0, identifier)
+        // Entries are multiples of 4 bytes from offset 64, so none of these words lies across pages.
+        ring.write(0, 0, UInt32(truncatingIfNeeded: identifier))
+        ring.write(0, 4, UInt32(truncatingIfNeeded: identifier >> 32))
         ring.write(0, 8, UInt32(operation) | UInt32(UInt16(bitPattern: status)) << 16)
         ring.publish()
         return ring.takeNotification()

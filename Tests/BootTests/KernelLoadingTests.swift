@@ -30,6 +30,23 @@ private func smallKernel(
     return bytes
 }
 
+/// The same as a 32-bit file, as boot loaders for PVH are.
+private func smallKernel32(machine: UInt16 = 3) -> [UInt8] {
+    func words(_ values: UInt32...) -> [UInt8] {
+        values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+    }
+    var bytes: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 1, 1, 1] + [UInt8](repeating: 0, count: 9)
+    bytes += words(UInt32(machine) << 16 | 2, 1, 0x10_0000, 52, 0, 0)
+    // Sizes of the header and of a program header; two of these.
+    bytes += words(32 << 16 | 52, 2, 0)
+    // type, offset, virtual, physical, file size, memory size, flags, alignment
+    bytes += words(1, 116, 0x10_0000, 0x10_0000, 16, 0x3000, 5, 4096)
+    bytes += words(4, 132, 0, 0, 20, 20, 4, 4)
+    bytes += [UInt8](1...16)
+    bytes += words(4, 4, 18, 0x006e_6558, 0x10_0004)
+    return bytes
+}
+
 /// A generator with the same numbers each time.
 private struct Numbers: RandomNumberGenerator {
     var state: UInt64
@@ -80,10 +97,27 @@ private struct Numbers: RandomNumberGenerator {
         #expect(word(0x10_0010) == 0)
     }
 
+    @Test func aFileOf32BitsIsLoaded() throws {
+        let image = try ELFImage(smallKernel32())
+        #expect(image.pvhEntry == 0x10_0004 && image.segments.count == 1 && !image.isXenGuest)
+        let memory = try GuestMemory(byteCount: 16 << 20)
+        let state = try BootLoader.load(
+            kernel: smallKernel32(), initialRAMDisk: [], commandLine: "", memoryMap: map,
+            rootSystemDescriptionPointer: 0, into: memory)
+        #expect(state.rip == 0x10_0004)
+        let start = GuestPhysicalAddress(0x10_0000)
+        #expect(memory.read(start, as: UInt64.self) == 0x0807_0605_0403_0201)
+        // A class says which machine.
+        for kernel in [smallKernel32(machine: 62), smallKernel(machine: 3)] {
+            #expect(throws: XError.self) { try ELFImage(kernel) }
+        }
+    }
+
     @Test func everyTruncationIsAnError() {
-        let kernel = smallKernel()
-        for count in 0..<192 {
-            #expect(throws: XError.self) { try BootLoader.unpack(Array(kernel[..<count])) }
+        for (kernel, segmentEnd) in [(smallKernel(), 192), (smallKernel32(), 132)] {
+            for count in 0..<segmentEnd {
+                #expect(throws: XError.self) { try BootLoader.unpack(Array(kernel[..<count])) }
+            }
         }
     }
 
@@ -116,8 +150,8 @@ private struct Numbers: RandomNumberGenerator {
     @Test func damagedKernelsNeverTrap() throws {
         let memory = try GuestMemory(byteCount: 16 << 20)
         var numbers = Numbers(state: 2)
-        for _ in 0..<20000 {
-            var kernel = smallKernel()
+        for round in 0..<20000 {
+            var kernel = round.isMultiple(of: 2) ? smallKernel() : smallKernel32()
             for _ in 0..<Int.random(in: 1...6, using: &numbers) {
                 let edge: [UInt8] = [
                     0, 1, 0x7f, 0x80, 0xff, UInt8.random(in: 0...255, using: &numbers),

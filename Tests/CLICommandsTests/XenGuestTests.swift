@@ -109,6 +109,40 @@ struct XenGuestTests {
         #expect(check.status == 0, "\(String(decoding: check.output, as: UTF8.self))")
     }
 
+    /// A file that is deleted on a file system that discards: the host has its space again.
+    @Test(
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/sbin/mkfs.ext4")),
+        arguments: ["raw", "qcow2"])
+    func whatIsDeletedIsGivenBack(format: String) throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-discard-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("disk").path
+        let raw = folder.appendingPathComponent("raw").path
+        #expect(try Martlet.run(tool: "/sbin/mkfs.ext4", ["-q", raw, "96M"]).status == 0)
+        #expect(try Martlet.run(["disk", "convert", raw, path, "--to", format]).status == 0)
+        func megabytesOnTheHost() throws -> Int {
+            let blocks = try Martlet.run(tool: "/usr/bin/stat", ["-c", "%b", path]).output
+            let text = String(decoding: blocks, as: UTF8.self).split(separator: "\n").first
+            return try #require(text.flatMap { Int($0) }) >> 11
+        }
+        let arguments = ["--disk", "\(path),format=\(format)", "--module", "ext4"]
+        let mount = "mkdir /mnt && mount -t ext4 -o discard /dev/xvda /mnt || exit 3; "
+        _ = try boot(
+            arguments, mount + "dd if=/dev/urandom of=/mnt/large bs=1M count=40; umount /mnt")
+        #expect(try megabytesOnTheHost() >= 40)
+        // The file system discards once its journal has it, and not at all what is left when it goes.
+        let text = try boot(
+            arguments,
+            "cat /sys/block/xvda/queue/discard_granularity; \(mount)"
+                + "rm /mnt/large; sync; sleep 2; umount /mnt; dmesg")
+        #expect(try megabytesOnTheHost() < 16)
+        #expect(text.hasPrefix(format == "raw" ? "512\n" : "65536\n"))
+        let troubles = GuestLog.troubles(text)
+        #expect(troubles.isEmpty, "\(troubles)")
+    }
+
     @Test func consoleOfXen() throws {
         let log = FileManager.default.temporaryDirectory
             .appendingPathComponent("martlet-hvc-\(getpid()).log")

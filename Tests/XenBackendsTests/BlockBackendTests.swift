@@ -55,11 +55,15 @@ struct BlockBackendTests {
         try frontend.disk.close()
     }
 
-    @Test(arguments: [(false, UInt32(0)), (true, 0), (true, 2)])
-    func readsAndWrites(persistent: Bool, order: UInt32) throws {
+    @Test(arguments: [
+        (false, UInt32(0), BlockProtocol.wide), (true, 0, .wide), (true, 2, .wide),
+        (false, 0, .narrow), (true, 2, .narrow),
+    ])
+    func readsAndWrites(persistent: Bool, order: UInt32, layout: BlockProtocol) throws {
         let image = try Image()
         let frontend = try frontend(image)
-        #expect(try frontend.connect(persistent: persistent, order: order) == "4")
+        #expect(
+            try frontend.connect(persistent: persistent, order: order, layout: layout) == "4")
         frontend.put(Frontend.request(0, 77, sector: 16, [(20, 0, 7), (21, 2, 3)]))
         frontend.notify()
         #expect(frontend.responses(1) == [[77, 0, 0]])
@@ -87,11 +91,11 @@ struct BlockBackendTests {
         try frontend.disk.close()
     }
 
-    @Test(arguments: [false, true])
-    func indirectSegments(persistent: Bool) throws {
+    @Test(arguments: [false, true], [BlockProtocol.wide, .narrow])
+    func indirectSegments(persistent: Bool, layout: BlockProtocol) throws {
         let image = try Image()
         let frontend = try frontend(image)
-        #expect(try frontend.connect(persistent: persistent) == "4")
+        #expect(try frontend.connect(persistent: persistent, layout: layout) == "4")
         let count = 200
         for index in 0..<count {
             let at = frontend.page(30).advanced(by: UInt64(index) * 8)
@@ -118,6 +122,41 @@ struct BlockBackendTests {
                 [6, 0, -1], [7, 0, -1], [8, 6, -2], [9, 0, -1],
             ])
         try frontend.disk.close()
+    }
+
+    /// Identifiers of 64 bits that lie across two pages of the ring, too.
+    @Test func identifiersComeBackWhole() throws {
+        let image = try Image()
+        let frontend = try frontend(image)
+        #expect(try frontend.connect(order: 4, layout: .narrow) == "4")
+        for number in 0..<UInt64(frontend.ringEntryCount) {
+            let identifier = 0x0123_4567_0000_0000 | number
+            frontend.put(Frontend.request(0, identifier, sector: number, [(23, 0, 0)]))
+            frontend.notify()
+            #expect(frontend.responses(1) == [[Int64(identifier), 0, 0]])
+        }
+        try frontend.disk.close()
+    }
+
+    /// What a discard gives back is said: of less than a cluster nothing.
+    @Test(arguments: [BlockProtocol.wide, .narrow])
+    func discards(layout: BlockProtocol) throws {
+        let image = try Image()
+        let frontend = try frontend(image)
+        #expect(frontend.ofBackend("discard-granularity") == "512")
+        #expect(try frontend.connect(layout: layout) == "4")
+        frontend.put(Frontend.discard(1, sector: 8, count: 16))
+        frontend.notify()
+        #expect(frontend.responses(1) == [[1, 5, 0]])
+        #expect(try image.byte(7 * 512) == 7 && image.byte(8 * 512) == 0)
+        #expect(try image.byte(23 * 512) == 0 && image.byte(24 * 512) == 24)
+        try frontend.disk.close()
+        let path = image.path + ".qcow2"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try DiskImage.create(path: path, format: .qcow2, byteCount: 4 << 20)
+        let other = try Frontend(DiskSpecification(path: path, format: .qcow2))
+        #expect(other.ofBackend("discard-granularity") == "65536")
+        try other.disk.close()
     }
 
     @Test func misdeedsAreErrors() throws {
@@ -212,7 +251,7 @@ struct BlockBackendTests {
     @Test func frontendsThatAskForTooMuchAreRefused() throws {
         let image = try Image()
         for (name, value) in [
-            ("multi-queue-num-queues", "99"), ("ring-page-order", "5"), ("protocol", "x86_32-abi"),
+            ("multi-queue-num-queues", "99"), ("ring-page-order", "5"), ("protocol", "arm-abi"),
         ] {
             let frontend = try frontend(image)
             try frontend.write("ring-ref", "8")
@@ -242,10 +281,11 @@ struct BlockBackendTests {
         try frontend.disk.close()
     }
 
-    @Test func stateComesBack() throws {
+    @Test(arguments: [BlockProtocol.wide, .narrow])
+    func stateComesBack(layout: BlockProtocol) throws {
         let image = try Image()
         let frontend = try frontend(image)
-        #expect(try frontend.connect() == "4")
+        #expect(try frontend.connect(layout: layout) == "4")
         frontend.put(Frontend.request(0, 1, sector: 3, [(20, 0, 0)]))
         frontend.notify()
         #expect(frontend.responses(1) == [[1, 0, 0]])

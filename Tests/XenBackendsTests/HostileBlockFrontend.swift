@@ -225,7 +225,9 @@ final class HostileBlockFrontend {
         if random.isOne(in: 8) { try frontend.write(random.pick(Self.nodes), value()) }
         order = random.isOne(in: 2) ? 0 : UInt32(random.number(0...4))
         for reference in UInt32(700)...715 { frontend.guest.grant(reference) }
-        let state = try frontend.connect(persistent: random.isOne(in: 2), order: order)
+        let state = try frontend.connect(
+            persistent: random.isOne(in: 2), order: order,
+            layout: random.isOne(in: 4) ? .narrow : .wide)
         isConnected = state == "4"
         if isConnected { connections += 1 }
         (produced, answered) = (0, 0)

@@ -16,6 +16,7 @@ final class ScriptedFrontend {
     let backend: BlockBackend
     let port: UInt32
     private var ring: ScriptedRing
+    private var layout = BlockProtocol.wide
 
     var memory: GuestMemory { guest.memory }
     var ringEntryCount: UInt32 { ring.entryCount }
@@ -30,10 +31,12 @@ final class ScriptedFrontend {
         ring = Self.ring(guest, order: 0)
     }
 
-    private static func ring(_ guest: ScriptedGuest, order: UInt32) -> ScriptedRing {
+    private static func ring(
+        _ guest: ScriptedGuest, order: UInt32, layout: BlockProtocol = .wide
+    ) -> ScriptedRing {
         ScriptedRing(
-            guest.memory, pages: references(order).map { guest.page($0) }, entryByteCount: 112,
-            entryCount: 32 << order)
+            guest.memory, pages: references(order).map { guest.page($0) },
+            entryByteCount: layout == .wide ? 112 : 108, entryCount: 32 << order)
     }
 
     /// Of the pages of a ring.
@@ -58,8 +61,11 @@ final class ScriptedFrontend {
     func ofBackend(_ name: String) -> String? { guest.read("\(backend.nodes.backend)/\(name)") }
 
     /// As blkfront does it. The backend's state afterwards.
-    func connect(persistent: Bool = false, order: UInt32 = 0) throws -> String? {
-        ring = Self.ring(guest, order: order)
+    func connect(
+        persistent: Bool = false, order: UInt32 = 0, layout: BlockProtocol = .wide
+    ) throws -> String? {
+        self.layout = layout
+        ring = Self.ring(guest, order: order, layout: layout)
         if order > 0 {
             try write("ring-page-order", String(order))
             for (index, reference) in Self.references(order).enumerated() {
@@ -69,7 +75,7 @@ final class ScriptedFrontend {
             try write("ring-ref", String(Self.ringReference))
         }
         try write("event-channel", String(port))
-        try write("protocol", "x86_64-abi")
+        try write("protocol", layout == .wide ? "x86_64-abi" : "x86_32-abi")
         try write("feature-persistent", persistent ? "1" : "0")
         try write("state", "3")
         return ofBackend("state")
@@ -77,8 +83,11 @@ final class ScriptedFrontend {
 
     // MARK: Ring
 
-    /// Puts the bytes of a request on the ring.
-    func put(_ bytes: [UInt8]) { ring.put(bytes) }
+    /// Puts the bytes of a request on the ring, as a 64-bit frontend has them: with 4 bytes before the
+    /// identifier that a 32-bit one has not.
+    func put(_ bytes: [UInt8]) {
+        ring.put(layout == .wide ? bytes : Array(bytes[..<4] + bytes[8...]))
+    }
 
     func setProducer(_ value: UInt32) { ring.setProducer(value) }
 

@@ -38,7 +38,12 @@ final class ScriptedGuest: LinearAddressSpace {
             regions: [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: 4 << 20)])
         heads = [[UInt32]](repeating: [UInt32](repeating: 0, count: 16), count: vcpus)
         face = XenFace(
-            memory: memory, processorCount: vcpus, frequency: 1_000_000_000, identifier: [1, 2, 3],
+            memory: memory,
+            memoryMap: [
+                XenFace.MapEntry(start: 0, byteCount: 0x9_f000, type: 1),
+                XenFace.MapEntry(start: 0x10_0000, byteCount: 0x30_0000, type: 1),
+                XenFace.MapEntry(start: 0xffff_f000, byteCount: 4096, type: 2),
+            ], processorCount: vcpus, frequency: 1_000_000_000, identifier: [1, 2, 3],
             surroundings: XenFace.Surroundings(
                 counter: { log.now.withLock { $0 } }, monotonic: { log.now.withLock { $0 } },
                 wallClock: { 5_000_000_000_000 },
@@ -68,6 +73,21 @@ final class ScriptedGuest: LinearAddressSpace {
         frame.rsi = b
         frame.rdx = c
         return face.hypercall(frame, from: VCPUIndex(vcpu), in: self)
+    }
+
+    /// The same from 32-bit code, with something in the upper halves, which do not count.
+    func narrowCall(
+        _ number: HypercallNumber, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0
+    ) -> XenOutcome {
+        var frame = HypercallFrame()
+        let upper: UInt64 = 0xdead_beef << 32
+        frame.rax = upper | number.rawValue
+        frame.rbx = upper | a
+        frame.rcx = upper | b
+        frame.rdx = upper | c
+        (frame.rdi, frame.rsi) = (.max, .max)
+        frame.is64Bit = false
+        return face.hypercall(frame, from: VCPUIndex(0), in: self)
     }
 
     /// Writes words of 32 bits where arguments are put; the address.
