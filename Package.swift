@@ -91,7 +91,7 @@ let package = Package(
         room(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Snapshot", ["CHost", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
+        room("Snapshot", ["CHost", "CLZMA", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
         room(
             "XenBackends",
@@ -113,7 +113,7 @@ let package = Package(
             "CLICommands",
             [
                 "CHost", "Vocabulary", "HostIO", "Trace", "VirtualCPU", "X86", "XenStore", "Disks",
-                "Networks", "Boot", "Machine", argumentParser,
+                "Networks", "Boot", "Snapshot", "Machine", argumentParser,
             ]),
         .executableTarget(
             name: "martlet", dependencies: ["CLICommands", argumentParser], swiftSettings: strict),
@@ -155,8 +155,10 @@ let package = Package(
                 "Vocabulary", "GuestMemory", "VirtualCPU", "Interrupts", "XenStore", "Xen", "Disks",
                 "Networks",
             ]),
-        tests("Snapshot", ["Vocabulary"]),
         tests("Paging", ["Vocabulary", "GuestMemory", "HostIO"]),
+        .testTarget(
+            name: "SnapshotTests", dependencies: ["Snapshot", "TestSupport", "Vocabulary"],
+            exclude: ["Fixtures"], swiftSettings: strict),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(
             "Machine",
@@ -167,8 +169,8 @@ let package = Package(
         tests(
             "CLICommands",
             [
-                "Vocabulary", "X86", "Disks", "Networks", "XenBackends", "Machine", "Boot",
-                argumentParser,
+                "Vocabulary", "X86", "Disks", "Networks", "XenBackends", "Snapshot", "Machine",
+                "Boot", argumentParser,
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     ]

@@ -13,8 +13,9 @@ enum ControlMessage {
         var power: PowerRequest?
         /// Of SysRq.
         var key: String?
-        /// Where the machine is written.
+        /// Where the machine is written, and whether compressed.
         var path: String?
+        var compresses: Bool?
         /// Whose size changes, and how: as `DiskSizeChange` reads it; nil: as the host has it.
         var disk: String?
         var size: String?

@@ -190,6 +190,7 @@ final class ControlServer: Sendable {
         defer { isSuspending.store(false, ordering: .releasing) }
         var options = SuspendOptions()
         options.goesOn = request.kind == .checkpoint
+        options.compresses = request.compresses ?? false
         options.acknowledgeSeconds = request.acknowledgeSeconds ?? options.acknowledgeSeconds
         options.seconds = request.endSeconds ?? options.seconds
         let mark = log.byteCount

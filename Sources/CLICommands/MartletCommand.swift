@@ -12,6 +12,7 @@ public struct MartletCommand: ParsableCommand {
             martlet run                        a root shell in a stock Debian kernel
             martlet run -- COMMAND ARG...      one command in it; its exit status is martlet's own
             martlet disk create disk.img 10G   a disk for --disk; also info, check, resize, convert
+            martlet snapshot inspect FILE      what a suspended machine is; also verify, convert
             martlet xenstore ls --socket PATH  the XenStore of a guest
             martlet doctor                     what this host can do, and what to do about the rest
 
@@ -22,7 +23,7 @@ public struct MartletCommand: ParsableCommand {
             RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
             RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
             SystemRequestCommand.self, ResizeCommand.self, PullCommand.self, DiskCommand.self,
-            XenStoreCommand.self,
+            SnapshotCommand.self, XenStoreCommand.self,
             DoctorCommand.self, DisassembleCommand.self,
         ])
 

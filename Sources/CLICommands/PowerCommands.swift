@@ -26,11 +26,11 @@ struct PowerTimes: ParsableArguments {
     }
 
     func request(
-        _ kind: ControlMessage.Request.Kind, to file: String
+        _ kind: ControlMessage.Request.Kind, to file: String, compresses: Bool
     ) -> ControlMessage.Request {
         ControlMessage.Request(
-            kind: kind, path: URL(fileURLWithPath: file).path, acknowledgeSeconds: acknowledge,
-            endSeconds: end)
+            kind: kind, path: URL(fileURLWithPath: file).path, compresses: compresses,
+            acknowledgeSeconds: acknowledge, endSeconds: end)
     }
 }
 
@@ -98,10 +98,13 @@ struct SuspendCommand: ParsableCommand {
 
     @Argument(help: "The machine's --name.") var name: String
     @Argument(help: "The file, which is replaced.") var file: String
+    @Flag(help: "Compresses the file: smaller, and slower to write and to resume.")
+    var compress = false
     @OptionGroup var times: PowerTimes
 
     func run() throws {
-        try ControlClient.sendAndTell(times.request(.suspend, to: file), to: name)
+        try ControlClient.sendAndTell(
+            times.request(.suspend, to: file, compresses: compress), to: name)
     }
 }
 
@@ -113,9 +116,12 @@ struct CheckpointCommand: ParsableCommand {
 
     @Argument(help: "The machine's --name.") var name: String
     @Argument(help: "The file, which is replaced.") var file: String
+    @Flag(help: "Compresses the file: smaller, and slower to write and to resume.")
+    var compress = false
     @OptionGroup var times: PowerTimes
 
     func run() throws {
-        try ControlClient.sendAndTell(times.request(.checkpoint, to: file), to: name)
+        try ControlClient.sendAndTell(
+            times.request(.checkpoint, to: file, compresses: compress), to: name)
     }
 }

@@ -15,6 +15,8 @@ public struct SuspendOptions: Sendable {
     public var seconds = 60.0
     /// The guest goes on where it is; else the machine ends.
     public var goesOn = false
+    /// The file is compressed: smaller, and slower to write and to read.
+    public var compresses = false
 
     public init() {}
 }
@@ -78,22 +80,27 @@ extension Machine {
             throw XError(.busy, "the guest ended while it was to be suspended")
         }
         step("the guest stands still")
+        var stands = true
         do {
-            try write(path, caller, notes())
+            let staged = try stage(path, caller, notes(), options)
+            // A guest that goes on need not wait for the host's disk.
+            if options.goesOn {
+                ensemble.unpark()
+                stands = false
+                step("the guest goes on")
+            }
+            try staged.commit()
         } catch {
-            ensemble.unpark()
+            if stands { ensemble.unpark() }
             throw error
         }
         step("wrote \(path)")
-        if options.goesOn {
-            ensemble.unpark()
-            step("the guest goes on")
-        } else {
-            ensemble.stop(.suspended)
-        }
+        if stands { ensemble.stop(.suspended) }
     }
 
-    private func write(_ path: String, _ caller: VCPUIndex, _ notes: [String: Data]) throws {
+    private func stage(
+        _ path: String, _ caller: VCPUIndex, _ notes: [String: Data], _ options: SuspendOptions
+    ) throws -> StagedSnapshot {
         var vcpus = runners.map { $0.captureState() }
         // Who wakes up in the file wakes up in a new domain.
         vcpus[Int(caller.rawValue)].engine.generalPurposeRegisters[0] = Suspension.resumed
@@ -105,8 +112,9 @@ extension Machine {
             features: try configuration.processorFeatures, frequency: counter.frequency,
             vcpus: vcpus, parts: try MachinePartStates(lastingParts),
             notes: notes)
-        try SnapshotWriter.write(
+        return try SnapshotWriter.stage(
             to: path, memory: memory.descriptor, memoryByteCount: memory.byteCount,
-            manifest: [UInt8](try JSONEncoder().encode(manifest)))
+            manifest: [UInt8](try JSONEncoder().encode(manifest)),
+            compression: options.compresses ? .zstd : .none)
     }
 }

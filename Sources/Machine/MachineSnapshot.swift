@@ -25,7 +25,8 @@ public final class MachineSnapshot {
     }
 
     let manifest: Manifest
-    private let reader: SnapshotReader
+    /// For who fetches memory when it is needed.
+    let reader: SnapshotReader
 
     /// - Throws: `XError`: it cannot be read, or is damaged, or none of this version.
     public init(path: String) throws {
@@ -42,6 +43,27 @@ public final class MachineSnapshot {
             throw XError(
                 .invalidFormat, "cannot use the snapshot '\(path)': it has not all of its vCPUs")
         }
+    }
+
+    /// What the machine is, for a person.
+    public struct Summary: Codable, Sendable, Equatable {
+        /// `xen`, `kvm` or `none`.
+        public var platform: String
+        public var processorCount: Int
+        /// Which processor the guest has found, and which engine.
+        public var processor: String
+        public var engine: String
+        /// Of the time-stamp counter, in hertz.
+        public var frequency: UInt64
+        /// Devices, controllers and clocks whose states are in it.
+        public var parts: [String]
+    }
+
+    public var summary: Summary {
+        Summary(
+            platform: manifest.platform, processorCount: manifest.processorCount,
+            processor: manifest.processor, engine: manifest.engine, frequency: manifest.frequency,
+            parts: manifest.parts.entries.map(\.name))
     }
 
     /// What was kept with it.

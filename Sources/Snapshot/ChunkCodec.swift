@@ -1,53 +1,45 @@
 internal import CZstd
 
-/// Compresses and expands chunks.
+/// Compresses and expands runs, and has room for one.
 ///
-/// Owner: one reader or writer, on one thread.
-@safe final class ChunkCodec {
+/// Owner: whoever reads or writes, one thread at a time. Each thread that reads a snapshot has its own.
+@safe public final class ChunkCodec {
     /// Fast: a checkpoint holds its guest up.
     private static let level: CInt = 1
 
-    // SAFETY: made in `init`, freed in `deinit`, used in calls only.
-    private let compression: OpaquePointer
-    private let expansion: OpaquePointer
-    private var room: [UInt8]
+    // SAFETY: made when first used, freed in `deinit`, used in calls only.
+    private var compression: OpaquePointer?
+    private var expansion: OpaquePointer?
+    /// A run as it is stored, and its pages.
+    var stored = [UInt8](repeating: 0, count: ZSTD_compressBound(SnapshotFormat.chunkByteCount))
+    var pages = [UInt8](repeating: 0, count: SnapshotFormat.chunkByteCount)
 
-    init() {
-        guard let compression = unsafe ZSTD_createCCtx(),
-            let expansion = unsafe ZSTD_createDCtx()
-        else { preconditionFailure("there is no memory for a compressor") }
-        unsafe self.compression = unsafe compression
-        unsafe self.expansion = unsafe expansion
-        room = [UInt8](
-            repeating: 0, count: ZSTD_compressBound(SnapshotFormat.chunkByteCount))
-    }
+    public init() {}
 
     deinit {
         unsafe ZSTD_freeCCtx(compression)
         unsafe ZSTD_freeDCtx(expansion)
     }
 
-    /// The chunk as it is to be stored: compressed, or as it is where that is not smaller.
-    func store(_ chunk: UnsafeRawBufferPointer) -> [UInt8] {
-        let count = unsafe room.withUnsafeMutableBytes { room in
-            unsafe ZSTD_compressCCtx(
-                compression, room.baseAddress, room.count, chunk.baseAddress, chunk.count,
-                Self.level)
-        }
-        guard ZSTD_isError(count) == 0, count < chunk.count else { return unsafe [UInt8](chunk) }
-        return Array(room[..<count])
+    /// Compresses into `room`. Nil: that would not be smaller.
+    func compress(
+        _ pages: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        if unsafe compression == nil { unsafe compression = unsafe ZSTD_createCCtx() }
+        guard let compression = unsafe compression else { return nil }
+        let count = unsafe ZSTD_compressCCtx(
+            compression, room.baseAddress, room.count, pages.baseAddress, pages.count, Self.level)
+        return ZSTD_isError(count) == 0 && count < pages.count ? count : nil
     }
 
-    /// Fills a chunk with what was stored. False: it is damaged.
-    func expand(_ stored: [UInt8], into chunk: UnsafeMutableRawBufferPointer) -> Bool {
-        if stored.count == chunk.count {
-            unsafe chunk.copyBytes(from: stored)
-            return true
-        }
-        let count = unsafe stored.withUnsafeBytes { stored in
-            unsafe ZSTD_decompressDCtx(
-                expansion, chunk.baseAddress, chunk.count, stored.baseAddress, stored.count)
-        }
-        return count == chunk.count
+    /// Fills `pages`. False: what was stored is damaged.
+    func expand(
+        _ stored: UnsafeRawBufferPointer, into pages: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        if unsafe expansion == nil { unsafe expansion = unsafe ZSTD_createDCtx() }
+        guard let expansion = unsafe expansion else { return false }
+        let count = unsafe ZSTD_decompressDCtx(
+            expansion, pages.baseAddress, pages.count, stored.baseAddress, stored.count)
+        return ZSTD_isError(count) == 0 && count == pages.count
     }
 }

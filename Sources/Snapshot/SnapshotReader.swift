@@ -1,109 +1,201 @@
-internal import Glibc
-internal import HostIO
 public import Vocabulary
 
 /// Reads a snapshot, which may come from anybody: all of it is checked.
 ///
-/// Owner: whoever opened it. One thread at a time.
-public final class SnapshotReader {
+/// Any thread, several at once; `ChunkCodec` has what each needs for itself.
+public final class SnapshotReader: Sendable {
+    /// What the snapshot is called.
     public let path: String
+    /// Of the file's format.
+    public let version: UInt32
     /// Bytes of the machine's memory.
     public let memoryByteCount: UInt64
     /// What else belongs to the machine.
     public let manifest: [UInt8]
-    private let file: Descriptor
-    private let header: SnapshotHeader
-    private let table: [UInt8]
-    private let codec = ChunkCodec()
+    /// When it was made, in nanoseconds since 1970; nil: not known, as in version 1.
+    public let createdNanoseconds: UInt64?
+    public let compression: SnapshotCompression
+    /// What it consists of, in the order of the directory.
+    public let sections: [SnapshotSection]
+    let source: any SnapshotBytes
+    /// Ascending by chunk: what memory does not have costs nothing.
+    let runs: [SnapshotRun]
 
     /// - Throws: `XError`: it cannot be read, is no snapshot, is of another version, or damaged.
-    public init(path: String) throws(XError) {
-        self.path = path
-        do throws(XError) {
-            file = try Descriptor(path: path, flags: O_RDONLY)
-        } catch {
+    public convenience init(path: String) throws(XError) {
+        try self.init(SnapshotFile(path: path))
+    }
+
+    /// Reads what is not memory. Memory is read when it is asked for.
+    ///
+    /// - Throws: `XError`: it cannot be read, is no snapshot, is of another version, or damaged.
+    public init(_ source: any SnapshotBytes) throws(XError) {
+        let opening = SnapshotOpening(source: source)
+        let content = try opening.content()
+        self.source = source
+        path = source.name
+        version = content.version
+        memoryByteCount = content.memoryByteCount
+        manifest = content.manifest
+        createdNanoseconds = content.createdNanoseconds
+        compression = content.compression
+        sections = content.sections
+        runs = content.runs
+    }
+
+    /// Chunks of 64 KiB of the memory; the last one may be shorter.
+    public var chunkCount: Int { SnapshotFormat.chunkCount(of: memoryByteCount) }
+
+    /// Bytes of memory as the file has them.
+    public var storedByteCount: UInt64 { runs.reduce(0) { $0 + UInt64($1.byteCount) } }
+
+    /// Pages that are in the file; all others are zeros. In version 1 those of a chunk are there together.
+    public var presentPageCount: Int { runs.reduce(0) { $0 + $1.pages.nonzeroBitCount } }
+
+    /// Whether every page lies in the file as it is, at a multiple of 4096: see `place(ofPage:)`.
+    public var isMappable: Bool { runs.allSatisfy { $0.encoding == .pages } }
+
+    /// The chunk with a page of memory, given by its place in the memory file divided by 4096.
+    public func chunkIndex(ofPage page: UInt64) -> Int {
+        Int(clamping: page / UInt64(SnapshotFormat.pagesOfChunk))
+    }
+
+    /// Bit n: page n of the chunk is in the file. The others are zeros.
+    public func presentPages(inChunk chunk: Int) -> UInt16 { run(ofChunk: chunk)?.pages ?? 0 }
+
+    /// Gives every chunk that has pages in the file to `body`, ascending, with the pages as bits.
+    public func forEachStoredChunk(_ body: (_ chunk: Int, _ pages: UInt16) -> Void) {
+        for run in runs { body(Int(run.chunk), run.pages) }
+    }
+
+    /// Where in the file a page of memory begins; nil if it is all zeros or compressed. Its checksum is that
+    /// of its chunk: a page that is mapped is one that nobody has checked.
+    public func place(ofPage page: UInt64) -> UInt64? {
+        guard let run = run(ofChunk: chunkIndex(ofPage: page)), run.encoding == .pages else {
+            return nil
+        }
+        let bit = UInt16(1) << UInt16(page % UInt64(SnapshotFormat.pagesOfChunk))
+        guard run.pages & bit != 0 else { return nil }
+        let before = (run.pages & (bit &- 1)).nonzeroBitCount
+        return run.offset + UInt64(before * SnapshotFormat.pageByteCount)
+    }
+
+    /// Fills 64 KiB with a chunk of memory, zeros where the file has nothing and behind the memory's end.
+    ///
+    /// - Parameters:
+    ///   - buffer: of 64 KiB.
+    ///   - codec: the calling thread's.
+    /// - Throws: `XError` if the file is damaged there or has become shorter; `buffer` has anything then.
+    public func read(
+        chunk: Int, into buffer: UnsafeMutableRawBufferPointer, using codec: ChunkCodec
+    ) throws(XError) {
+        guard buffer.count == SnapshotFormat.chunkByteCount else {
             throw XError(
-                .notFound, "cannot read the snapshot '\(path)': \(error.message)", cause: error)
+                .invalidArgument,
+                "a chunk of the snapshot '\(path)' does not fit \(buffer.count) bytes: give "
+                    + "\(SnapshotFormat.chunkByteCount)")
         }
-        let descriptor = file.rawValue
-        func read(_ offset: UInt64, _ count: Int) -> [UInt8]? {
-            let size = UInt64(fileByteCount(descriptor))
-            guard offset <= size, UInt64(count) <= size - offset else { return nil }
-            var bytes = [UInt8](repeating: 0, count: count)
-            let got = unsafe bytes.withUnsafeMutableBytes {
-                unsafe readSome(descriptor, at: Int(offset), into: $0)
-            }
-            return got == count ? bytes : nil
-        }
-        func mistake(_ what: String) -> XError {
-            XError(.invalidFormat, "cannot use the snapshot '\(path)': \(what)")
-        }
-        let (found, reason) = SnapshotHeader.parse(read(0, SnapshotFormat.headerByteCount) ?? [])
-        guard let found else { throw mistake(reason) }
-        header = found
-        memoryByteCount = found.memoryByteCount
-        let tableByteCount = found.chunkCount * SnapshotFormat.tableEntryByteCount
-        guard let table = read(found.tableOffset, tableByteCount),
-            SnapshotFormat.checksum(table) == found.tableChecksum
-        else { throw mistake("its table is damaged; take another copy") }
-        self.table = table
-        guard let manifest = read(found.manifestOffset, Int(found.manifestByteCount)),
-            SnapshotFormat.checksum(manifest) == found.manifestChecksum
-        else { throw mistake("its manifest is damaged; take another copy") }
-        self.manifest = manifest
+        guard let run = run(ofChunk: chunk) else { return unsafe buffer.zero(0..<buffer.count) }
+        try unsafe read(run, into: buffer, using: codec)
     }
 
-    /// Writes the memory into a file of as many bytes, all zeros. Holes stay holes.
-    public func restore(into memory: CInt) throws(XError) {
-        var chunk = [UInt8](repeating: 0, count: SnapshotFormat.chunkByteCount)
-        for index in 0..<header.chunkCount {
-            let start = UInt64(index) * UInt64(chunk.count)
-            let count = Int(min(UInt64(chunk.count), memoryByteCount - start))
-            guard try read(index, count, into: &chunk) else { continue }
-            let written = unsafe chunk.withUnsafeBytes { chunk -> Bool in
-                var done = 0
-                while done < count, let base = chunk.baseAddress {
-                    let part = unsafe pwrite(
-                        memory, base + done, count - done, off_t(start) + off_t(done))
-                    if part < 0, errno == EINTR { continue }
-                    if part <= 0 { return false }
-                    done += part
-                }
-                return true
-            }
-            guard written else {
-                throw XError(
-                    .hostCall,
-                    "cannot fill the guest's memory: \(HostErrno(rawValue: errno)); it needs "
-                        + "\(memoryByteCount >> 20) MiB",
-                    cause: HostErrno(rawValue: errno))
-            }
+    func run(ofChunk chunk: Int) -> SnapshotRun? {
+        var (low, high) = (0, runs.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(runs[middle].chunk) < chunk { low = middle + 1 } else { high = middle }
         }
+        return low < runs.count && Int(runs[low].chunk) == chunk ? runs[low] : nil
     }
 
-    /// Reads a chunk. False: it is all zeros.
-    private func read(_ index: Int, _ count: Int, into chunk: inout [UInt8]) throws(XError) -> Bool
-    {
-        let place = index * SnapshotFormat.tableEntryByteCount
-        let offset = table.little(place, UInt64.self)
-        if offset == 0 { return false }
-        let byteCount = Int(table.little(place + 8, UInt32.self))
-        let damaged = XError(
-            .invalidFormat,
-            "the snapshot '\(path)' is damaged at byte \(offset); take another copy")
-        guard byteCount <= count, offset < UInt64(Int.max) else { throw damaged }
-        var stored = [UInt8](repeating: 0, count: byteCount)
-        let descriptor = file.rawValue
-        let got = unsafe stored.withUnsafeMutableBytes {
-            unsafe readSome(descriptor, at: Int(offset), into: $0)
-        }
-        guard got == byteCount,
-            SnapshotFormat.checksum(stored) == table.little(place + 12, UInt32.self),
-            unsafe chunk.withUnsafeMutableBytes({
+    /// Fills a chunk's 64 KiB.
+    func read(
+        _ run: SnapshotRun, into buffer: UnsafeMutableRawBufferPointer, using codec: ChunkCodec
+    ) throws(XError) {
+        let count = expandedByteCount(run)
+        if run.encoding != .zstd, Int(run.byteCount) == count {
+            // To where it belongs, but for pages that have to make room.
+            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            try unsafe source.read(at: run.offset, into: part)
+            try unsafe check(run, UnsafeRawBufferPointer(part))
+            if run.pages == .max { return }
+        } else {
+            try readStored(run, codec)
+            let isWhole = unsafe codec.stored.withUnsafeBytes { stored in
                 unsafe codec.expand(
-                    stored, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
-            })
-        else { throw damaged }
-        return true
+                    UnsafeRawBufferPointer(rebasing: stored[..<Int(run.byteCount)]),
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+            }
+            guard isWhole else { throw damaged(run) }
+        }
+        if run.encoding == .chunk {
+            unsafe buffer.zero(count..<buffer.count)
+        } else {
+            unsafe buffer.spread(run.pages)
+        }
+    }
+
+    /// Bytes of a run that is expanded. In version 1 memory ends where it ends.
+    private func expandedByteCount(_ run: SnapshotRun) -> Int {
+        guard run.encoding == .chunk else { return run.expandedByteCount }
+        let start = UInt64(run.chunk) * UInt64(SnapshotFormat.chunkByteCount)
+        return Int(min(UInt64(SnapshotFormat.chunkByteCount), memoryByteCount - start))
+    }
+
+    private func readStored(_ run: SnapshotRun, _ codec: ChunkCodec) throws(XError) {
+        let failure: XError? = unsafe codec.stored.withUnsafeMutableBytes { stored in
+            let part = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: stored[..<Int(run.byteCount)])
+            do throws(XError) {
+                try unsafe source.read(at: run.offset, into: part)
+                try unsafe check(run, UnsafeRawBufferPointer(part))
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+    }
+
+    private func check(_ run: SnapshotRun, _ stored: UnsafeRawBufferPointer) throws(XError) {
+        let sum =
+            unsafe run.encoding == .chunk
+            ? UInt64(SnapshotFormat.checksum1(stored)) : SnapshotFormat.checksum(stored)
+        guard sum == run.checksum else { throw damaged(run) }
+    }
+
+    private func damaged(_ run: SnapshotRun) -> XError {
+        XError(
+            .invalidFormat,
+            "the snapshot '\(path)' is damaged between byte \(run.offset) and byte "
+                + "\(run.offset + UInt64(run.byteCount) - 1), in memory from byte "
+                + "\(UInt64(run.chunk) * UInt64(SnapshotFormat.chunkByteCount)) on; take another copy"
+        )
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Has a range of the buffer, which lies in it, as zeros.
+    func zero(_ range: Range<Int>) {
+        // SAFETY: the range lies in the buffer.
+        unsafe UnsafeMutableRawBufferPointer(rebasing: self[range]).initializeMemory(
+            as: UInt8.self, repeating: 0)
+    }
+
+    /// The first pages of a chunk go to where they belong, the last one first.
+    func spread(_ pages: UInt16) {
+        guard pages != .max, let base = baseAddress else { return }
+        let size = SnapshotFormat.pageByteCount
+        var from = pages.nonzeroBitCount
+        for page in (0..<SnapshotFormat.pagesOfChunk).reversed() {
+            let place = page * size
+            if pages & UInt16(1) << UInt16(page) == 0 {
+                unsafe zero(place..<place + size)
+                continue
+            }
+            from -= 1
+            // SAFETY: both lie in the chunk, and one that has moved lies behind all that have not.
+            if from != page {
+                unsafe (base + place).copyMemory(from: base + from * size, byteCount: size)
+            }
+        }
     }
 }

@@ -12,128 +12,180 @@ public enum SnapshotWriter {
     ///   - memory: a file with the memory, holes where nothing was written. It does not change.
     ///   - memoryByteCount: of the file.
     ///   - manifest: what else belongs to the machine.
-    /// - Throws: `XError`, if the host cannot write; the path is as it was.
+    ///   - absent: the pages that are not in `memory`.
+    /// - Throws: `XError`, if the host cannot write or a page is not to be had; the path is as it was.
     public static func write(
-        to path: String, memory: CInt, memoryByteCount: UInt64, manifest: [UInt8]
+        to path: String, memory: CInt, memoryByteCount: UInt64, manifest: [UInt8],
+        compression: SnapshotCompression = .none, absent: (any AbsentPages)? = nil
     ) throws(XError) {
-        let working = path + ".new-\(getpid())"
-        let file = try Descriptor(
-            path: working, flags: O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+        try stage(
+            to: path, memory: memory, memoryByteCount: memoryByteCount, manifest: manifest,
+            compression: compression, absent: absent
+        ).commit()
+    }
+
+    /// The same up to where memory may change again: the file has its name after `StagedSnapshot.commit`.
+    public static func stage(
+        to path: String, memory: CInt, memoryByteCount: UInt64, manifest: [UInt8],
+        compression: SnapshotCompression = .none, absent: (any AbsentPages)? = nil
+    ) throws(XError) -> StagedSnapshot {
+        let content = Content(
+            manifest: manifest, createdNanoseconds: chost_wall_clock(), compression: compression)
+        var source = MemoryFile(memory, byteCount: memoryByteCount, absent: absent)
+        let staged = try StagedSnapshot(path)
+        try fill(staged, &source, content)
+        return staged
+    }
+
+    /// Writes a snapshot again, compressed or not, as of the version that is written now, where nothing is yet.
+    ///
+    /// - Parameter begun: told the name that the file has until it is whole.
+    /// - Throws: `XError`, if `reader`'s file is damaged, the host cannot write or something is there; the
+    ///   path is as it was.
+    public static func convert(
+        _ reader: SnapshotReader, to path: String, compression: SnapshotCompression,
+        begun: (String) -> Void = { _ in }
+    ) throws(XError) {
+        var information = stat()
+        guard unsafe lstat(path, &information) != 0 else {
+            throw StagedSnapshot.failure(path, HostErrno(rawValue: EEXIST))
+        }
+        let content = Content(
+            manifest: reader.manifest, createdNanoseconds: reader.createdNanoseconds ?? 0,
+            compression: compression)
+        var source = SnapshotOfMemory(reader)
+        let staged = try StagedSnapshot(path)
+        begun(staged.working)
+        try fill(staged, &source, content)
+        try staged.commit(replaces: false)
+    }
+
+    /// What is written beside memory.
+    private struct Content {
+        var manifest: [UInt8]
+        var createdNanoseconds: UInt64
+        var compression: SnapshotCompression
+    }
+
+    private static func fill(
+        _ staged: StagedSnapshot, _ memory: inout some SnapshotMemory, _ content: Content
+    ) throws(XError) {
+        let path = staged.path
+        guard memory.byteCount <= SnapshotFormat.largestMemory,
+            content.manifest.count <= SnapshotFormat.largestManifest
+        else {
+            throw XError(
+                .unsupported,
+                "cannot write the snapshot '\(path)': \(memory.byteCount) bytes of memory or "
+                    + "\(content.manifest.count) of other state are more than one has")
+        }
+        let data = UInt64(SnapshotFormat.headerByteCount)
+        let output = RunOutput(staged.descriptor, at: data, content.compression) {
+            StagedSnapshot.failure(path, $0)
+        }
+        try output.take(&memory)
+        var (rest, sums): ([UInt8], [UInt8]) = ([], [])
+        rest.reserveCapacity(
+            output.runs.count * SnapshotRun.byteCountInTable + content.manifest.count)
+        for run in output.runs {
+            run.append(to: &rest)
+            sums.append(little: run.checksum)
+        }
+        let tableByteCount = rest.count
+        let table = SnapshotSection(
+            tag: .memoryTable, isOptional: false, offset: output.end,
+            byteCount: UInt64(tableByteCount), checksum: SnapshotFormat.checksum(rest))
+        rest += content.manifest
+        try staged.write(rest, at: output.end)
+        let header = SnapshotHeader(
+            memoryByteCount: memory.byteCount, fileByteCount: output.end + UInt64(rest.count),
+            createdNanoseconds: content.createdNanoseconds, compression: content.compression,
+            sections: [
+                SnapshotSection(
+                    tag: .manifest, isOptional: false, offset: table.end,
+                    byteCount: UInt64(content.manifest.count),
+                    checksum: SnapshotFormat.checksum(content.manifest)),
+                table,
+                SnapshotSection(
+                    tag: .memoryData, isOptional: false, offset: data,
+                    byteCount: output.end - data, checksum: SnapshotFormat.checksum(sums)),
+            ])
+        try staged.write(header.bytes, at: 0)
+    }
+}
+
+/// A snapshot that is written, and not under its name yet. Without `commit` it goes with its last reference.
+///
+/// Owner: who had it made, one thread at a time.
+public final class StagedSnapshot {
+    let path: String
+    /// What the file is called meanwhile.
+    let working: String
+    private let file: Descriptor
+    private var isCommitted = false
+
+    init(_ path: String) throws(XError) {
+        self.path = path
+        working = path + ".new-\(getpid())"
         do throws(XError) {
-            try write(file.rawValue, working, memory, memoryByteCount, manifest)
+            file = try Descriptor(
+                path: working, flags: O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
         } catch {
-            _ = unsafe unlink(working)
-            throw error
+            throw XError(
+                .hostCall, "cannot write the snapshot '\(path)': \(error.message)", cause: error)
         }
-        guard unsafe rename(working, path) == 0 else {
-            let error = HostErrno(rawValue: errno)
-            _ = unsafe unlink(working)
-            throw failure(path, error)
-        }
-        syncFolder(of: path)
     }
 
-    private static func failure(_ path: String, _ error: HostErrno) -> XError {
-        XError(
-            .hostCall, "cannot write the snapshot '\(path)': \(error); take a folder with room",
-            cause: error)
+    deinit {
+        if !isCommitted { _ = unsafe unlink(working) }
     }
 
-    private static func write(
-        _ file: CInt, _ path: String, _ memory: CInt, _ byteCount: UInt64, _ manifest: [UInt8]
-    ) throws(XError) {
-        var header = SnapshotHeader(
-            memoryByteCount: byteCount, tableOffset: 0, tableChecksum: 0, manifestOffset: 0,
-            manifestByteCount: UInt64(manifest.count),
-            manifestChecksum: SnapshotFormat.checksum(manifest))
-        var table = [UInt8](
-            repeating: 0, count: header.chunkCount * SnapshotFormat.tableEntryByteCount)
-        var offset = UInt64(SnapshotFormat.headerByteCount)
-        let codec = ChunkCodec()
-        var chunk = [UInt8](repeating: 0, count: SnapshotFormat.chunkByteCount)
-        var index = 0
-        while let next = nextChunk(of: memory, from: index, byteCount) {
-            index = next + 1
-            let start = UInt64(next) * UInt64(chunk.count)
-            let count = Int(min(UInt64(chunk.count), byteCount - start))
-            let stored = try chunkBytes(memory, start, &chunk, count, codec, path)
-            if stored.isEmpty { continue }
-            try write(stored, to: file, at: offset, path)
-            var entry: [UInt8] = []
-            entry.append(little: offset)
-            entry.append(little: UInt32(stored.count))
-            entry.append(little: SnapshotFormat.checksum(stored))
-            let place = next * entry.count
-            table.replaceSubrange(place..<place + entry.count, with: entry)
-            offset += UInt64(stored.count)
+    var descriptor: CInt { file.rawValue }
+
+    static func failure(_ path: String, _ error: HostErrno) -> XError {
+        let remedy =
+            error.rawValue == EEXIST
+            ? "remove it first, or take another name" : "take a folder with room"
+        return XError(
+            .hostCall, "cannot write the snapshot '\(path)': \(error); \(remedy)", cause: error)
+    }
+
+    func write(_ bytes: [UInt8], at offset: UInt64) throws(XError) {
+        let failure: XError? = unsafe bytes.withUnsafeBytes { bytes in
+            do throws(XError) {
+                try unsafe writeWhole(file.rawValue, bytes, at: offset) {
+                    Self.failure(path, $0)
+                }
+                return nil
+            } catch { return error }
         }
-        header.tableOffset = offset
-        header.tableChecksum = SnapshotFormat.checksum(table)
-        try write(table, to: file, at: offset, path)
-        header.manifestOffset = offset + UInt64(table.count)
-        try write(manifest, to: file, at: header.manifestOffset, path)
-        guard fsync(file) == 0 else { throw failure(path, HostErrno(rawValue: errno)) }
-        try write(header.bytes, to: file, at: 0, path)
-        guard fsync(file) == 0 else { throw failure(path, HostErrno(rawValue: errno)) }
+        if let failure { throw failure }
     }
 
-    /// The next chunk that is no hole of the memory's file.
-    private static func nextChunk(
-        of memory: CInt, from index: Int, _ byteCount: UInt64
-    ) -> Int? {
-        let start = Int64(index * SnapshotFormat.chunkByteCount)
-        guard UInt64(start) < byteCount else { return nil }
-        let data = chost_seek(memory, start, 1)
-        // A file system without holes has data everywhere.
-        if data < 0 { return data == -Int64(ENXIO) ? nil : index }
-        return UInt64(data) < byteCount ? Int(data) / SnapshotFormat.chunkByteCount : nil
-    }
-
-    /// What is stored of a chunk; nothing if it is all zeros.
-    private static func chunkBytes(
-        _ memory: CInt, _ start: UInt64, _ chunk: inout [UInt8], _ count: Int,
-        _ codec: ChunkCodec, _ path: String
-    ) throws(XError) -> [UInt8] {
-        let stored = unsafe chunk.withUnsafeMutableBytes { chunk -> [UInt8]? in
-            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: chunk[..<count])
-            guard unsafe readSome(memory, at: Int(start), into: part) == count else { return nil }
-            let bytes = UnsafeRawBufferPointer(part)
-            return unsafe isZero(bytes) ? [] : codec.store(bytes)
+    /// Waits for the disk, and gives the file its name, in the place of what had it.
+    ///
+    /// - Parameter replaces: what has the name already; else that is an error.
+    /// - Throws: `XError`, if the host cannot; the path is as it was.
+    public func commit(replaces: Bool = true) throws(XError) {
+        guard fsync(file.rawValue) == 0 else {
+            throw Self.failure(path, HostErrno(rawValue: errno))
         }
-        guard let stored else { throw failure(path, HostErrno(rawValue: EIO)) }
-        return stored
-    }
-
-    private static func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var sum: UInt64 = 0
-        var offset = 0
-        // SAFETY: every load ends at or before the end.
-        while offset + 8 <= bytes.count {
-            sum |= unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            if sum != 0 { return false }
-            offset += 8
+        var isReplacing = replaces
+        var result: CInt = -1
+        if !replaces {
+            result = unsafe link(working, path)
+            // A file system that has no second names.
+            isReplacing = result != 0 && (errno == EPERM || errno == EOPNOTSUPP)
         }
-        return unsafe bytes[offset...].allSatisfy { $0 == 0 }
-    }
-
-    private static func write(
-        _ bytes: [UInt8], to file: CInt, at offset: UInt64, _ path: String
-    ) throws(XError) {
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes { bytes -> Int in
-                guard let base = bytes.baseAddress else { return 0 }
-                return unsafe pwrite(
-                    file, base + done, bytes.count - done, off_t(offset) + off_t(done))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure(path, HostErrno(rawValue: errno)) }
-            done += count
-        }
+        if isReplacing { result = unsafe rename(working, path) }
+        guard result == 0 else { throw Self.failure(path, HostErrno(rawValue: errno)) }
+        // A second name that was given stays.
+        isCommitted = isReplacing
+        syncFolder()
     }
 
     /// The new name outlives a crash of the host too.
-    private static func syncFolder(of path: String) {
+    private func syncFolder() {
         let folder =
             path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]) : "."
         let number = unsafe open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
