@@ -12,10 +12,13 @@ struct GuestRun {
     struct Resumption {
         var snapshot: MachineSnapshot
         var saved: SavedRun
+        /// Its memory is read when it is touched.
+        var isLazy: Bool
 
-        init(_ snapshot: MachineSnapshot, _ saved: SavedRun) {
+        init(_ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool) {
             self.snapshot = snapshot
             self.saved = saved
+            self.isLazy = isLazy
         }
     }
 
@@ -67,6 +70,7 @@ struct GuestRun {
         var configuration = try options.baseConfiguration()
         if let resumption {
             try resumption.snapshot.apply(to: &configuration)
+            configuration.restoresLazily = resumption.isLazy
             return configuration
         }
         let report: KernelStore.ProgressHandler = { progress.step($0) }

@@ -10,8 +10,10 @@ struct ResumeCommand: ParsableCommand {
         abstract: "Goes on with a machine that was suspended, or with a checkpoint of it.",
         discussion: """
             Its disks and networks are those it had, and must be as it left them: a checkpoint goes with \
-            a copy of its disks of that moment.
-            """)
+            a copy of its disks of that moment. With --lazy its memory is read when it is touched: the file \
+            must stay as it is.
+            """,
+        aliases: ["restore"])
 
     @Argument(help: "The file.") var file: String
 
@@ -23,6 +25,9 @@ struct ResumeCommand: ParsableCommand {
 
     @Flag(help: "Prints statistics as JSON on standard error at the end.")
     var stats = false
+
+    @Flag(help: "Goes on at once, and reads its memory as it is touched.")
+    var lazy = false
 
     @Flag(help: "Prints no progress.")
     var quiet = false
@@ -41,7 +46,9 @@ struct ResumeCommand: ParsableCommand {
         options.timeout = timeout
         options.stats = stats
         options.quiet = quiet
-        let status = try GuestRun(options, resuming: GuestRun.Resumption(snapshot, saved)).run()
+        let status = try GuestRun(
+            options, resuming: GuestRun.Resumption(snapshot, saved, isLazy: lazy)
+        ).run()
         if status != 0 { throw ExitCode(status) }
     }
 }

@@ -25,6 +25,16 @@ extension GuestMemory {
         _ = chost_fallocate(descriptor, chost_PUNCH_HOLE, offset, UInt64(count) << 12)
     }
 
+    /// The number of the page whose bytes are at this place of the memory file; nil: none are.
+    public func page(atFileOffset offset: UInt64) -> UInt64? {
+        var rest = offset
+        for region in regions {
+            if rest < region.byteCount { return (region.start.rawValue + rest) >> 12 }
+            rest -= region.byteCount
+        }
+        return nil
+    }
+
     /// Marks every page absent. Before anybody has looked at one.
     public func makeAllAbsent() {
         guard residency != nil else { return }

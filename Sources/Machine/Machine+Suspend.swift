@@ -2,6 +2,7 @@ internal import Clocks
 public import Foundation
 internal import GuestMemory
 internal import HostIO
+internal import Paging
 internal import Snapshot
 internal import VirtualCPU
 internal import Vocabulary
@@ -112,9 +113,13 @@ extension Machine {
             features: try configuration.processorFeatures, frequency: counter.frequency,
             vcpus: vcpus, parts: try MachinePartStates(lastingParts),
             notes: notes)
+        // No page goes while the memory is looked at.
+        paging?.pager.holdPages()
+        defer { paging?.pager.letPagesGo() }
         return try SnapshotWriter.stage(
             to: path, memory: memory.descriptor, memoryByteCount: memory.byteCount,
             manifest: [UInt8](try JSONEncoder().encode(manifest)),
-            compression: options.compresses ? .zstd : .none)
+            compression: options.compresses ? .zstd : .none,
+            absent: paging.map { PagedOutPages(memory: memory, pager: $0.pager) })
     }
 }

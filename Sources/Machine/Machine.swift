@@ -80,16 +80,16 @@ public final class Machine: Sendable {
         self.configuration = kept
         let layout = MachineMemoryMap(
             memoryByteCount: configuration.memoryByteCount, isXen: configuration.platform == .xen)
-        let memory = try GuestMemory(
-            regions: layout.regions, isPaged: configuration.residentByteCount != nil)
+        let memory = try GuestMemory(regions: layout.regions, isPaged: configuration.isPaged)
         self.memory = memory
-        let paging = try MachinePaging(configuration, memory, source: nil)
+        let paging = try MachinePaging(
+            configuration, memory, source: snapshot.map { SnapshotPages($0.reader) })
         self.paging = paging
         // Loading the kernel takes as long as a good measurement does.
         let measurement = FrequencyMeasurement()
         var start: ArchitecturalState?
         if let snapshot {
-            try snapshot.fill(memory.descriptor, byteCount: memory.byteCount)
+            if paging == nil { try snapshot.fill(memory.descriptor, byteCount: memory.byteCount) }
         } else {
             start = try Self.load(configuration, layout, into: memory)
         }

@@ -37,6 +37,8 @@ public struct MachineConfiguration: Sendable {
     /// The folder of that file.
     public var swapDirectory = "/var/tmp"
     public var pageFaults = PageFaults.async
+    /// Of a snapshot: its memory is read when the guest touches it, not before it runs.
+    public var restoresLazily = false
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
     public var processor = ProcessorChoice.auto

@@ -56,3 +56,8 @@ final class MachinePaging: Sendable {
     /// Called once with the reason when memory is lost, or at once if it is; any thread.
     func whenLost(_ tell: @escaping @Sendable (String) -> Void) { failure.whenLost(tell) }
 }
+
+extension MachineConfiguration {
+    /// Pages of the memory may be absent.
+    var isPaged: Bool { residentByteCount != nil || restoresLazily }
+}

@@ -10,17 +10,19 @@ internal import Vocabulary
 final class SnapshotPages: PageSource {
     let pagesPerChunk = 16
     private let reader: SnapshotReader
-    /// Of nobody just now: one for each read that goes on.
-    private let codecs = RankedLock([ChunkCodec](), owner: "snapshot-codecs", rank: .leaf)
+    /// One thread has it at a time.
+    private struct Codec: @unchecked Sendable { let codec = ChunkCodec() }
+    /// Those that nobody has just now: there is one for each read that goes on.
+    private let codecs = RankedLock([Codec](), owner: "snapshot-codecs", rank: .leaf)
 
     init(_ reader: SnapshotReader) { self.reader = reader }
 
     func presentPages(ofChunk chunk: Int) -> UInt64 { UInt64(reader.presentPages(inChunk: chunk)) }
 
     func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError) {
-        let codec = codecs.withLock { $0.popLast() } ?? ChunkCodec()
+        let codec = codecs.withLock { $0.popLast() } ?? Codec()
         defer { codecs.withLock { $0.append(codec) } }
-        try unsafe reader.read(chunk: chunk, into: buffer, using: codec)
+        try unsafe reader.read(chunk: chunk, into: buffer, using: codec.codec)
     }
 }
 
@@ -30,7 +32,7 @@ struct PagedOutPages: AbsentPages {
     let pager: Pager
 
     func isAbsent(page: UInt64) -> Bool {
-        memory.page(atFileOffset: page << 12).map { memory.isAbsent($0 << 12) } ?? false
+        memory.page(atFileOffset: page << 12).map { pager.isKeptElsewhere(page: $0) } ?? false
     }
 
     func read(page: UInt64, into bytes: UnsafeMutableRawBufferPointer) throws(XError) {

@@ -9,7 +9,7 @@ public protocol PageSource: AnyObject, Sendable {
     var pagesPerChunk: Int { get }
     /// A bit for each page of the chunk that is not all zeros, the first page lowest. Asks no host.
     func presentPages(ofChunk chunk: Int) -> UInt64
-    /// Reads a chunk, zeros where no page is present.
+    /// Reads a chunk, zeros where no page is present. `buffer` has room for `pagesPerChunk` pages.
     ///
     /// - Throws: `XError`: it cannot be read, or is not what was stored.
     func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError)

@@ -25,10 +25,10 @@ extension Pager {
                 let rings = evictorBell.rings
                 let (isStopped, isLow) = desk.withLock { desk in
                     desk.isEvictorRung = false
-                    return (
-                        desk.isStopped,
-                        limit - desk.residentCount < 2 * reserve || desk.waitingForRoom > 0
-                    )
+                    desk.isEvicting =
+                        !desk.holdsPages
+                        && (limit - desk.residentCount < 2 * reserve || desk.waitingForRoom > 0)
+                    return (desk.isStopped, desk.isEvicting)
                 }
                 if isStopped { return }
                 if isLow {

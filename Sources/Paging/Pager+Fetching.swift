@@ -80,7 +80,8 @@ extension Pager {
         let index = Int(place >> 12)
         let perChunk = source.pagesPerChunk
         let chunk = index / perChunk
-        try unsafe source.read(chunk: chunk, into: buffer)
+        let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<perChunk * 4096])
+        try unsafe source.read(chunk: chunk, into: bytes)
         counters.fromSource.wrappingAdd(1, ordering: .relaxed)
         let present = source.presentPages(ofChunk: chunk)
         let offset = index % perChunk
@@ -100,7 +101,7 @@ extension Pager {
         for each in brought {
             let start = (offset + Int(Int64(bitPattern: each &- page))) * 4096
             unsafe memory.supply(
-                page: each, UnsafeRawBufferPointer(rebasing: buffer[start..<start + 4096]))
+                page: each, UnsafeRawBufferPointer(rebasing: bytes[start..<start + 4096]))
         }
         counters.readAhead.wrappingAdd(UInt64(brought.count - 1), ordering: .relaxed)
         announce(brought)

@@ -18,13 +18,21 @@ extension Pager {
         evictorBell.ring()
     }
 
+    /// An absent page that is not all zeros.
+    public func isKeptElsewhere(page: UInt64) -> Bool {
+        page < UInt64(pageCount) && memory.isAbsent(page << 12) && !isZero(page)
+    }
+
     /// The bytes of an absent page, which stays absent. While pages are held.
     ///
     /// - Throws: `XError`: they cannot be had.
     public func copy(page: UInt64, into bytes: UnsafeMutableRawBufferPointer) throws(XError) {
         guard page < UInt64(pageCount), bytes.count == SwapFile.pageByteCount else { return }
         let slot = swap == nil ? 0 : unsafe slots[Int(page)]
-        guard !isZero(page) else { return unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0) }
+        if isZero(page) {
+            unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+            return
+        }
         if slot != 0, let swap {
             let number = Int(slot) - 1
             let buffer = try MemoryMapping(anonymous: SwapFile.pageByteCount)

@@ -18,6 +18,10 @@ struct PagerDesk: Sendable {
     /// The evicting thread has been rung, and has not looked yet.
     var isEvictorRung = false
     var isStopped = false
+    /// No page goes, for somebody looks at all of the memory.
+    var holdsPages = false
+    /// The evictor is at work.
+    var isEvicting = false
 
     mutating func enqueue(_ page: UInt64) { queue.append(page) }
 
