@@ -174,7 +174,9 @@ static void setUpNetwork(void) {
     } else {
         setAddress(handle, &request, SIOCSIFADDR, address);
         setAddress(handle, &request, SIOCSIFNETMASK, mask);
-        request.flags = up;
+        // The other flags, of which the interface has IFF_MULTICAST, are to stay as they are.
+        waitForInterface(handle, &request, 0);
+        request.flags |= up;
         SYS3(NR_ioctl, handle, SIOCSIFFLAGS, &request);
         waitForInterface(handle, &request, running);
         // struct rtentry: destination, gateway and mask are each 16 bytes with a family at first.

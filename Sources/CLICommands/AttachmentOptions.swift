@@ -67,10 +67,24 @@ struct AttachmentOptions: ParsableArguments {
                     "--publish \(ports) needs user networking: add --net user")
             }
             guard case .user(var options) = networks[index].specification else { continue }
+            if let other = options.publishedPorts.first(where: { $0.hasHostPort(of: port) }) {
+                throw XError(
+                    .invalidArgument,
+                    "--publish \(ports): port \(port.hostPort) of the host leads to port "
+                        + "\(other.guestPort) of the guest already: take another host port")
+            }
             options.publishedPorts.append(port)
             networks[index].specification = .user(options)
         }
         return networks
+    }
+}
+
+extension PublishedPort {
+    /// Whether both are the same port of the host.
+    fileprivate func hasHostPort(of other: PublishedPort) -> Bool {
+        (transportProtocol, hostAddress, hostPort)
+            == (other.transportProtocol, other.hostAddress, other.hostPort)
     }
 }
 

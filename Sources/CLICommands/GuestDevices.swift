@@ -14,6 +14,15 @@ extension MachineConfiguration {
             ? PublishedPort.text(UserNetwork.nameServer) : nil
     }
 
+    /// TAP devices that are made for the guest, because the host has none of the name.
+    var devicesToMake: [String] {
+        networks.compactMap {
+            guard case .tap(let device) = $0.specification, !TAPNetwork.isThere(device: device)
+            else { return nil }
+            return device
+        }
+    }
+
     /// For the kernel's command line, what the agent waits for and sets up before the program runs.
     var deviceSetUp: String { networkSetUp + diskSetUp }
 

@@ -166,6 +166,15 @@ struct GuestRun {
         return unsafe String(cString: strerror(Int32(truncatingIfNeeded: cause.code)))
     }
 
+    /// A name that was written wrong is not seen otherwise: nothing of the host is behind the device.
+    private func sayWhatIsMade(_ devices: [String]) {
+        for device in devices where !options.quiet {
+            StandardError.write(
+                "martlet: made the TAP device '\(device)', which goes with the guest; give the host "
+                    + "an address there: sudo ip addr add ADDRESS/24 dev \(device)\n")
+        }
+    }
+
     // MARK: With the agent
 
     private func runWithAgent(
@@ -185,6 +194,7 @@ struct GuestRun {
                 .invalidArgument, "the command has more than 64 KiB of arguments: put it in a file")
         }
         let log = try ConsoleLog(options.console)
+        let made = configuration.devicesToMake
         let session = AgentSession(start, onReady: { progress.done() })
         let machine = try Machine(
             configuration, resuming: resumption?.snapshot,
@@ -198,6 +208,7 @@ struct GuestRun {
             room: { port in if port == Machine.commandPort { session.flush() } },
             hungUp: { port in if port == Machine.commandPort { session.hangUp() } })
         configuration.releaseFiles()
+        sayWhatIsMade(made)
         session.attach(machine)
         if let saved = resumption?.saved.session { session.restore(saved) }
         let control = try makeControl(machine, session, log)
@@ -338,11 +349,13 @@ struct GuestRun {
         // The console is all there is of such a guest, and so has standard output.
         let log = try ConsoleLog(options.console ?? .stdio, stream: STDOUT_FILENO)
         let input = ConsoleInput()
+        let made = configuration.devicesToMake
         let machine = try Machine(
             configuration, resuming: resumption?.snapshot,
             output: { port, bytes in if port == ConsoleInput.port { log.append(bytes) } },
             room: { port in if port == ConsoleInput.port { input.flush() } })
         configuration.releaseFiles()
+        sayWhatIsMade(made)
         input.attach(machine)
         let control = try makeControl(machine, nil, log)
         defer { input.close() }

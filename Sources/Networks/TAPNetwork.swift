@@ -46,9 +46,17 @@ public final class TAPNetwork: Network {
 
     public var statistics: NetworkStatistics { counters.snapshot }
 
+    /// Whether the host has an interface of this name, which `init` would attach to and not make.
+    public static func isThere(device: String) -> Bool {
+        unsafe chost_interface_mtu(device) >= 0
+    }
+
+    /// By which TAP devices are attached to.
+    static let control = "/dev/net/tun"
+
     private static func open(_ device: String) throws(XError) -> Descriptor {
-        let number = unsafe Glibc.open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
-        guard number >= 0 else { throw refusal(device, errno, "/dev/net/tun") }
+        let number = unsafe Glibc.open(control, O_RDWR | O_CLOEXEC | O_NONBLOCK)
+        guard number >= 0 else { throw refusal(device, errno, control) }
         let descriptor = Descriptor(owning: number)
         let error = unsafe chost_tap_attach(number, device)
         guard error == 0 else { throw refusal(device, error, "the device") }
@@ -74,6 +82,8 @@ public final class TAPNetwork: Network {
             switch number {
             case ENOENT, ENODEV, ENXIO:
                 "load the module (sudo modprobe tun) or give the container --device /dev/net/tun"
+            case EACCES where what == Self.control:
+                "let users open it, sudo chmod 666 \(what), and make a device that you may use: \(make)"
             case EPERM, EACCES: "make a device that you may use: \(make)"
             case EBUSY: "another program uses it; end that or take another device"
             case EINVAL: "an interface of this name is no TAP device; take another name"

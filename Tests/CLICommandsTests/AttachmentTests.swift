@@ -86,6 +86,14 @@ struct AttachmentTests {
         #expect(throws: XError.self) {
             try command("--net", "tap:tap0", "--publish", "1:1").attachments.networks(of: .xen)
         }
+        let twice = try #require(throws: XError.self) {
+            try command("--publish", "8080:80", "--publish", "8080:81").attachments
+                .networks(of: .xen)
+        }
+        #expect(twice.message.contains("port 8080 of the host leads to port 80 of the guest"))
+        let different = try command(
+            "--publish", "53:53", "--publish", "53:53/udp", "--publish", "127.0.0.2:53:54")
+        #expect(try different.attachments.networks(of: .xen).count == 1)
         #expect(throws: XError.self) {
             try command("--net", "none", "--publish", "1:1").attachments.networks(of: .xen)
         }

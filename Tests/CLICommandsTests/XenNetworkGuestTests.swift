@@ -88,6 +88,7 @@ struct XenNetworkGuestTests {
                 ["--cpus", "\(processors)", "--memory", "768M"],
                 """
                 ip -4 addr show eth0 | grep -o 'inet [0-9./]*'; ip route | grep default
+                cat /sys/class/net/eth0/flags
                 ls /sys/class/net/eth0/queues | grep -c rx
                 for i in 1 2 3; do
                   wget -q -O /tmp/file http://10.0.2.2:\(server.port)/file; sha256sum </tmp/file
@@ -97,6 +98,8 @@ struct XenNetworkGuestTests {
                 """)
             let lines = text.split(separator: "\n").map(String.init)
             #expect(lines.first == "inet 10.0.2.15/24")
+            // IFF_UP, IFF_BROADCAST, IFF_MULTICAST.
+            #expect(lines.contains("0x1003"))
             #expect(lines.contains("\(min(processors, 8))"))
             #expect(lines.count { digest.hasPrefix($0) && $0.utf8.count > 60 } == 4, "\(text)")
             #expect(text.contains("xen_netfront: Initialising Xen virtual ethernet driver"))

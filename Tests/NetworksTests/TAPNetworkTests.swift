@@ -146,7 +146,7 @@ import Vocabulary
     @Test func refusalsSayWhatToDo() {
         for (number, words) in [
             (ENOENT, "modprobe"), (EPERM, "ip tuntap add dev tap0"), (EBUSY, "another program"),
-            (EINVAL, "no TAP device"),
+            (EINVAL, "no TAP device"), (EACCES, "chmod 666 /dev/net/tun"),
         ] {
             let error = TAPNetwork.refusal("tap0", number, "/dev/net/tun")
             #expect(error.message.contains(words) && error.message.contains("'tap0'"))
