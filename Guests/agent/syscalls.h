@@ -31,7 +31,8 @@ enum {
     NR_read = 0, NR_write = 1, NR_open = 2, NR_close = 3, NR_poll = 7, NR_rt_sigprocmask = 14,
     NR_ioctl = 16, NR_socket = 41, NR_fork = 57, NR_execve = 59, NR_exit = 60, NR_wait4 = 61,
     NR_kill = 62, NR_chdir = 80, NR_mkdir = 83, NR_dup2 = 33, NR_setsid = 112, NR_sync = 162,
-    NR_mount = 165, NR_reboot = 169, NR_sethostname = 170, NR_symlink = 88, NR_signalfd4 = 289,
+    NR_mount = 165, NR_reboot = 169, NR_sethostname = 170, NR_symlink = 88, NR_signalfd4 = 289, NR_timerfd_create = 283,
+    NR_timerfd_settime = 286,
     NR_pipe2 = 293, NR_finit_module = 313,
 };
 

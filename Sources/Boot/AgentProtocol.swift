@@ -129,7 +129,7 @@ public enum AgentProtocol {
     ///
     /// It never holds more than a frame, and never fails: what the guest may send is a frame or an
     /// unknown one.
-    public struct Decoder: Sendable, Codable {
+    public struct Decoder: Sendable {
         private var pending: [UInt8] = []
 
         public init() {}
@@ -139,6 +139,27 @@ public enum AgentProtocol {
 
         /// Forgets the frame that has begun: all of it comes again.
         public mutating func restart() { pending = [] }
+
+        /// The frames from the first REJOIN on: what is before it is the rest of something that comes again,
+        /// or comes from nobody who would say it whole.
+        public mutating func decodeFromRejoin(_ bytes: some Sequence<UInt8>) -> [GuestFrame] {
+            pending.append(contentsOf: bytes)
+            let head: [UInt8] = [0x86, 8, 0]
+            var start = 0
+            while start + 11 <= pending.count {
+                // A count of frames is no larger than 2^40.
+                let isRejoin =
+                    pending[start..<(start + 3)].elementsEqual(head)
+                    && pending[(start + 8)..<(start + 11)].allSatisfy { $0 == 0 }
+                if isRejoin {
+                    pending.removeFirst(start)
+                    return decode([])
+                }
+                start += 1
+            }
+            pending.removeFirst(start)
+            return []
+        }
 
         /// The frames that are whole with these bytes.
         public mutating func decode(_ bytes: some Sequence<UInt8>) -> [GuestFrame] {

@@ -77,10 +77,12 @@ final class AgentSession: Sendable {
         input.unlock()
         return state.withLock { state in
             guard state.isReady, state.exit == nil, !state.hasSentExit else { return nil }
+            // What has come since is written by this process, but its credit is due in the next.
+            let coming = Int(start.outputCredit) - state.outputAllowance
             return Saved(
-                sent: state.sent, received: state.received, outputAllowance: state.outputAllowance,
-                creditDue: state.creditDue,
-                inputCredit: credit)
+                sent: state.sent, received: state.received,
+                outputAllowance: Int(start.outputCredit),
+                creditDue: state.creditDue &+ UInt32(clamping: coming), inputCredit: credit)
         }
     }
 
@@ -105,7 +107,10 @@ final class AgentSession: Sendable {
 
     /// Bytes from the guest, on the port's interrupt thread or a vCPU's.
     func receive(_ bytes: [UInt8]) {
-        let frames = state.withLock { $0.decoder.decode(bytes) }
+        let frames = state.withLock { state in
+            state.isJoined
+                ? state.decoder.decode(bytes) : state.decoder.decodeFromRejoin(bytes)
+        }
         for frame in frames {
             switch frame {
             case .ready, .rejoin: break

@@ -111,7 +111,7 @@ extension Machine {
             platform: configuration.platform.rawValue,
             processor: configuration.processor.rawValue, engine: configuration.engine.rawValue,
             features: try configuration.processorFeatures, frequency: counter.frequency,
-            vcpus: vcpus, parts: try MachinePartStates(lastingParts),
+            incarnation: incarnation, vcpus: vcpus, parts: try MachinePartStates(lastingParts),
             notes: notes)
         // No page goes while the memory is looked at.
         paging?.pager.holdPages()

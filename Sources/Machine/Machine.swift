@@ -40,6 +40,8 @@ public final class Machine: Sendable {
     let counter: TimeStampCounter
     let suspension = Suspension()
     let paging: MachinePaging?
+    /// How often it has gone on in another process.
+    let incarnation: UInt32
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
     private let devices: MachineDevices
@@ -80,6 +82,8 @@ public final class Machine: Sendable {
         self.configuration = kept
         let layout = MachineMemoryMap(
             memoryByteCount: configuration.memoryByteCount, isXen: configuration.platform == .xen)
+        let incarnation = snapshot.map { ($0.manifest.incarnation ?? 0) &+ 1 } ?? 0
+        self.incarnation = incarnation
         let memory = try GuestMemory(regions: layout.regions, isPaged: configuration.isPaged)
         self.memory = memory
         let paging = try MachinePaging(
@@ -175,7 +179,7 @@ public final class Machine: Sendable {
                 code: code,
                 cpuid: ProcessorModel(
                     index: UInt32(index), count: UInt32(count), frequency: counter.frequency,
-                    platform: configuration.platform, model: model
+                    platform: configuration.platform, model: model, incarnation: incarnation
                 ).answer)
             if index == 0, let start { engine.state = start }
             engine.pauseLoop = configuration.scheduling.pauseLoop

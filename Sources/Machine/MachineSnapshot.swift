@@ -18,6 +18,8 @@ public final class MachineSnapshot {
         var features: [UInt32]
         /// Of the time-stamp counter, in hertz.
         var frequency: UInt64
+        /// How often the machine had gone on in another process; nil: not counted then.
+        var incarnation: UInt32?
         var vcpus: [VCPURunner.State]
         var parts: MachinePartStates
         /// What others keep with it, by name.

@@ -249,6 +249,8 @@ struct ProcessorModel: Sendable {
     var frequency: UInt64
     var platform: MachineConfiguration.Platform
     var model = CPUIDModel.martletV2
+    /// How often the machine has gone on in another process.
+    var incarnation: UInt32 = 0
 
     @Sendable
     func answer(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
@@ -256,7 +258,9 @@ struct ProcessorModel: Sendable {
             let answer =
                 switch platform {
                 case .kvm: KVMFace.cpuid(leaf)
-                case .xen: XenFace.cpuid(leaf, subleaf, vcpu: index, frequency: frequency)
+                case .xen:
+                    XenFace.cpuid(
+                        leaf, subleaf, vcpu: index, frequency: frequency, incarnation: incarnation)
                 case .none: CPUIDResult?.none
                 }
             return answer ?? CPUIDResult()

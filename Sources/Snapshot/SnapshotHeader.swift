@@ -120,7 +120,11 @@ struct SnapshotHeader: Equatable {
         guard memoryByteCount <= SnapshotFormat.largestMemory, fileByteCount < UInt64(Int64.max)
         else { return damaged }
         var end = UInt64(SnapshotFormat.headerByteCount)
-        for section in sections.sorted(by: { $0.offset < $1.offset }) {
+        // One without bytes lies before what begins where it does.
+        let ascending = sections.sorted {
+            ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount)
+        }
+        for section in ascending {
             guard section.offset >= end, section.offset <= fileByteCount,
                 section.byteCount <= fileByteCount - section.offset
             else { return damaged }

@@ -151,7 +151,7 @@ public final class XenFace: MachinePart {
     /// Leaves 0x40000000 to 0x40000005 (xen/include/public/arch-x86/cpuid.h); nil for others.
     public static func cpuid(
         _ leaf: UInt32, _ subleaf: UInt32, vcpu: UInt32, frequency: UInt64,
-        domain: DomainID = DomainID(1)
+        incarnation: UInt32 = 0, domain: DomainID = DomainID(1)
     ) -> CPUIDResult? {
         switch leaf {
         case leafBase:
@@ -162,7 +162,9 @@ public final class XenFace: MachinePart {
         case leafBase + 3:
             // The counter is the host's, not emulated and never of another rate.
             switch subleaf {
-            case 0: CPUIDResult(eax: 2, ebx: 2, ecx: UInt32(clamping: frequency / 1000))
+            case 0:
+                CPUIDResult(
+                    eax: 2, ebx: 2, ecx: UInt32(clamping: frequency / 1000), edx: incarnation)
             case 2: CPUIDResult(eax: UInt32(clamping: frequency / 1000))
             default: CPUIDResult()
             }

@@ -63,6 +63,22 @@ import Testing
         #expect(decoder.isAtFrameBoundary)
     }
 
+    /// The rest of a frame, and bytes that begin as a REJOIN does.
+    @Test(arguments: [1, 4, 100]) func whatIsBeforeARejoinIsLeftOut(size: Int) {
+        let stream: [UInt8] = [
+            0x31, 0x35, 0x36, 0x82, 0x86, 8, 0, 1, 0, 0, 0, 0, 0x86, 8, 0, 5, 1, 0, 0, 0, 0, 0, 0,
+            0x82, 1, 0, 9,
+        ]
+        var decoder = AgentProtocol.Decoder()
+        var frames: [AgentProtocol.GuestFrame] = []
+        for start in stride(from: 0, to: stream.count, by: size) {
+            let piece = stream[start..<min(start + size, stream.count)]
+            frames += frames.isEmpty ? decoder.decodeFromRejoin(piece) : decoder.decode(piece)
+        }
+        #expect(frames == [.rejoin(0x105), .standardOutput([9])])
+        #expect(decoder.isAtFrameBoundary)
+    }
+
     @Test func statusesAreAShells() {
         #expect(AgentProtocol.Exit.code(3).shellStatus == 3)
         #expect(AgentProtocol.Exit.signal(9).shellStatus == 137)
