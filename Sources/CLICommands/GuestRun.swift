@@ -305,6 +305,8 @@ struct GuestRun {
                 "the guest was ended after \(options.timeout ?? 0) seconds: give it more with --timeout"
             )
         }
+        // The guest's log knows nothing of that.
+        if case .memoryLost = reason { throw XError(.hostCall, "\(reason)") }
         if let end = machine.postMortem { StandardError.write("\(end)\n") }
         // A panic with its registers and calls has some forty.
         let tail = log.tail(lines: 50)

@@ -95,7 +95,8 @@ public final class Machine: Sendable {
         if let snapshot {
             if paging == nil { try snapshot.fill(memory.descriptor, byteCount: memory.byteCount) }
         } else {
-            start = try Self.load(configuration, layout, into: memory)
+            let load = { try Self.load(configuration, layout, into: memory) }
+            start = try paging?.filling(load) ?? load()
         }
         let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
         self.counter = counter

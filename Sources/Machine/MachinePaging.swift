@@ -28,6 +28,8 @@ final class MachinePaging: Sendable {
             tell?(reason)
         }
 
+        var reason: String? { state.withLock { $0.reason } }
+
         func whenLost(_ tell: @escaping @Sendable (String) -> Void) {
             let reason = state.withLock { state in
                 state.tell = tell
@@ -52,6 +54,16 @@ final class MachinePaging: Sendable {
     }
 
     deinit { pager.stop() }
+
+    /// Runs `body`, which puts something into the memory; if that is lost meanwhile, its reason is the error.
+    func filling<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            guard let reason = failure.reason else { throw error }
+            throw XError(.outOfMemory, "\(StopReason.memoryLost(reason))", cause: error)
+        }
+    }
 
     /// Called once with the reason when memory is lost, or at once if it is; any thread.
     func whenLost(_ tell: @escaping @Sendable (String) -> Void) { failure.whenLost(tell) }

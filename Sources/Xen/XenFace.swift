@@ -149,6 +149,8 @@ public final class XenFace: MachinePart {
     public static let leafBase: UInt32 = 0x4000_0000
 
     /// Leaves 0x40000000 to 0x40000005 (xen/include/public/arch-x86/cpuid.h); nil for others.
+    ///
+    /// - Parameter incarnation: how often the domain has gone on elsewhere: "guest tsc incarnation".
     public static func cpuid(
         _ leaf: UInt32, _ subleaf: UInt32, vcpu: UInt32, frequency: UInt64,
         incarnation: UInt32 = 0, domain: DomainID = DomainID(1)
