@@ -88,15 +88,12 @@ extension Pager {
         var brought = [page]
         for other in 0..<perChunk where other != offset && present >> UInt64(other) & 1 != 0 {
             // Touching regions are joined, so neighbours in the file are neighbours unless a region ends.
-            let (neighbour, overflow) = page.addingReportingOverflow(
-                UInt64(bitPattern: Int64(other - offset)))
-            _ = overflow
-            guard
-                memory.fileOffset(of: .init(neighbour << 12)) == UInt64(chunk * perChunk + other)
-                    << 12,
-                wasNeverTakenAway(neighbour), desk.withLock({ claim(neighbour, &$0) })
-            else { continue }
-            brought.append(neighbour)
+            let neighbour = page &+ UInt64(bitPattern: Int64(other - offset))
+            let file = UInt64(chunk * perChunk + other) << 12
+            guard memory.fileOffset(of: .init(neighbour << 12)) == file else { continue }
+            // One look at both: one that goes meanwhile comes back with what was written to it.
+            let isClaimed = desk.withLock { wasNeverTakenAway(neighbour) && claim(neighbour, &$0) }
+            if isClaimed { brought.append(neighbour) }
         }
         for each in brought {
             let start = (offset + Int(Int64(bitPattern: each &- page))) * 4096
@@ -107,6 +104,7 @@ extension Pager {
         announce(brought)
     }
 
+    /// The lock is held.
     private func wasNeverTakenAway(_ page: UInt64) -> Bool {
         unsafe swap == nil || slots[Int(page)] == 0
     }

@@ -112,16 +112,26 @@ struct PagerTests {
         let pager = try Pager(memory: memory, source: source, options()) { _ in }
         try pager.start()
         defer { pager.stop() }
-        for round in 0..<3 as Range<UInt64> {
-            for page in 0..<Int(memory.byteCount >> 12) {
-                let address = GuestPhysicalAddress(UInt64(page) << 12 | 0x10)
-                let isWritten = page % 7 == 0
-                let original = Numbered.isZero(page) ? 0 : Numbered.word(page)
-                let expected = isWritten && round > 0 ? original &+ round : original
-                #expect(memory.read(address, as: UInt64.self) == expected, "page \(page)")
-                if isWritten { memory.write(address, integer: original &+ round &+ 1) }
+        let failure = Failure()
+        // Neighbours have different users: what one has brought along, another writes to.
+        let threads = try (0..<3).map { number in
+            try HostThread.spawn(name: "user\(number)") {
+                for round in 0..<4 as Range<UInt64> {
+                    for page in stride(from: number, to: Int(memory.byteCount >> 12), by: 3) {
+                        let address = GuestPhysicalAddress(UInt64(page) << 12 | 0x10)
+                        let isWritten = page % 7 < 3
+                        let original = Numbered.isZero(page) ? 0 : Numbered.word(page)
+                        let expected = isWritten && round > 0 ? original &+ round : original
+                        guard memory.read(address, as: UInt64.self) == expected else {
+                            return failure.note("page \(page) in round \(round)")
+                        }
+                        if isWritten { memory.write(address, integer: original &+ round &+ 1) }
+                    }
+                }
             }
         }
+        for thread in threads { thread.join() }
+        #expect(failure.text == nil)
         #expect(pager.metrics["swappedOut", default: 0] > 1000)
     }
 
