@@ -29,7 +29,7 @@ public final class InterruptContext: Sendable {
 
     /// As `ps -L` shows it: `irq/` and the queue. At most 15 bytes.
     public let name: String
-    private let work: @Sendable () -> Void
+    private let work: @Sendable () -> Bool
     private let priority: HostThread.Priority?
     private let gathering: UInt64
     private let track: TraceTrack
@@ -56,6 +56,24 @@ public final class InterruptContext: Sendable {
         priority = policy.priority?(device)
         track = policy.priority == nil ? .off : policy.track(name)
         self.gathering = gathering
+        self.work = {
+            work()
+            return true
+        }
+    }
+
+    /// The same for a queue that a guest signals, as often as it likes: who is called for nothing again and
+    /// again looks less often (Xen's XSA-332).
+    ///
+    /// - Parameter work: false: there was nothing to do.
+    public init(
+        _ policy: Policy, device: String, queue: String,
+        finding work: @escaping @Sendable () -> Bool
+    ) {
+        name = "irq/" + queue
+        priority = policy.priority?(device)
+        track = policy.priority == nil ? .off : policy.track(name)
+        gathering = 0
         self.work = work
     }
 
@@ -66,7 +84,7 @@ public final class InterruptContext: Sendable {
     /// no lock that the work takes.
     public func signal() {
         guard priority != nil else {
-            work()
+            _ = work()
             return
         }
         if !isSignalled.exchange(true, ordering: .sequentiallyConsistent) { bell.ring() }
@@ -97,6 +115,7 @@ public final class InterruptContext: Sendable {
 
     private func loop() {
         realTimePriority.store(HostThread.currentRealTimePriority, ordering: .relaxed)
+        var pace = FruitlessPace()
         while true {
             let rings = bell.rings
             if isSignalled.load(ordering: .sequentiallyConsistent) {
@@ -105,9 +124,13 @@ public final class InterruptContext: Sendable {
                 }
                 isSignalled.store(false, ordering: .sequentiallyConsistent)
                 let start = track.now
-                work()
+                let hasFound = work()
                 runs.wrappingAdd(1, ordering: .relaxed)
                 track.record(.slice("complete", .interrupt, from: start, to: track.now))
+                let pause = pace.pause(after: hasFound)
+                if pause > 0, !isStopping.load(ordering: .relaxed) {
+                    HostThread.sleep(nanoseconds: pause)
+                }
             } else if isStopping.load(ordering: .sequentiallyConsistent) {
                 hasEnded.store(true, ordering: .releasing)
                 return

@@ -92,7 +92,8 @@ public final class StoreHost: MachinePart {
         registers = RankedLock(
             Registers(service: service, domain: connection), owner: name, rank: .device)
         let work = Later<StoreHost>()
-        context = InterruptContext(policy, device: name, queue: name) { work.part?.serve() }
+        context = InterruptContext(
+            policy, device: name, queue: name, finding: { work.part?.serve() ?? false })
         work.set(self)
         memory.write(
             page.advanced(by: Page.features), integer: service.features(of: face.domain))
@@ -146,7 +147,8 @@ public final class StoreHost: MachinePart {
     // MARK: Serving
 
     /// In the store's context.
-    private func serve() {
+    private func serve() -> Bool {
+        var hasFound = false
         while true {
             let moved = serveRing()
             let (events, streams) = registers.withLock { registers in
@@ -158,7 +160,8 @@ public final class StoreHost: MachinePart {
             for (client, event) in events { client.told(event) }
             for stream in streams { stream.waiting() }
             if moved { channels.raise(port) }
-            if !moved, events.isEmpty { return }
+            if !moved, events.isEmpty { return hasFound }
+            hasFound = true
         }
     }
 

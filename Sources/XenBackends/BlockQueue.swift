@@ -55,9 +55,9 @@ final class BlockQueue: Sendable {
         self.disk = disk
         registers = RankedLock(Registers(), owner: "\(title)-q\(index)", rank: .device)
         let work = Later<BlockQueue>()
-        context = InterruptContext(policy, device: title, queue: "\(title)-q\(index)") {
-            work.part?.run()
-        }
+        context = InterruptContext(
+            policy, device: title, queue: "\(title)-q\(index)",
+            finding: { work.part?.run() ?? false })
         work.set(self)
     }
 
@@ -121,8 +121,9 @@ final class BlockQueue: Sendable {
         var isAlone: Bool
     }
 
-    /// In the queue's context: takes what is on the ring.
-    private func run() {
+    /// In the queue's context: takes what is on the ring. False: there was nothing.
+    private func run() -> Bool {
+        var hasFound = false
         while true {
             let next = registers.withLock { registers -> (BlockRequest, Way)? in
                 guard var connection = registers.connection, !connection.isClosing else {
@@ -141,7 +142,8 @@ final class BlockQueue: Sendable {
                 let isAlone = connection.inFlight == 1 && connection.ring.waiting == 0
                 return (request, Way(generation: connection.generation, isAlone: isAlone))
             }
-            guard let (request, way) = next else { return }
+            guard let (request, way) = next else { return hasFound }
+            hasFound = true
             requests.wrappingAdd(1, ordering: .relaxed)
             perform(request, way)
         }

@@ -55,7 +55,8 @@ final class NetworkTransmitter: Sendable {
         let queue = "\(title)-q\(index)-tx"
         registers = RankedLock(Registers(), owner: queue, rank: .device)
         let work = Later<NetworkTransmitter>()
-        context = InterruptContext(policy, device: title, queue: queue) { work.part?.run() }
+        context = InterruptContext(
+            policy, device: title, queue: queue, finding: { work.part?.run() ?? false })
         work.set(self)
     }
 
@@ -85,8 +86,14 @@ final class NetworkTransmitter: Sendable {
         case failed(NetworkMistake)
     }
 
-    /// In the queue's context.
-    private func run() {
+    /// Packets that were taken so far.
+    private var taken: UInt64 {
+        packets.load(ordering: .relaxed) &+ refusals.load(ordering: .relaxed)
+    }
+
+    /// In the queue's context. False: there was nothing to take.
+    private func run() -> Bool {
+        let before = taken
         while true {
             let (progress, port) = registers.withLock { registers in
                 let progress = takeBatch(&registers)
@@ -99,8 +106,13 @@ final class NetworkTransmitter: Sendable {
             }
             switch progress {
             case .going: continue
-            case .waiting: return
-            case .failed(let mistake): return around.fail(mistake)
+            case .waiting:
+                // What waits for room on the network is something, too.
+                return taken != before
+                    || registers.withLock { ($0.link?.ring.waiting ?? 0) > 0 }
+            case .failed(let mistake):
+                around.fail(mistake)
+                return false
             }
         }
     }

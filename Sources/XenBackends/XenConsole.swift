@@ -87,9 +87,8 @@ public final class XenConsole: MachinePart {
         registers = RankedLock(Registers(link: link), owner: name, rank: .device)
         handshake = nil
         let work = Later<XenConsole>()
-        context = InterruptContext(policy, device: name, queue: name) {
-            work.part?.complete(wire)
-        }
+        context = InterruptContext(
+            policy, device: name, queue: name, finding: { work.part?.complete(wire) ?? false })
         work.set(self)
         listen(port)
     }
@@ -106,9 +105,8 @@ public final class XenConsole: MachinePart {
         self.face = face
         registers = RankedLock(Registers(), owner: title, rank: .device)
         let work = Later<XenConsole>()
-        context = InterruptContext(policy, device: title, queue: title) {
-            work.part?.complete(wire)
-        }
+        context = InterruptContext(
+            policy, device: title, queue: title, finding: { work.part?.complete(wire) ?? false })
         let handshake = XenbusHandshake(
             store: store, kind: "console", domain: face.domain, device: number, title: title,
             actions: XenbusHandshake.Actions(
@@ -178,8 +176,10 @@ public final class XenConsole: MachinePart {
         return taken
     }
 
-    /// What the guest has sent goes to the host, and what the host has sent to the guest.
-    private func complete(_ wire: Wire) {
+    /// What the guest has sent goes to the host, and what the host has sent to the guest. False: neither had
+    /// anything.
+    private func complete(_ wire: Wire) -> Bool {
+        var hasFound = false
         let channels = face.eventChannels
         while true {
             let (isGone, bytes, port) = registers.withLock { registers in
@@ -188,6 +188,7 @@ public final class XenConsole: MachinePart {
                     : (false, registers.link?.output.read() ?? [], registers.link?.port)
             }
             if isGone {
+                hasFound = true
                 wire.hungUp()
                 // What the host has sent until now was for those that are gone.
                 registers.withLock { registers in
@@ -197,6 +198,7 @@ public final class XenConsole: MachinePart {
                 continue
             }
             guard !bytes.isEmpty, let port else { break }
+            hasFound = true
             sent.wrappingAdd(UInt64(bytes.count), ordering: .relaxed)
             wire.transmit(bytes)
             // The guest may wait for room.
@@ -215,6 +217,7 @@ public final class XenConsole: MachinePart {
             channels.raise(port)
         }
         if wantsMore { wire.roomAvailable() }
+        return hasFound || moved > 0
     }
 
     // MARK: MachinePart
