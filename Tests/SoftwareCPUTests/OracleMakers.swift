@@ -8,6 +8,11 @@ import X86
 enum OracleMakers {
     private static let memoryFaults: Set<UInt64> = [12, 13, 14]
 
+    /// Both end in a fault of memory, each in its own.
+    static func areMemoryFaults(_ one: OracleState, _ other: OracleState) -> Bool {
+        memoryFaults.contains(one.vector) && memoryFaults.contains(other.vector)
+    }
+
     /// Instructions whose prefixes make one maker's processor another instruction of it.
     static func isUnfit(_ instruction: Instruction, _ mode: OracleMode) -> Bool {
         let prefixes = instruction.prefixes

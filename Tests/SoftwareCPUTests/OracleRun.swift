@@ -77,6 +77,14 @@ struct OracleRun {
         instruction.form.hasVectorIndex
     }
 
+    /// Both operands of a CMPS fault, and the makers differ in which one is told (`mayTellOtherAddress`): where
+    /// the registers of a sequence lead nowhere.
+    private func isOtherOperand(_ sequence: OracleSequence, _ mode: OracleMode) -> Bool {
+        engine.rip == native.rip
+            && sequence.comparisons.contains(Int(truncatingIfNeeded: native.rip &- mode.start))
+            && OracleMakers.areMemoryFaults(engine, native)
+    }
+
     private mutating func run(
         _ instruction: OracleInstruction, _ mode: OracleMode, _ fixed: UInt64, _ count: Int,
         _ name: String, _ round: UInt64, _ random: inout OracleRandom
@@ -124,7 +132,8 @@ struct OracleRun {
             let early = OracleCoverage.flagMask(sequence.everUndefined, .nop)
             sequences += 1
             if let found = run(
-                mode, OraclePatch(), mask, nil, nil, &random, early: (end, early))
+                mode, OraclePatch(), mask, nil, nil, &random, early: (end, early)),
+                !isOtherOperand(sequence, mode)
             {
                 let list = sequence.names.joined(separator: " ")
                 let code = Self.hexadecimal(sequence.bytes)

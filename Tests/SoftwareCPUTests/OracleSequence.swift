@@ -11,6 +11,8 @@ struct OracleSequence {
     private(set) var undefined = Form.FlagSet()
     /// The same anywhere: an exception shows flags as an instruction in the middle left them.
     private(set) var everUndefined = Form.FlagSet()
+    /// Where in it CMPS begin.
+    private(set) var comparisons: Set<Int> = []
     private let mode: OracleMode
     /// Every operand is mapped, so that long ones come to their end.
     private let isCalm: Bool
@@ -92,6 +94,7 @@ struct OracleSequence {
         if instruction.isDirect {
             instruction.reach(target, from: mode.start &+ UInt64(bytes.count))
         }
+        if form.mnemonic == .cmps { comparisons.insert(bytes.count) }
         bytes += instruction.bytes
         readsItsEnd = readsItsEnd || OracleRun.mayReadItsEnd(instruction.decoded)
         names.append("\(form.mnemonic)")
