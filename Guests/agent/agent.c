@@ -3,12 +3,12 @@
 // It prepares the system, then runs programs for the host over a terminal named by `martlet.agent=` on
 // the kernel's command line. The frames are described in Sources/Boot/AgentProtocol.swift. Without that
 // parameter it runs a shell on the console.
-#include "system.h"
+#include "identity.h"
 
 enum { protocolVersion = 2 };
 
 // Frame types, host to guest and guest to host.
-enum { START = 1, STDIN = 2, STDIN_END = 3, WINDOW = 4, SIGNAL = 5, CREDIT = 6, REJOINED = 7 };
+enum { START = 1, STDIN = 2, STDIN_END = 3, WINDOW = 4, SIGNAL = 5, CREDIT = 6, REJOINED = 7, IDENTITY = 8 };
 enum { READY = 0x81, STDOUT = 0x82, STDERR = 0x83, EXIT = 0x84, GRANT = 0x85, REJOIN = 0x86 };
 
 // Bytes of standard input the host may have on the way. The line discipline's and the port's buffers
@@ -41,7 +41,6 @@ static int stayAfterExit, exitReported;
 
 static u32 get16(const u8 *at) { return at[0] | (u32)at[1] << 8; }
 static u32 get32(const u8 *at) { return get16(at) | get16(at + 2) << 16; }
-static u64 get64(const u8 *at) { return get32(at) | (u64)get32(at + 4) << 32; }
 
 static void closeOne(int *descriptor) {
     if (*descriptor >= 0) SYS1(NR_close, *descriptor);
@@ -308,6 +307,7 @@ static void receive(u8 type, const u8 *payload, u32 count) {
     case CREDIT:
         if (count >= 4) outputCredit += get32(payload);
         break;
+    case IDENTITY: takeIdentity(payload, count); break;
     default: break;
     }
 }

@@ -32,7 +32,7 @@ enum {
     NR_ioctl = 16, NR_socket = 41, NR_fork = 57, NR_execve = 59, NR_exit = 60, NR_wait4 = 61,
     NR_kill = 62, NR_chdir = 80, NR_mkdir = 83, NR_dup2 = 33, NR_setsid = 112, NR_sync = 162,
     NR_mount = 165, NR_reboot = 169, NR_sethostname = 170, NR_symlink = 88, NR_signalfd4 = 289, NR_timerfd_create = 283,
-    NR_timerfd_settime = 286,
+    NR_timerfd_settime = 286, NR_uname = 63, NR_clock_settime = 227,
     NR_pipe2 = 293, NR_finit_module = 313,
 };
 
@@ -51,6 +51,7 @@ enum {
     TCGETS = 0x5401, TCSETS = 0x5402, TCSBRK = 0x5409, TIOCSCTTY = 0x540e, TIOCSWINSZ = 0x5414,
     TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431, SIOCSIFFLAGS = 0x8914, SIOCGIFFLAGS = 0x8913,
     SIOCSIFADDR = 0x8916, SIOCSIFNETMASK = 0x891c, SIOCADDRT = 0x890b,
+    SIOCSIFHWADDR = 0x8924, SIOCGIFHWADDR = 0x8927, RNDADDENTROPY = 0x40085203, RNDRESEEDCRNG = 0x5207,
 };
 
 struct pollfd {

@@ -125,7 +125,7 @@ static u32 takeAddress(const char **text) {
     return result;
 }
 
-// struct ifreq with an address of IPv4, or with flags.
+// struct ifreq with an address of IPv4 or of hardware, or with flags.
 struct interface {
     char name[16];
     union {
@@ -133,6 +133,10 @@ struct interface {
             u16 family, port;
             u32 address;
         };
+        struct {
+            u16 family;
+            u8 bytes[6];
+        } hardware;
         short flags;
         char rest[24];
     };
@@ -159,6 +163,20 @@ static void setAddress(int handle, struct interface *request, u64 which, u32 add
     if (result < 0) complain("setting up", request->name, result);
 }
 
+// By way of a gateway.
+static void addRoute(int handle, const char *interface, u32 destination, u32 gateway, u32 mask) {
+    // struct rtentry: destination, gateway and mask are each 16 bytes with a family at first.
+    u8 route[120];
+    memset(route, 0, sizeof route);
+    for (int at = 8; at <= 40; at += 16) route[at] = 2;
+    memcpy(route + 8 + 4, &destination, 4);
+    memcpy(route + 24 + 4, &gateway, 4);
+    memcpy(route + 40 + 4, &mask, 4);
+    route[56] = 3;  // RTF_UP, RTF_GATEWAY
+    i64 result = SYS3(NR_ioctl, handle, SIOCADDRT, route);
+    if (result < 0) complain("the route of", interface, result);
+}
+
 // `martlet.net=ADDRESS/MASK,GATEWAY` sets up the first interface, eth0.
 static void setUpNetwork(void) {
     char room[80];
@@ -179,14 +197,7 @@ static void setUpNetwork(void) {
         request.flags |= up;
         SYS3(NR_ioctl, handle, SIOCSIFFLAGS, &request);
         waitForInterface(handle, &request, running);
-        // struct rtentry: destination, gateway and mask are each 16 bytes with a family at first.
-        u8 route[120];
-        memset(route, 0, sizeof route);
-        for (int at = 8; at <= 40; at += 16) route[at] = 2;
-        memcpy(route + 24 + 4, &gateway, 4);
-        route[56] = 3;  // RTF_UP, RTF_GATEWAY
-        i64 result = SYS3(NR_ioctl, handle, SIOCADDRT, route);
-        if (result < 0) complain("the route of", request.name, result);
+        addRoute(handle, request.name, 0, gateway, 0);
     }
     SYS1(NR_close, handle);
 }

@@ -57,6 +57,29 @@ public enum AgentProtocol {
         case credit(UInt32)
         /// The host has got so many frames of the agent, and sends its own from a number on.
         case rejoined(received: UInt64, next: UInt64)
+        /// Who the machine is from now on.
+        case identity(Identity)
+    }
+
+    /// What a machine is told that goes on as a copy of another one, or after a while.
+    public struct Identity: Sendable, Equatable {
+        /// 32 bytes for the kernel's random numbers.
+        public var seed: [UInt8]
+        /// The time in nanoseconds since 1970; 0: the kernel knows it already.
+        public var wallClock: UInt64
+        /// Of eth0 and so on, 6 bytes each.
+        public var hardwareAddresses: [[UInt8]]
+        /// The host name, where nobody in the guest has chosen another; empty: as it is.
+        public var name: String
+
+        public init(
+            seed: [UInt8], wallClock: UInt64, hardwareAddresses: [[UInt8]], name: String
+        ) {
+            self.seed = seed
+            self.wallClock = wallClock
+            self.hardwareAddresses = hardwareAddresses
+            self.name = name
+        }
     }
 
     /// How the program ended.
@@ -101,7 +124,17 @@ public enum AgentProtocol {
         case .signal(let number): Self.frame(5, [number])
         case .credit(let count): Self.frame(6, word(count))
         case .rejoined(let received, let next): Self.frame(7, word(received) + word(next))
+        case .identity(let identity): encode(identity).flatMap { Self.frame(8, $0) }
         }
+    }
+
+    private static func encode(_ identity: Identity) -> [UInt8]? {
+        guard identity.seed.count == 32, identity.hardwareAddresses.count < 256,
+            identity.hardwareAddresses.allSatisfy({ $0.count == 6 })
+        else { return nil }
+        return identity.seed + word(identity.wallClock)
+            + [UInt8(identity.hardwareAddresses.count)]
+            + identity.hardwareAddresses.flatMap { $0 } + Array(identity.name.utf8)
     }
 
     private static func encode(_ start: Start) -> [UInt8]? {
@@ -133,6 +166,12 @@ public enum AgentProtocol {
         private var pending: [UInt8] = []
 
         public init() {}
+
+        /// Goes on where another one stands.
+        public init(pending: [UInt8]) { self.pending = pending }
+
+        /// What has come of the frame that has begun.
+        public var unfinished: [UInt8] { pending }
 
         /// True between frames.
         public var isAtFrameBoundary: Bool { pending.isEmpty }

@@ -18,6 +18,10 @@ final class AgentSession: Sendable {
         var received: UInt64 = 0
         /// Nothing is sent before the guest has said what it has.
         var isJoined = true
+        /// Nothing is sent while the machine is written down.
+        var isFrozen = false
+        /// The agent is ready, and the program has not begun: somebody wants the guest like that first.
+        var holdsStart = false
         var exit: AgentProtocol.Exit?
         var hasSentExit = false
         var isReady = false
@@ -30,6 +34,8 @@ final class AgentSession: Sendable {
     private let start: AgentProtocol.Start
     /// Called once, on the output queue, before anything of the program's is written.
     private let onReady: @Sendable () -> Void
+    /// Called once, on the output queue, when the agent is ready: the program then begins by `begin`. Nil: at once.
+    private let beforeStart: (@Sendable () -> Void)?
     private let standardOutput: Int32
     private let standardError: Int32
     /// Held while the port takes bytes.
@@ -42,10 +48,12 @@ final class AgentSession: Sendable {
 
     init(
         _ start: AgentProtocol.Start, standardOutput: Int32 = STDOUT_FILENO,
-        standardError: Int32 = STDERR_FILENO, onReady: @escaping @Sendable () -> Void = {}
+        standardError: Int32 = STDERR_FILENO, beforeStart: (@Sendable () -> Void)? = nil,
+        onReady: @escaping @Sendable () -> Void = {}
     ) {
         self.start = start
         self.onReady = onReady
+        self.beforeStart = beforeStart
         self.standardOutput = standardOutput
         self.standardError = standardError
         state = RankedLock(
@@ -67,10 +75,25 @@ final class AgentSession: Sendable {
         var outputAllowance: Int
         var creditDue: UInt32
         var inputCredit: Int
+        /// What is on its way, where a terminal does not hang up; nil: it does, and all of it comes again.
+        var onItsWay: OnItsWay?
+        /// The agent waits for a program; nil: one runs.
+        var waitsForProgram: Bool?
     }
 
-    /// While no vCPU runs. Nil: the program has not begun, or has ended.
-    func capture() -> Saved? {
+    struct OnItsWay: Codable {
+        /// The begin of a frame of the guest's.
+        var unfinished: [UInt8]
+        /// Bytes for the guest that its port has not taken yet.
+        var outgoing: [UInt8]
+    }
+
+    /// While no vCPU runs; nothing is sent from now on until `thaw`. Nil: the program has not begun, unless
+    /// that is wanted, or has ended.
+    ///
+    /// - Parameter hangsUp: the guest's terminal loses what is on its way.
+    func capture(hangsUp: Bool) -> Saved? {
+        state.withLock { $0.isFrozen = true }
         settle()
         input.lock()
         let credit = unsafe inputCredit
@@ -82,25 +105,49 @@ final class AgentSession: Sendable {
             return Saved(
                 sent: state.sent, received: state.received,
                 outputAllowance: Int(start.outputCredit),
-                creditDue: state.creditDue &+ UInt32(clamping: coming), inputCredit: credit)
+                creditDue: state.creditDue &+ UInt32(clamping: coming), inputCredit: credit,
+                onItsWay: hangsUp
+                    ? nil
+                    : OnItsWay(
+                        unfinished: state.decoder.unfinished, outgoing: state.outgoing),
+                waitsForProgram: state.holdsStart ? true : nil)
         }
     }
 
-    /// Goes on with a program that runs already, once its agent has joined again. Before the machine
-    /// starts.
-    func restore(_ saved: Saved) {
+    /// The machine is written down.
+    func thaw() {
+        state.withLock { $0.isFrozen = false }
+        flush()
+    }
+
+    /// Goes on with an agent that is there already, once it has joined again where its terminal has hung up.
+    /// Before the machine starts.
+    ///
+    /// - Parameter identity: what the machine is told; nil: it is who it was.
+    func restore(_ saved: Saved, _ identity: AgentProtocol.Identity? = nil) {
+        let waits = saved.waitsForProgram == true
         state.withLock { state in
-            state.sent = saved.sent
-            state.received = saved.received
-            state.isJoined = false
-            state.outputAllowance = saved.outputAllowance
-            state.creditDue = saved.creditDue
             state.isReady = true
+            state.isJoined = saved.onItsWay != nil
+            if !waits {
+                state.sent = saved.sent
+                state.received = saved.received
+                state.outputAllowance = saved.outputAllowance
+                state.creditDue = saved.creditDue
+            }
+            if let onItsWay = saved.onItsWay {
+                state.decoder = AgentProtocol.Decoder(pending: onItsWay.unfinished)
+                if !waits { state.outgoing = onItsWay.outgoing }
+            }
         }
-        input.lock()
-        unsafe inputCredit = saved.inputCredit
-        input.unlock()
+        if !waits {
+            input.lock()
+            unsafe inputCredit = saved.inputCredit
+            input.unlock()
+        }
+        if let identity { send(.identity(identity)) }
         output.async { [self] in onReady() }
+        if waits { send(.start(start)) }
     }
 
     // MARK: From the guest
@@ -128,8 +175,11 @@ final class AgentSession: Sendable {
                 state.isReady = true
                 return true
             }
-            if first {
-                output.async { [self] in onReady() }
+            guard first else { return }
+            if let beforeStart {
+                state.withLock { $0.holdsStart = true }
+                output.async { beforeStart() }
+            } else {
                 begin()
             }
         case .standardOutput(let bytes): write(bytes, to: standardOutput)
@@ -211,9 +261,11 @@ final class AgentSession: Sendable {
 
     /// START goes before anything that was to be sent while the guest was booting: until READY the
     /// port is a terminal that echoes.
-    private func begin() {
+    func begin() {
+        output.async { [self] in onReady() }
         guard let bytes = AgentProtocol.encode(.start(start)) else { return }
         state.withLock { state in
+            state.holdsStart = false
             state.sent.prepend(bytes)
             state.outgoing = bytes + state.outgoing
         }
@@ -233,7 +285,7 @@ final class AgentSession: Sendable {
     func flush() {
         guard let machine = machine.withLock({ $0 }) else { return }
         state.withLock { state in
-            guard state.isReady, state.isJoined else { return }
+            guard state.isReady, state.isJoined, !state.isFrozen, !state.holdsStart else { return }
             while true {
                 // One CREDIT frame for all that was written: a guest that reads none costs nothing.
                 if state.outgoing.isEmpty, state.creditDue > 0 {

@@ -7,10 +7,13 @@ import Vocabulary
 /// Talks to a running machine.
 enum ControlClient {
     /// Sends a request and gives each reply to `each`. Throws what the machine says went wrong.
+    ///
+    /// - Returns: files that came along, which are the caller's; none if it throws.
+    @discardableResult
     static func send(
         _ request: ControlMessage.Request, to name: String,
         each: (ControlMessage.Reply) -> Void = { _ in }
-    ) throws {
+    ) throws -> [CInt] {
         let path = try ControlDirectory().path(name)
         guard let connection = try? UnixSocket.connect(path) else {
             throw XError(
@@ -27,10 +30,14 @@ enum ControlClient {
                 let reply = try? JSONDecoder().decode(
                     ControlMessage.Reply.self, from: Data(line))
             else { break }
-            if let error = reply.error { throw XError(.busy, error) }
+            if let error = reply.error {
+                for file in lines.files { close(file) }
+                throw XError(.busy, error)
+            }
             each(reply)
-            if reply.isLast { return }
+            if reply.isLast { return lines.files }
         }
+        for file in lines.files { close(file) }
         throw gone
     }
 
@@ -55,7 +62,7 @@ struct ListCommand: ParsableCommand {
         var found: [ControlMessage.Status] = []
         for name in directory.names {
             // One that has ended is left out; the next of its name replaces what it left.
-            try? ControlClient.send(ControlMessage.Request(kind: .status), to: name) { reply in
+            _ = try? ControlClient.send(ControlMessage.Request(kind: .status), to: name) { reply in
                 if let status = reply.status { found.append(status) }
             }
         }

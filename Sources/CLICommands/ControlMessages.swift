@@ -1,3 +1,4 @@
+internal import CHost
 import Foundation
 import Glibc
 import HostIO
@@ -7,13 +8,16 @@ import Machine
 /// JSON, a line each, over the machine's control socket.
 enum ControlMessage {
     struct Request: Codable, Equatable {
-        enum Kind: String, Codable { case status, power, stop, sysrq, suspend, checkpoint, resize }
+        enum Kind: String, Codable {
+            case status, power, stop, sysrq, suspend, checkpoint, resize, fork
+        }
 
         var kind: Kind
         var power: PowerRequest?
         /// Of SysRq.
         var key: String?
-        /// Where the machine is written, and whether compressed.
+        /// Where the machine is written, and whether compressed; of a fork the folder of images that are laid over
+        /// its disks.
         var path: String?
         var compresses: Bool?
         /// Whose size changes, and how: as `DiskSizeChange` reads it; nil: as the host has it.
@@ -38,6 +42,9 @@ enum ControlMessage {
         /// What has happened, for a person.
         var step: String?
         var status: Status?
+        /// The machine was forked: with this line come files, the first with what `ForkedMachine` decodes, the others
+        /// with memory.
+        var isForked: Bool?
         /// What went wrong; the last reply.
         var error: String?
         /// There are no more.
@@ -59,6 +66,8 @@ enum ControlMessage {
 struct ControlLines {
     private let descriptor: CInt
     private var pending: [UInt8] = []
+    /// Files that came with the lines, for who takes them.
+    private(set) var files: [CInt] = []
 
     init(_ descriptor: CInt) { self.descriptor = descriptor }
 
@@ -74,7 +83,11 @@ struct ControlLines {
             var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             guard unsafe poll(&wait, 1, milliseconds) > 0 else { return nil }
             var buffer = [UInt8](repeating: 0, count: 4096)
-            let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
+            var descriptors = [CInt](repeating: -1, count: Int(chost_LARGEST_DESCRIPTOR_COUNT))
+            var descriptorCount: CInt = 0
+            let count = unsafe chost_receive_descriptors(
+                descriptor, &buffer, buffer.count, &descriptors, &descriptorCount)
+            files += descriptors[..<Int(descriptorCount)]
             guard count > 0 else { return nil }
             pending += buffer[..<count]
         }

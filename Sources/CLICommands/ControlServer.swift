@@ -1,3 +1,4 @@
+internal import CHost
 import Foundation
 import Glibc
 import HostIO
@@ -16,6 +17,8 @@ final class ControlServer: Sendable {
     private let status: @Sendable () -> ControlMessage.Status
     /// What is kept with a machine that is suspended.
     private let notes: @Sendable () -> [String: Data]
+    /// It is written down.
+    private let noted: @Sendable () -> Void
     private let log: ConsoleLog
     /// One suspends at a time.
     private let isSuspending = Atomic<Bool>(false)
@@ -46,7 +49,7 @@ final class ControlServer: Sendable {
     init(
         name: String, machine: Machine, log: ConsoleLog,
         status: @escaping @Sendable () -> ControlMessage.Status,
-        notes: @escaping @Sendable () -> [String: Data]
+        notes: @escaping @Sendable () -> [String: Data], noted: @escaping @Sendable () -> Void
     ) throws(XError) {
         let path = try ControlDirectory().path(name)
         if (try? UnixSocket.connect(path)) != nil {
@@ -61,6 +64,7 @@ final class ControlServer: Sendable {
         self.machine = machine
         self.status = status
         self.notes = notes
+        self.noted = noted
         self.log = log
         let thread = try HostThread.spawn(name: "control") { [self] in accept(made) }
         acceptor.withLock { $0 = thread }
@@ -131,6 +135,8 @@ final class ControlServer: Sendable {
                 reply(.init(step: $0))
             } status: {
                 reply(.init(status: $0))
+            } forked: { fork in
+                try send(fork, descriptor)
             }
             reply(.init(isLast: true))
         } catch {
@@ -140,8 +146,8 @@ final class ControlServer: Sendable {
     }
 
     private func perform(
-        _ request: ControlMessage.Request, step: (String) -> Void,
-        status tell: (ControlMessage.Status) -> Void
+        _ request: ControlMessage.Request, step: @escaping (String) -> Void,
+        status tell: (ControlMessage.Status) -> Void, forked: (ForkedMachine) throws -> Void
     ) throws {
         switch request.kind {
         case .status: tell(status())
@@ -152,6 +158,7 @@ final class ControlServer: Sendable {
             try machine.press(systemRequest: key)
             step("pressed SysRq \(key)")
         case .suspend, .checkpoint: try suspend(request, step)
+        case .fork: try forked(try fork(request, step))
         case .resize: try resize(request, step)
         case .power, .stop:
             let power = request.power ?? .powerOff
@@ -180,27 +187,84 @@ final class ControlServer: Sendable {
         step("\(disk) has \(ByteSize.text(size)) now")
     }
 
-    private func suspend(
-        _ request: ControlMessage.Request, _ step: (String) -> Void
-    ) throws {
-        guard let path = request.path else { throw XError(.invalidArgument, "no file was named") }
+    /// One at a time: the guest stands still.
+    private func writeDown<Result>(
+        _ request: ControlMessage.Request, _ step: @escaping (String) -> Void,
+        _ body: (SuspendOptions, SuspendObserver) throws -> Result
+    ) throws -> Result {
         guard !isSuspending.exchange(true, ordering: .acquiringAndReleasing) else {
             throw XError(.busy, "the guest is being suspended already: wait for that")
         }
         defer { isSuspending.store(false, ordering: .releasing) }
         var options = SuspendOptions()
-        options.goesOn = request.kind == .checkpoint
+        options.goesOn = request.kind != .suspend
         options.compresses = request.compresses ?? false
         options.acknowledgeSeconds = request.acknowledgeSeconds ?? options.acknowledgeSeconds
         options.seconds = request.endSeconds ?? options.seconds
         let mark = log.byteCount
-        try machine.suspend(
-            to: path, options, notes: notes,
-            refusal: { [log] in SuspendRefusal.reason(in: log.text(after: mark)) }, step: step)
-        if options.goesOn { return }
-        // Its disks are closed then, for whoever goes on with it.
+        var observer = SuspendObserver()
+        observer.notes = notes
+        observer.noted = noted
+        observer.refusal = { [log] in SuspendRefusal.reason(in: log.text(after: mark)) }
+        observer.step = step
+        return try body(options, observer)
+    }
+
+    private func suspend(
+        _ request: ControlMessage.Request, _ step: @escaping (String) -> Void
+    ) throws {
+        guard let path = request.path else { throw XError(.invalidArgument, "no file was named") }
+        try writeDown(request, step) { options, observer in
+            try machine.suspend(to: path, options, observer)
+        }
+        if request.kind == .checkpoint { return }
+        // The disks are free then, for whoever goes on with it.
         while ended.withLock({ $0 }) == nil { HostThread.sleep(nanoseconds: 5_000_000) }
         step("the machine has ended: \(StopReason.suspended)")
+    }
+
+    private func fork(
+        _ request: ControlMessage.Request, _ step: @escaping (String) -> Void
+    ) throws -> ForkedMachine {
+        guard let folder = request.path else {
+            throw XError(.invalidArgument, "no folder was named")
+        }
+        let name = status().name
+        return try writeDown(request, step) { options, observer in
+            try machine.fork(
+                options,
+                overlay: { disk in
+                    // One for each time that it was forked.
+                    (1...).lazy.map { "\(folder)/\(name)-\(disk).\($0).qcow2" }
+                        .first { !FileManager.default.fileExists(atPath: $0) } ?? ""
+                }, observer)
+        }
+    }
+
+    private func send(_ fork: ForkedMachine, _ descriptor: CInt) throws {
+        let description = unsafe chost_memfd_create("martlet-fork", chost_MFD_CLOEXEC)
+        defer { Glibc.close(description) }
+        let failure = XError(
+            .hostCall, "the clones' description cannot be written: the host has no memory left")
+        guard description >= 0 else { throw failure }
+        var done = 0
+        let bytes = fork.encoded
+        while done < bytes.count {
+            let count = unsafe bytes[done...].withUnsafeBytes {
+                unsafe Glibc.write(description, $0.baseAddress, $0.count)
+            }
+            guard count > 0 else { throw failure }
+            done += count
+        }
+        let files = [description] + fork.descriptors
+        let line = ControlMessage.line(ControlMessage.Reply(isForked: true))
+        let sent = unsafe line.withUnsafeBytes {
+            unsafe chost_send_descriptors(
+                descriptor, $0.baseAddress.unsafelyUnwrapped, $0.count, files, CInt(files.count))
+        }
+        guard sent == line.count else {
+            throw XError(.hostCall, "who asked for clones has gone")
+        }
     }
 
     private func sequence(

@@ -13,20 +13,32 @@ struct GuestRun {
         var snapshot: MachineSnapshot
         var saved: SavedRun
         /// Its memory is read when it is touched.
-        var isLazy: Bool
+        var isLazy = false
+        /// It is another machine from now on, or has stood for a while: the guest is told who it is.
+        var isAnother = false
 
-        init(_ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool) {
+        init(
+            _ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool = false,
+            isAnother: Bool = false
+        ) {
             self.snapshot = snapshot
             self.saved = saved
             self.isLazy = isLazy
+            self.isAnother = isAnother
         }
     }
 
     var options: RunCommand
+    /// What is other than the options say.
+    private var changes: RunChanges
     private var resumption: Resumption?
 
-    init(_ options: RunCommand, resuming resumption: Resumption? = nil) {
+    init(
+        _ options: RunCommand, _ changes: RunChanges = RunChanges(),
+        resuming resumption: Resumption? = nil
+    ) {
         self.options = options
+        self.changes = changes
         self.resumption = resumption
     }
 
@@ -40,7 +52,7 @@ struct GuestRun {
     }
 
     /// Runs the guest until it ends. Nil: it is to be booted again.
-    private func runOnce() throws -> Int32? {
+    private mutating func runOnce() throws -> Int32? {
         let progress = Progress(quiet: options.quiet)
         var configuration = try configure(progress)
         // Files of what happened are of use whatever became of the guest. Its status is the command's:
@@ -68,6 +80,7 @@ struct GuestRun {
 
     private func configure(_ progress: Progress) throws -> MachineConfiguration {
         var configuration = try options.baseConfiguration()
+        changes.apply(to: &configuration)
         if let resumption {
             try resumption.snapshot.apply(to: &configuration)
             configuration.restoresLazily = resumption.isLazy
@@ -177,7 +190,7 @@ struct GuestRun {
 
     // MARK: With the agent
 
-    private func runWithAgent(
+    private mutating func runWithAgent(
         _ configuration: inout MachineConfiguration, _ progress: Progress
     ) throws -> Int32? {
         let isShell = options.command.isEmpty
@@ -210,7 +223,10 @@ struct GuestRun {
         configuration.releaseFiles()
         sayWhatIsMade(made)
         session.attach(machine)
-        if let saved = resumption?.saved.session { session.restore(saved) }
+        if let resumption, let saved = resumption.saved.session {
+            session.restore(
+                saved, resumption.isAnother ? AgentProtocol.Identity(configuration) : nil)
+        }
         let control = try makeControl(machine, session, log)
         // The kernel's log on the terminal is progress enough.
         if options.console != .stdio {
@@ -225,6 +241,7 @@ struct GuestRun {
         try machine.start()
         pump.start()
         let reason = wait(machine, session, progress)
+        changes.disks = machine.diskSpecifications
         if reason != nil { session.settle() }
         control?.close(reason)
         pump.stop()
@@ -335,17 +352,22 @@ struct GuestRun {
                 memoryByteCount: configuration.memoryByteCount,
                 seconds: Double(HostThread.monotonicNow.nanoseconds &- started.nanoseconds) / 1e9,
                 command: command)
-        } notes: {
+        } notes: { [changes] in
+            var changes = changes
+            changes.disks = machine.diskSpecifications
             let saved = SavedRun(
                 arguments: arguments, directory: FileManager.default.currentDirectoryPath,
-                session: session?.capture())
+                session: session?.capture(hangsUp: machine.configuration.platform == .xen),
+                changes: changes)
             return (try? JSONEncoder().encode(saved)).map { [SavedRun.note: $0] } ?? [:]
+        } noted: {
+            session?.thaw()
         }
     }
 
     // MARK: With an initramfs of the user's
 
-    private func runWithOwnInitramfs(
+    private mutating func runWithOwnInitramfs(
         _ configuration: inout MachineConfiguration, _ progress: Progress
     ) throws -> Int32? {
         // The console is all there is of such a guest, and so has standard output.
@@ -378,6 +400,7 @@ struct GuestRun {
             machine.stop()
             _ = machine.wait(seconds: 10)
         }
+        changes.disks = machine.diskSpecifications
         control?.close(reason)
         pump.stop()
         Terminal.leaveRawMode()

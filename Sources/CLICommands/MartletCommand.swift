@@ -22,7 +22,8 @@ public struct MartletCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, ListCommand.self, StopCommand.self, PowerOffCommand.self,
             RebootCommand.self, SuspendCommand.self, ResumeCommand.self, CheckpointCommand.self,
-            SystemRequestCommand.self, ResizeCommand.self, PullCommand.self, DiskCommand.self,
+            ForkCommand.self, CloneCommand.self, SystemRequestCommand.self, ResizeCommand.self,
+            PullCommand.self, DiskCommand.self,
             SnapshotCommand.self, XenStoreCommand.self,
             DoctorCommand.self, DisassembleCommand.self,
         ])

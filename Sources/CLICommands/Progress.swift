@@ -1,5 +1,6 @@
 import Glibc
 internal import HostIO
+import Vocabulary
 
 /// One line on a terminal that says what takes its time; silent elsewhere and with `--quiet`.
 ///
@@ -56,8 +57,6 @@ final class Progress: Sendable {
     }
 
     private static func milliseconds() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1000 &+ UInt64(time.tv_nsec) / 1_000_000
+        HostThread.monotonicNow.nanoseconds / 1_000_000
     }
 }

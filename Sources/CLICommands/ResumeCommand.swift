@@ -41,13 +41,14 @@ struct ResumeCommand: ParsableCommand {
                 .invalidFormat,
                 "the snapshot '\(file)' was not made by martlet suspend or checkpoint")
         }
-        var options = try saved.options()
-        options.name = name ?? options.name
+        var changes = saved.changes ?? RunChanges()
+        changes.name = name ?? changes.name
+        var options = try saved.options(changes)
         options.timeout = timeout
         options.stats = stats
         options.quiet = quiet
         let status = try GuestRun(
-            options, resuming: GuestRun.Resumption(snapshot, saved, isLazy: lazy)
+            options, changes, resuming: GuestRun.Resumption(snapshot, saved, isLazy: lazy)
         ).run()
         if status != 0 { throw ExitCode(status) }
     }
@@ -63,18 +64,21 @@ struct SavedRun: Codable {
     var directory: String
     /// Of the agent's session; nil: the guest has an initramfs of the user's.
     var session: AgentSession.Saved?
+    /// What is other than the arguments say; nil: nothing.
+    var changes: RunChanges?
 
-    /// The options of the run that was suspended, where its paths are right.
-    func options() throws -> RunCommand {
+    /// The options of the run that was suspended, with changes, where its paths are right.
+    func options(_ changes: RunChanges) throws -> RunCommand {
         guard FileManager.default.changeCurrentDirectoryPath(directory) else {
             throw XError(
                 .notFound,
                 "the folder '\(directory)' of the suspended run is not there: make it again, with its "
                     + "disks")
         }
-        guard let command = try MartletCommand.parseAsRoot(arguments) as? RunCommand else {
+        guard var command = try MartletCommand.parseAsRoot(arguments) as? RunCommand else {
             throw XError(.invalidFormat, "what was suspended was no martlet run")
         }
+        changes.apply(to: &command)
         return command
     }
 }

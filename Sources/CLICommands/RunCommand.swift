@@ -151,6 +151,7 @@ struct RunCommand: ParsableCommand {
     func baseConfiguration() throws -> MachineConfiguration {
         try checkAvailability()
         var configuration = MachineConfiguration()
+        configuration.name = name
         configuration.processorCount = cpus
         configuration.memoryByteCount = memory.byteCount
         configuration.engine = engine == .interpreter ? .interpreter : .translator

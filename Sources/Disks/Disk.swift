@@ -13,7 +13,8 @@ public import Vocabulary
 public final class Disk: Sendable {
     /// As statistics and the thread show it.
     public let name: String
-    public let specification: DiskSpecification
+    /// As it was opened, or since it was laid over.
+    public var specification: DiskSpecification { state.withLock { $0.specification } }
     public var format: DiskFormat { specification.format }
     public var isReadOnly: Bool { specification.isReadOnly }
     public var serial: String? { specification.serial }
@@ -28,17 +29,28 @@ public final class Disk: Sendable {
     /// Who does the host calls: `io_uring` or `threads`.
     public var engineName: String { loop.engineName }
 
-    private struct State {
+    struct State {
+        var specification: DiskSpecification
+        var driver: any DiskDriver
         var metrics = DiskMetrics()
         var limit: RequestLimit?
         var isClosing = false
+        /// Requests that wait for another driver; nil: there is none coming.
+        var held: [Held]?
         /// Told when the last request is done.
         var closer: (@Sendable () -> Void)?
     }
 
-    private let loop: IOLoop
-    private let driver: any DiskDriver
-    private let state: RankedLock<State>
+    /// A request that has not begun.
+    struct Held {
+        var request: DiskRequest
+        var completion: DiskCompletion
+    }
+
+    let loop: IOLoop
+    let state: RankedLock<State>
+    private let options: HostFile.Options
+    private var driver: any DiskDriver { state.withLock { $0.driver } }
     private let isClosed = Atomic<Bool>(false)
 
     /// Opens a disk and locks it: one that is written to is open once on the host.
@@ -57,9 +69,10 @@ public final class Disk: Sendable {
         options: HostFile.Options
     ) throws(XError) {
         self.name = name
-        self.specification = specification
+        self.options = options
         let loop = try IOLoop(name: "disk/" + name, choice: engine)
         self.loop = loop
+        let driver: any DiskDriver
         do throws(XError) {
             driver = try Self.driver(specification, loop, options)
         } catch {
@@ -67,8 +80,15 @@ public final class Disk: Sendable {
             throw error
         }
         state = RankedLock(
-            State(limit: specification.requestsPerSecond.map(RequestLimit.init)),
+            State(
+                specification: specification, driver: driver,
+                limit: specification.requestsPerSecond.map(RequestLimit.init)),
             owner: "disk/" + name, rank: .leaf)
+    }
+
+    /// Opens another image with this disk's loop and options.
+    func open(_ specification: DiskSpecification) throws(XError) -> any DiskDriver {
+        try Self.driver(specification, loop, options)
     }
 
     private static func driver(
@@ -110,17 +130,20 @@ public final class Disk: Sendable {
     public func submit(
         _ request: DiskRequest, alone: Bool = false, completion: @escaping DiskCompletion
     ) {
-        let refusal = refusal(request)
         let now = HostThread.monotonicNow
         let verdict = state.withLock { state -> Verdict in
             if state.isClosing { return .refuse(.shutDown) }
+            if state.held != nil {
+                state.held?.append(Held(request: request, completion: completion))
+                return .hold
+            }
             state.metrics.count(request)
-            if let refusal { return .refuseCounted(refusal) }
+            if let refusal = Self.refusal(request, state) { return .refuseCounted(refusal) }
             if let due = state.limit?.admit(now) {
                 state.metrics.delayed &+= 1
-                return .delay(due)
+                return .delay(due, state.driver)
             }
-            return .start
+            return .start(state.driver)
         }
         let done: IOCompletion = { [self] error in
             finish(request, error)
@@ -129,26 +152,28 @@ public final class Disk: Sendable {
         switch verdict {
         case .refuse(let error): completion(error)
         case .refuseCounted(let error): loop.submit { done(error) }
-        case .start:
+        case .start(let driver):
             if alone, driver.isDoneNow(request) { done(nil) } else { driver.submit(request, done) }
-        case .delay(let due):
-            loop.submit(at: due) { [self] in driver.submit(request, done) }
+        case .delay(let due, let driver):
+            loop.submit(at: due) { driver.submit(request, done) }
+        case .hold: break
         }
     }
 
     private enum Verdict {
-        case start
-        case delay(Instant)
+        case start(any DiskDriver)
+        case delay(Instant, any DiskDriver)
+        case hold
         case refuse(HostErrno)
         case refuseCounted(HostErrno)
     }
 
     /// Why a request cannot be done, whatever the format.
-    private func refusal(_ request: DiskRequest) -> HostErrno? {
+    private static func refusal(_ request: DiskRequest, _ state: State) -> HostErrno? {
         if request.operation == .flush { return nil }
-        if request.operation != .read, isReadOnly { return .readOnly }
-        let total = driver.byteCount
-        guard (request.offset | request.byteCount) & UInt64(driver.sectorSize - 1) == 0,
+        if request.operation != .read, state.specification.isReadOnly { return .readOnly }
+        let total = state.driver.byteCount
+        guard (request.offset | request.byteCount) & UInt64(state.driver.sectorSize - 1) == 0,
             request.byteCount <= total, request.offset <= total - request.byteCount
         else { return .invalid }
         if request.operation == .read || request.operation == .write {
@@ -215,6 +240,8 @@ public final class Disk: Sendable {
         }
         guard isFirst else { return }
         let answer = Answer<HostErrno?>()
+        // Who lays an image over it just now has it open again first.
+        while state.withLock({ $0.held != nil }) { HostThread.sleep(nanoseconds: 1_000_000) }
         let driver = driver
         let close: @Sendable () -> Void = { driver.close { answer.give($0) } }
         let isIdle = state.withLock { state in

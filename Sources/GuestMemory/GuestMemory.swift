@@ -35,8 +35,11 @@ public import Vocabulary
     public let byteCount: UInt64
     /// The first address after the highest region.
     public let spanByteCount: UInt64
-    /// The memory file, open as long as this object. Offsets are those of `fileOffset(of:)`.
+    /// The memory file, open as long as this object. Offsets are those of `fileOffset(of:)`. What it has is
+    /// this memory until it is shared; see `nextData`.
     public let descriptor: CInt
+    /// What it shares with others.
+    let imageSlot = Mutex<MemoryImage?>(nil)
 
     /// Whether writes are recorded; see `setDirtyLog(on:)`.
     public let dirtyLogOn = Atomic<Bool>(false)
@@ -61,7 +64,8 @@ public import Vocabulary
         let span = regions.last.map { $0.start.rawValue + $0.byteCount } ?? 0
         try Self.checkHost(byteCount: byteCount, span: span)
 
-        let descriptor = unsafe chost_memfd_create("martlet-memory", chost_MFD_CLOEXEC)
+        let descriptor = unsafe chost_memfd_create(
+            "martlet-memory", chost_MFD_CLOEXEC | chost_MFD_ALLOW_SEALING)
         guard descriptor >= 0 else {
             throw XError(
                 .hostCall,
@@ -135,6 +139,21 @@ public import Vocabulary
         self.reservedByteCount = reserved
     }
 
+    /// Makes RAM that begins with what an image has, and shares it until it is written.
+    ///
+    /// Throws the same, and `invalidFormat` if the image is of another memory.
+    public convenience init(regions: [MemoryRegion], image: MemoryImage) throws(XError) {
+        try self.init(regions: regions)
+        guard image.memoryByteCount == byteCount else {
+            throw XError(
+                .invalidFormat,
+                "the image has \(image.memoryByteCount) bytes of memory and the machine \(byteCount)"
+            )
+        }
+        try map(image)
+        imageSlot.withLock { $0 = image }
+    }
+
     /// Makes RAM of `byteCount` bytes laid out as in a PC; see `MemoryRegion.pc(byteCount:)`.
     public convenience init(byteCount: UInt64) throws(XError) {
         try self.init(regions: MemoryRegion.pc(byteCount: byteCount))
@@ -191,11 +210,17 @@ public import Vocabulary
         return nil
     }
 
-    /// Bytes of RAM that take host memory now. Asks the host: not for hot paths.
+    /// Bytes of RAM that take host memory now, what is shared left out. Asks the host: not for hot paths.
     public var residentByteCount: UInt64 {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { return 0 }
-        let bytes = UInt64(clamping: status.st_blocks) &* 512
+        var bytes: UInt64 = 0
+        if image == nil {
+            var status = stat()
+            guard unsafe fstat(descriptor, &status) == 0 else { return 0 }
+            bytes = UInt64(clamping: status.st_blocks) &* 512
+        } else {
+            var pages = PrivatePages()
+            bytes = pages.byteCount(of: self)
+        }
         peakResident.max(bytes, ordering: .relaxed)
         return bytes
     }

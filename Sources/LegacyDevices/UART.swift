@@ -37,6 +37,8 @@ public final class UART: Device {
     private let clock: any Clock
     private let interrupts: any InterruptSink
     let registers: RankedLock<Registers>
+    /// Bytes are with the host that are not in `registers` any more.
+    private let isTransmitting = Atomic<Bool>(false)
     /// The level the line has, so that only changes go to the controller. Written under the lock.
     private let lineLevel = Atomic<Bool>(false)
     /// When the oldest byte came that the receiver has not announced, in nanoseconds; 0: none.
@@ -132,17 +134,26 @@ public final class UART: Device {
             bytes.reserveCapacity(256)
             registers.withLock { registers in
                 swap(&bytes, &registers.leaving)
+                isTransmitting.store(!bytes.isEmpty, ordering: .relaxed)
                 registers.endRest()
                 announce(registers)
             }
             if bytes.isEmpty { return }
             wire.transmit(bytes)
+            isTransmitting.store(false, ordering: .releasing)
             registers.withLock { registers in
                 let wasFull = bytes.count > Registers.leavingCapacity - 16
                 guard wasFull, registers.hasRoomToLeave else { return }
                 registers.transmitterEmptied = true
                 announce(registers)
             }
+        }
+    }
+
+    /// Whether the host has all that the guest has sent.
+    public var isQuiet: Bool {
+        registers.withLock {
+            $0.leaving.isEmpty && !isTransmitting.load(ordering: .acquiring)
         }
     }
 

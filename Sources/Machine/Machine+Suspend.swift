@@ -22,29 +22,71 @@ public struct SuspendOptions: Sendable {
     public init() {}
 }
 
-// A guest that is to stand still says so itself, once its drivers do. Any thread, one at a time.
+/// What somebody who has a machine written down does and wants to know.
+public struct SuspendObserver {
+    /// What is kept with the machine; called once the guest stands still.
+    public var notes: () -> [String: Data] = { [:] }
+    /// The machine is written down, or will not be; called once if `notes` was.
+    public var noted: () -> Void = {}
+    /// Why the guest has given up, as soon as that is known; asked again and again.
+    public var refusal: () -> String? = { nil }
+    /// Told what has happened, for a person.
+    public var step: (String) -> Void = { _ in }
+
+    public init() {}
+}
+
+// A Xen guest that is to stand still says so itself, once its drivers do; any other has no drivers that need to know.
+// Any thread, one at a time.
 extension Machine {
-    /// Asks the guest to suspend, and writes the machine to a file.
+    /// Has the guest suspend, and writes the machine to a file.
     ///
-    /// - Parameters:
-    ///   - notes: what is kept with it; called once the guest stands still.
-    ///   - refusal: why the guest has given up, as soon as that is known; asked again and again.
-    ///   - step: told what has happened, for a person.
     /// - Throws: `XError`: the guest does not listen, does not acknowledge, a driver of it refuses, or the
     ///   file cannot be written. The guest then goes on.
     public func suspend(
-        to path: String, _ options: SuspendOptions, notes: () -> [String: Data] = { [:] },
-        refusal: () -> String? = { nil }, step: (String) -> Void = { _ in }
+        to path: String, _ options: SuspendOptions, _ observer: SuspendObserver = SuspendObserver()
     ) throws {
-        guard let powerControl else {
-            throw XError(
-                .unsupported,
-                "the platform '\(configuration.platform.rawValue)' has no way to suspend: use "
-                    + "--platform xen")
+        let caller = try standStill(options, observer)
+        var stands = true
+        do {
+            let staged = try stage(path, try manifest(caller, observer), options)
+            // A guest that goes on need not wait for the host's disk.
+            if options.goesOn {
+                ensemble.unpark()
+                stands = false
+                observer.step("the guest goes on")
+            }
+            try staged.commit()
+        } catch {
+            if stands { ensemble.unpark() }
+            throw error
         }
+        observer.step("wrote \(path)")
+        if stands { ensemble.stop(.suspended) }
+    }
+
+    /// Has every vCPU stand still, and everything that the guest has begun be done. Returns the vCPU by which a Xen
+    /// guest has suspended itself. They go on by `VCPUEnsemble.unpark`.
+    func standStill(_ options: SuspendOptions, _ observer: SuspendObserver) throws -> VCPUIndex? {
+        var caller: VCPUIndex?
+        if let powerControl {
+            caller = try suspended(powerControl, options, observer)
+        }
+        guard ensemble.park(seconds: 10) else {
+            throw XError(.busy, "the guest ended while it was to be suspended")
+        }
+        if powerControl == nil { devices.settle(milliseconds: 1000) }
+        observer.step("the guest stands still")
+        return caller
+    }
+
+    /// Asks a guest to suspend itself, and waits until it has.
+    private func suspended(
+        _ powerControl: PowerControl, _ options: SuspendOptions, _ observer: SuspendObserver
+    ) throws -> VCPUIndex {
         suspension.begin()
         try powerControl.ask(.suspend)
-        step("asked the guest for 'suspend'")
+        observer.step("asked the guest for 'suspend'")
         let deadline =
             HostThread.monotonicNow.nanoseconds &+ UInt64(options.acknowledgeSeconds * 1e9)
         while !powerControl.isAcknowledged {
@@ -59,53 +101,37 @@ extension Machine {
                 "the guest did not acknowledge 'suspend' in \(options.acknowledgeSeconds) seconds; the "
                     + "request was taken back")
         }
-        step("the guest has acknowledged it")
+        observer.step("the guest has acknowledged it")
         var reason: String?
         let caller = suspension.wait(seconds: options.seconds) {
-            reason = refusal()
+            reason = observer.refusal()
             return reason != nil || lifecycle != .running
         }
-        guard let caller else {
-            if let reason {
-                throw XError(.busy, "the guest goes on, it cannot be suspended now: \(reason)")
-            }
-            if lifecycle != .running {
-                throw XError(.busy, "the guest ended while it was to be suspended")
-            }
-            throw XError(
-                .busy,
-                "the guest has not suspended itself after \(options.seconds) seconds: a driver or a "
-                    + "program of it refuses, its kernel's log says which")
+        if let caller { return caller }
+        if let reason {
+            throw XError(.busy, "the guest goes on, it cannot be suspended now: \(reason)")
         }
-        guard ensemble.park(seconds: 10) else {
+        if lifecycle != .running {
             throw XError(.busy, "the guest ended while it was to be suspended")
         }
-        step("the guest stands still")
-        var stands = true
-        do {
-            let staged = try stage(path, caller, notes(), options)
-            // A guest that goes on need not wait for the host's disk.
-            if options.goesOn {
-                ensemble.unpark()
-                stands = false
-                step("the guest goes on")
-            }
-            try staged.commit()
-        } catch {
-            if stands { ensemble.unpark() }
-            throw error
-        }
-        step("wrote \(path)")
-        if stands { ensemble.stop(.suspended) }
+        throw XError(
+            .busy,
+            "the guest has not suspended itself after \(options.seconds) seconds: a driver or a "
+                + "program of it refuses, its kernel's log says which")
     }
 
-    private func stage(
-        _ path: String, _ caller: VCPUIndex, _ notes: [String: Data], _ options: SuspendOptions
-    ) throws -> StagedSnapshot {
+    /// All of a machine that stands still but its memory.
+    func manifest(
+        _ caller: VCPUIndex?, _ observer: SuspendObserver
+    ) throws -> MachineSnapshot.Manifest {
+        let notes = observer.notes()
+        defer { observer.noted() }
         var vcpus = runners.map { $0.captureState() }
         // Who wakes up in the file wakes up in a new domain.
-        vcpus[Int(caller.rawValue)].engine.generalPurposeRegisters[0] = Suspension.resumed
-        let manifest = MachineSnapshot.Manifest(
+        if let caller {
+            vcpus[Int(caller.rawValue)].engine.generalPurposeRegisters[0] = Suspension.resumed
+        }
+        return MachineSnapshot.Manifest(
             processorCount: configuration.processorCount,
             memoryByteCount: configuration.memoryByteCount,
             platform: configuration.platform.rawValue,
@@ -113,11 +139,16 @@ extension Machine {
             features: try configuration.processorFeatures, frequency: counter.frequency,
             incarnation: incarnation, vcpus: vcpus, parts: try MachinePartStates(lastingParts),
             notes: notes)
+    }
+
+    private func stage(
+        _ path: String, _ manifest: MachineSnapshot.Manifest, _ options: SuspendOptions
+    ) throws -> StagedSnapshot {
         // No page goes while the memory is looked at.
         paging?.pager.holdPages()
         defer { paging?.pager.letPagesGo() }
         return try SnapshotWriter.stage(
-            to: path, memory: memory.descriptor, memoryByteCount: memory.byteCount,
+            to: path, memory: SnapshotContents(memory: memory),
             manifest: [UInt8](try JSONEncoder().encode(manifest)),
             compression: options.compresses ? .zstd : .none,
             absent: paging.map { PagedOutPages(memory: memory, pager: $0.pager) })

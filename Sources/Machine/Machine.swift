@@ -44,7 +44,7 @@ public final class Machine: Sendable {
     let incarnation: UInt32
     private let timers: MachineTimers
     private let localAPICs: [LocalAPIC]
-    private let devices: MachineDevices
+    let devices: MachineDevices
     private let consoles: [XenConsole]
     /// Of a Xen guest.
     let powerControl: PowerControl?
@@ -54,8 +54,7 @@ public final class Machine: Sendable {
     private let storeSocket: StoreSocket?
     /// Where devices and backends complete their work.
     private let contexts: [InterruptContext]
-    /// Parts whose state outlives the domain: not those of the paravirtual interface, which a guest sets
-    /// up anew.
+    /// Parts whose state outlives the domain: not those of Xen's interface, which a guest sets up anew.
     let lastingParts: [any MachinePart]
     /// Every part with a state, in the order of `MachinePartStates`.
     let parts: [any MachinePart]
@@ -84,17 +83,16 @@ public final class Machine: Sendable {
             memoryByteCount: configuration.memoryByteCount, isXen: configuration.platform == .xen)
         let incarnation = snapshot.map { ($0.manifest.incarnation ?? 0) &+ 1 } ?? 0
         self.incarnation = incarnation
-        let memory = try GuestMemory(regions: layout.regions, isPaged: configuration.isPaged)
+        let memory =
+            try snapshot?.makeMemory(layout.regions, isPaged: configuration.isPaged)
+            ?? GuestMemory(regions: layout.regions, isPaged: configuration.isPaged)
         self.memory = memory
-        let paging = try MachinePaging(
-            configuration, memory, source: snapshot.map { SnapshotPages($0.reader) })
+        let paging = try MachinePaging(configuration, memory, source: snapshot?.pages)
         self.paging = paging
         // Loading the kernel takes as long as a good measurement does.
         let measurement = FrequencyMeasurement()
         var start: ArchitecturalState?
-        if let snapshot {
-            if paging == nil { try snapshot.fill(memory.descriptor, byteCount: memory.byteCount) }
-        } else {
+        if snapshot == nil {
             let load = { try Self.load(configuration, layout, into: memory) }
             start = try paging?.filling(load) ?? load()
         }
@@ -163,9 +161,11 @@ public final class Machine: Sendable {
         powerControl = platform.powerControl
         storeSocket = platform.storeSocket
         contexts = devices.contexts + platform.contexts
-        let lasting = devices.parts + [controller.ioAPIC] + apics
+        // A Xen guest sets its interface up anew; any other goes on with what it has.
+        let ofMachine = devices.parts + [controller.ioAPIC] + apics
+        let lasting = isXen ? ofMachine : ofMachine + platform.parts
         lastingParts = lasting + [counter]
-        parts = lasting + platform.parts + [counter]
+        parts = ofMachine + platform.parts + [counter]
         let model = try configuration.processor.model(for: configuration.engine)
         var observation = MachineObservation(configuration)
         let code = CodeCache(
@@ -209,6 +209,8 @@ public final class Machine: Sendable {
         guard let manifest = snapshot?.manifest else { return }
         for (runner, state) in zip(runners, manifest.vcpus) { runner.restore(state) }
         try manifest.parts.restore(lasting)
+        // What waits for pages that were on their way then is woken.
+        for each in pending { each.raise(.pageReady) }
     }
 
     /// One that cannot be opened leaves none open.

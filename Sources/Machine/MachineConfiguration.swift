@@ -1,5 +1,6 @@
 internal import Boot
 internal import CHost
+public import Networks
 internal import Paging
 public import Trace
 import Vocabulary
@@ -28,6 +29,8 @@ public struct MachineConfiguration: Sendable {
         case block
     }
 
+    /// What the machine is called; nil: it has no name. Addresses of its networks are made of it.
+    public var name: String?
     /// Virtual processors, 1 to 255.
     public var processorCount = 1
     /// Guest RAM in bytes, a multiple of 4096, 16 MiB to 2 TiB.
@@ -76,6 +79,13 @@ public struct MachineConfiguration: Sendable {
         let console =
             platform == .xen ? "console=hvc0 8250.nr_uarts=1" : "console=ttyS0 8250.nr_uarts=4"
         return console + " reboot=k panic=-1 random.trust_cpu=on"
+    }
+
+    /// The hardware address of each network interface.
+    public var hardwareAddresses: [MACAddress] {
+        networks.enumerated().map { number, attachment in
+            attachment.address ?? MACAddress(seed: name ?? "martlet", index: number)
+        }
     }
 
     /// The terminal in the guest that `Machine.commandPort` is.

@@ -29,6 +29,14 @@ final class MachineDevices: Sendable {
         var room: @Sendable (_ port: Int) -> Void
     }
 
+    /// Waits until the host has what the guest has sent, at most so long. No vCPU runs.
+    func settle(milliseconds: Int) {
+        for _ in 0..<milliseconds {
+            if uarts.allSatisfy(\.isQuiet) { return }
+            HostThread.sleep(nanoseconds: 1_000_000)
+        }
+    }
+
     /// A PC without what nobody needs. There is no 8259: ACPI says so, and kernels do not look.
     init(_ around: Surroundings) throws {
         let interrupts = around.controller

@@ -25,7 +25,7 @@ extension MachinePlatform {
                 face: face, store: store, network: network,
                 identity: NetworkBackend.Identity(
                     number: UInt32(number),
-                    address: attachment.address ?? MACAddress(seed: "martlet", index: number),
+                    address: configuration.hardwareAddresses[number],
                     rate: attachment.rate),
                 features: features,
                 timing: NetworkBackend.Timing(

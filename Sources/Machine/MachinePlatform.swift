@@ -177,7 +177,8 @@ struct MachinePlatform {
         _ configuration: MachineConfiguration, _ face: XenFace, _ store: StoreHost
     ) throws(XError) {
         let nodes = DomainNodes(
-            domain: face.domain, name: "martlet", identifier: Self.text(face.identifier),
+            domain: face.domain, name: configuration.name ?? "martlet",
+            identifier: Self.text(face.identifier),
             processorCount: configuration.processorCount,
             memoryByteCount: configuration.memoryByteCount,
             storePort: EventChannelPort(UInt32(truncatingIfNeeded: face[.storePort])),

@@ -1,4 +1,5 @@
 public import Foundation
+internal import GuestMemory
 internal import HostIO
 internal import Snapshot
 internal import VirtualCPU
@@ -26,25 +27,50 @@ public final class MachineSnapshot {
         var notes: [String: Data]
     }
 
+    /// Where its memory is.
+    enum Memory {
+        case file(SnapshotReader)
+        /// Of a machine that was forked.
+        case image(MemoryImage)
+    }
+
     let manifest: Manifest
-    /// For who fetches memory when it is needed.
-    let reader: SnapshotReader
+    let memory: Memory
+    /// For a person.
+    private let name: String
+
+    /// A machine that was forked.
+    ///
+    /// - Throws: `XError`: it makes no sense.
+    public init(_ fork: ForkedMachine) throws {
+        memory = .image(fork.image)
+        name = "of a fork"
+        manifest = try Self.manifest(fork.manifest, name)
+    }
 
     /// - Throws: `XError`: it cannot be read, or is damaged, or none of this version.
     public init(path: String) throws {
-        reader = try SnapshotReader(path: path)
+        let reader = try SnapshotReader(path: path)
+        memory = .file(reader)
+        name = path
+        manifest = try Self.manifest(reader.manifest, path)
+    }
+
+    private static func manifest(_ bytes: [UInt8], _ name: String) throws -> Manifest {
+        let manifest: Manifest
         do {
-            manifest = try JSONDecoder().decode(Manifest.self, from: Data(reader.manifest))
+            manifest = try JSONDecoder().decode(Manifest.self, from: Data(bytes))
         } catch {
             throw XError(
                 .invalidFormat,
-                "cannot use the snapshot '\(path)': its manifest is of another Martlet: \(error)",
+                "cannot use the snapshot '\(name)': its manifest is of another Martlet: \(error)",
                 cause: error)
         }
         guard manifest.vcpus.count == manifest.processorCount else {
             throw XError(
-                .invalidFormat, "cannot use the snapshot '\(path)': it has not all of its vCPUs")
+                .invalidFormat, "cannot use the snapshot '\(name)': it has not all of its vCPUs")
         }
+        return manifest
     }
 
     /// What the machine is, for a person.
@@ -81,7 +107,7 @@ public final class MachineSnapshot {
         else {
             throw XError(
                 .invalidFormat,
-                "the snapshot '\(reader.path)' is of a platform or processor that is not known here"
+                "the snapshot '\(name)' is of a platform or processor that is not known here"
             )
         }
         configuration.platform = platform
@@ -90,7 +116,7 @@ public final class MachineSnapshot {
         guard try configuration.processorFeatures == manifest.features else {
             throw XError(
                 .unsupported,
-                "the snapshot '\(reader.path)' is of a processor with other features than this host's "
+                "the snapshot '\(name)' is of a processor with other features than this host's "
                     + "has: resume it on a host like the one it was made on")
         }
     }
@@ -101,21 +127,35 @@ public final class MachineSnapshot {
         guard abs(now / known - 1) < 0.001 else {
             throw XError(
                 .unsupported,
-                "the snapshot '\(reader.path)' is of a host whose counter has "
+                "the snapshot '\(name)' is of a host whose counter has "
                     + "\(manifest.frequency / 1_000_000) MHz, this one's has \(frequency / 1_000_000): "
                     + "resume it on a host like the one it was made on")
         }
     }
 
-    /// Fills a machine's memory, which is all zeros.
-    func fill(_ descriptor: CInt, byteCount: UInt64) throws(XError) {
-        guard byteCount == reader.memoryByteCount else {
-            throw XError(
-                .invalidFormat,
-                "the snapshot '\(reader.path)' has \(reader.memoryByteCount) bytes of memory and the "
-                    + "machine \(byteCount)")
+    /// The memory of a machine that goes on with it.
+    ///
+    /// - Parameter isPaged: its pages come when they are needed; of a fork's, none does.
+    func makeMemory(_ regions: [MemoryRegion], isPaged: Bool) throws -> GuestMemory {
+        switch memory {
+        case .image(let image): return try GuestMemory(regions: regions, image: image)
+        case .file(let reader):
+            let memory = try GuestMemory(regions: regions, isPaged: isPaged)
+            guard memory.byteCount == reader.memoryByteCount else {
+                throw XError(
+                    .invalidFormat,
+                    "the snapshot '\(name)' has \(reader.memoryByteCount) bytes of memory and the "
+                        + "machine \(memory.byteCount)")
+            }
+            if !isPaged { try reader.restore(into: memory.descriptor) }
+            return memory
         }
-        try reader.restore(into: descriptor)
+    }
+
+    /// Where pages come from that are needed; nil: all are there.
+    var pages: SnapshotPages? {
+        if case .file(let reader) = memory { return SnapshotPages(reader) }
+        return nil
     }
 }
 

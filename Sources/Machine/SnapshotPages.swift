@@ -40,3 +40,16 @@ struct PagedOutPages: AbsentPages {
         try unsafe pager.copy(page: page, into: bytes)
     }
 }
+
+/// A machine's memory, for a snapshot of it.
+struct SnapshotContents: MemoryContents {
+    let memory: GuestMemory
+
+    var byteCount: UInt64 { memory.byteCount }
+
+    func nextData(from place: UInt64) -> Range<UInt64>? { memory.nextData(from: place) }
+
+    func copy(fromFile place: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+        unsafe memory.copy(fromFile: place, into: buffer)
+    }
+}

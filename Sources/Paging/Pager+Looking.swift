@@ -18,6 +18,14 @@ extension Pager {
         evictorBell.ring()
     }
 
+    /// Waits until every page is present, where none goes. False: one cannot be had any more.
+    public func bringAll() -> Bool {
+        for page in 0..<UInt64(pageCount) where memory.isRAM(page: page) {
+            if !memory.bring(page << 12) { return false }
+        }
+        return true
+    }
+
     /// An absent page that is not all zeros.
     public func isKeptElsewhere(page: UInt64) -> Bool {
         page < UInt64(pageCount) && memory.isAbsent(page << 12) && !isZero(page)

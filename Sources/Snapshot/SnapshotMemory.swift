@@ -16,6 +16,42 @@ public protocol AbsentPages {
     func read(page: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
 }
 
+/// A machine's memory as its memory file has it, which need not be a file. Nobody changes it.
+public protocol MemoryContents {
+    var byteCount: UInt64 { get }
+    /// The next bytes from a place on that may not be zeros; nil: there are no more.
+    func nextData(from place: UInt64) -> Range<UInt64>?
+    /// Fills `buffer` with the bytes from a place on. False: they cannot be had.
+    func copy(fromFile place: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Bool
+}
+
+/// Memory in a file that has holes where nothing was written.
+public struct MemoryInFile: MemoryContents {
+    private let descriptor: CInt
+    public let byteCount: UInt64
+
+    /// - Parameter descriptor: of the file, open as long as this is used.
+    public init(_ descriptor: CInt, byteCount: UInt64) {
+        self.descriptor = descriptor
+        self.byteCount = byteCount
+    }
+
+    public func nextData(from place: UInt64) -> Range<UInt64>? {
+        guard place < byteCount else { return nil }
+        let start = chost_seek(descriptor, Int64(clamping: place), 1)
+        // A file system without holes has data everywhere.
+        if start < 0 { return start == -Int64(ENXIO) ? nil : place..<byteCount }
+        let end = chost_seek(descriptor, start, 0)
+        return UInt64(start)..<(end > start ? UInt64(end) : byteCount)
+    }
+
+    public func copy(
+        fromFile place: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        unsafe readSome(descriptor, at: Int(clamping: place), into: buffer) == buffer.count
+    }
+}
+
 /// Memory that is to be written.
 protocol SnapshotMemory {
     var byteCount: UInt64 { get }
@@ -27,20 +63,19 @@ protocol SnapshotMemory {
     ) throws(XError)
 }
 
-/// Memory in a file that has holes where nothing was written, and where the rest of it is.
-struct MemoryFile: SnapshotMemory {
-    let descriptor: CInt
-    let byteCount: UInt64
+/// Memory of a machine, and where the rest of it is.
+struct MemoryFile<Contents: MemoryContents>: SnapshotMemory {
+    let contents: Contents
     let absent: (any AbsentPages)?
-    /// The file has data there, as it said last.
+    /// There is data, as it was said last.
     private var data: Range<Int> = 0..<0
 
-    init(_ descriptor: CInt, byteCount: UInt64, absent: (any AbsentPages)?) {
-        self.descriptor = descriptor
-        self.byteCount = byteCount
+    init(_ contents: Contents, absent: (any AbsentPages)?) {
+        self.contents = contents
         self.absent = absent
     }
 
+    var byteCount: UInt64 { contents.byteCount }
     private var chunkCount: Int { SnapshotFormat.chunkCount(of: byteCount) }
 
     mutating func next(from chunk: Int, atMost count: Int) -> Range<Int>? {
@@ -55,18 +90,15 @@ struct MemoryFile: SnapshotMemory {
         return first < chunkCount ? first..<min(data.upperBound, first + count) : nil
     }
 
-    /// The next chunks with data in the file; behind all of them if there are none.
+    /// The next chunks with data; behind all of them if there are none.
     private func dataChunks(from chunk: Int) -> Range<Int> {
-        let size = Int64(SnapshotFormat.chunkByteCount)
-        let start = chost_seek(descriptor, Int64(chunk) * size, 1)
-        // A file system without holes has data everywhere.
-        if start < 0 {
-            return start == -Int64(ENXIO) ? chunkCount..<chunkCount : chunk..<chunkCount
+        let size = UInt64(SnapshotFormat.chunkByteCount)
+        guard let bytes = contents.nextData(from: UInt64(chunk) * size) else {
+            return chunkCount..<chunkCount
         }
-        let end = chost_seek(descriptor, start, 0)
-        let first = min(Int(clamping: start / size), chunkCount)
-        guard end > start else { return first..<chunkCount }
-        let last = min(Int(clamping: (end - 1) / size) + 1, chunkCount)
+        let first = max(chunk, min(Int(clamping: bytes.lowerBound / size), chunkCount))
+        guard bytes.upperBound > bytes.lowerBound else { return first..<chunkCount }
+        let last = min(Int(clamping: (bytes.upperBound - 1) / size) + 1, chunkCount)
         return first..<max(first, last)
     }
 
@@ -90,7 +122,7 @@ struct MemoryFile: SnapshotMemory {
         let start = UInt64(chunks.lowerBound * size)
         let count = Int(min(UInt64(chunks.count * size), byteCount - start))
         let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-        guard unsafe readSome(descriptor, at: Int(start), into: part) == count else {
+        guard unsafe contents.copy(fromFile: start, into: part) else {
             throw XError(
                 .hostCall,
                 "cannot read the guest's memory at byte \(start): "

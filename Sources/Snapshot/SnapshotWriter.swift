@@ -9,29 +9,27 @@ public enum SnapshotWriter {
     /// whole and on the disk.
     ///
     /// - Parameters:
-    ///   - memory: a file with the memory, holes where nothing was written. It does not change.
-    ///   - memoryByteCount: of the file.
+    ///   - memory: does not change.
     ///   - manifest: what else belongs to the machine.
     ///   - absent: the pages that are not in `memory`.
     /// - Throws: `XError`, if the host cannot write or a page is not to be had; the path is as it was.
     public static func write(
-        to path: String, memory: CInt, memoryByteCount: UInt64, manifest: [UInt8],
+        to path: String, memory: some MemoryContents, manifest: [UInt8],
         compression: SnapshotCompression = .none, absent: (any AbsentPages)? = nil
     ) throws(XError) {
         try stage(
-            to: path, memory: memory, memoryByteCount: memoryByteCount, manifest: manifest,
-            compression: compression, absent: absent
+            to: path, memory: memory, manifest: manifest, compression: compression, absent: absent
         ).commit()
     }
 
     /// The same up to where memory may change again: the file has its name after `StagedSnapshot.commit`.
     public static func stage(
-        to path: String, memory: CInt, memoryByteCount: UInt64, manifest: [UInt8],
+        to path: String, memory: some MemoryContents, manifest: [UInt8],
         compression: SnapshotCompression = .none, absent: (any AbsentPages)? = nil
     ) throws(XError) -> StagedSnapshot {
         let content = Content(
             manifest: manifest, createdNanoseconds: chost_wall_clock(), compression: compression)
-        var source = MemoryFile(memory, byteCount: memoryByteCount, absent: absent)
+        var source = MemoryFile(memory, absent: absent)
         let staged = try StagedSnapshot(path)
         try fill(staged, &source, content)
         return staged

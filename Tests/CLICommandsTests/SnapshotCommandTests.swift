@@ -27,7 +27,7 @@ import Vocabulary
         let memory = unsafe open(path("memory"), O_RDONLY)
         defer { close(memory) }
         try SnapshotWriter.write(
-            to: path(name), memory: memory, memoryByteCount: 1 << 20,
+            to: path(name), memory: MemoryInFile(memory, byteCount: 1 << 20),
             manifest: Array(manifest.utf8))
     }
 

@@ -182,7 +182,7 @@ struct SnapshotFileTests {
         try files.withFile("memory", O_RDONLY) { descriptor in
             let error = #expect(throws: XError.self) {
                 try SnapshotWriter.write(
-                    to: missing, memory: descriptor, memoryByteCount: 4096, manifest: [])
+                    to: missing, memory: MemoryInFile(descriptor, byteCount: 4096), manifest: [])
             }
             #expect(error?.message.contains("'\(missing)'") == true)
         }
@@ -197,7 +197,8 @@ struct SnapshotFileTests {
             let size = UInt64(files.memory.count)
             do {
                 let staged = try SnapshotWriter.stage(
-                    to: files.path, memory: descriptor, memoryByteCount: size, manifest: [1])
+                    to: files.path, memory: MemoryInFile(descriptor, byteCount: size), manifest: [1]
+                )
                 #expect(try files.bytes() == old)
                 #expect(try files.names().count == 3)
                 _ = staged
@@ -208,12 +209,13 @@ struct SnapshotFileTests {
             // Memory that cannot be read in the middle of it.
             #expect(throws: XError.self) {
                 try SnapshotWriter.write(
-                    to: files.path, memory: descriptor, memoryByteCount: size + 4096, manifest: [1])
+                    to: files.path, memory: MemoryInFile(descriptor, byteCount: size + 4096),
+                    manifest: [1])
             }
             #expect(try files.names() == ["memory", "snapshot"])
             #expect(try files.bytes() == old)
             try SnapshotWriter.stage(
-                to: files.path, memory: descriptor, memoryByteCount: size, manifest: [1]
+                to: files.path, memory: MemoryInFile(descriptor, byteCount: size), manifest: [1]
             ).commit()
             #expect(try files.names() == ["memory", "snapshot"])
             #expect(try SnapshotReader(path: files.path).manifest == [1])

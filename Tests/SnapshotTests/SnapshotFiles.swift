@@ -40,7 +40,7 @@ final class SnapshotFiles {
     func write(_ compression: SnapshotCompression, absent: (any AbsentPages)? = nil) throws {
         try withFile("memory", O_RDONLY) { descriptor in
             try SnapshotWriter.write(
-                to: path, memory: descriptor, memoryByteCount: UInt64(memory.count),
+                to: path, memory: MemoryInFile(descriptor, byteCount: UInt64(memory.count)),
                 manifest: manifest, compression: compression, absent: absent)
         }
     }

@@ -22,6 +22,7 @@
 #include "HostMappings.h"
 #include "HostNetworks.h"
 #include "HostProbe.h"
+#include "HostSockets.h"
 #include "HostThreads.h"
 
 /// The reason the last host call of this thread failed.
@@ -34,6 +35,11 @@ static inline int chost_memfd_create(const char *name, unsigned int flags) {
 
 /// Closed on exec; the kernel's value, whose name is behind _GNU_SOURCE too.
 static const unsigned int chost_MFD_CLOEXEC = 1;
+static const unsigned int chost_MFD_ALLOW_SEALING = 2;
+
+/// Has a file of memfd_create(2) never change again, in size or content: F_ADD_SEALS with SEAL_SHRINK, SEAL_GROW and
+/// SEAL_WRITE, whose names are behind _GNU_SOURCE. Not while somebody has it mapped shared and writable.
+static inline int chost_seal(int descriptor) { return (int)syscall(SYS_fcntl, descriptor, 1033, 0xe); }
 
 /// Bytes of memory and swap that the host has in all; 0 if it does not say.
 static inline uint64_t chost_memory_total(void) {

@@ -57,4 +57,7 @@ static inline void chost_serialize_threads(void) {
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
 }
 
+/// POSIX_SPAWN_SETSID, whose name is behind _GNU_SOURCE.
+static const short chost_SPAWN_SETSID = 0x80;
+
 #endif
