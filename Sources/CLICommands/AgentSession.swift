@@ -20,7 +20,9 @@ final class AgentSession: Sendable {
         var isJoined = true
         /// Nothing is sent while the machine is written down.
         var isFrozen = false
-        /// The agent is ready, and the program has not begun: somebody wants the guest like that first.
+        /// Somebody wants the guest when its agent is ready and the program has not begun.
+        var beforeStart: (@Sendable () -> Void)?
+        /// That is now.
         var holdsStart = false
         var exit: AgentProtocol.Exit?
         var hasSentExit = false
@@ -34,8 +36,6 @@ final class AgentSession: Sendable {
     private let start: AgentProtocol.Start
     /// Called once, on the output queue, before anything of the program's is written.
     private let onReady: @Sendable () -> Void
-    /// Called once, on the output queue, when the agent is ready: the program then begins by `begin`. Nil: at once.
-    private let beforeStart: (@Sendable () -> Void)?
     private let standardOutput: Int32
     private let standardError: Int32
     /// Held while the port takes bytes.
@@ -48,12 +48,10 @@ final class AgentSession: Sendable {
 
     init(
         _ start: AgentProtocol.Start, standardOutput: Int32 = STDOUT_FILENO,
-        standardError: Int32 = STDERR_FILENO, beforeStart: (@Sendable () -> Void)? = nil,
-        onReady: @escaping @Sendable () -> Void = {}
+        standardError: Int32 = STDERR_FILENO, onReady: @escaping @Sendable () -> Void = {}
     ) {
         self.start = start
         self.onReady = onReady
-        self.beforeStart = beforeStart
         self.standardOutput = standardOutput
         self.standardError = standardError
         state = RankedLock(
@@ -62,6 +60,12 @@ final class AgentSession: Sendable {
 
     /// The machine, once it is made and before it starts.
     func attach(_ machine: Machine) { self.machine.withLock { $0 = machine } }
+
+    /// When the agent is ready `body` is called in place of the program's begin, which is then by `begin`: on the
+    /// port's interrupt thread, and must not wait. Before the machine starts.
+    func holdStart(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.beforeStart = body }
+    }
 
     /// How the program ended, after all of its output has been written; nil while it runs.
     var exit: AgentProtocol.Exit? { state.withLock { $0.exit } }
@@ -170,18 +174,13 @@ final class AgentSession: Sendable {
     private func handle(_ frame: AgentProtocol.GuestFrame) {
         switch frame {
         case .ready:
-            let first = state.withLock { state -> Bool in
-                if state.isReady { return false }
-                state.isReady = true
-                return true
+            let (first, beforeStart) = state.withLock { state in
+                defer { state.isReady = true }
+                state.holdsStart = state.holdsStart || !state.isReady && state.beforeStart != nil
+                return (!state.isReady, state.beforeStart)
             }
             guard first else { return }
-            if let beforeStart {
-                state.withLock { $0.holdsStart = true }
-                output.async { beforeStart() }
-            } else {
-                begin()
-            }
+            if let beforeStart { beforeStart() } else { begin() }
         case .standardOutput(let bytes): write(bytes, to: standardOutput)
         case .standardError(let bytes): write(bytes, to: standardError)
         case .exit(let exit):
@@ -261,6 +260,8 @@ final class AgentSession: Sendable {
 
     /// START goes before anything that was to be sent while the guest was booting: until READY the
     /// port is a terminal that echoes.
+    ///
+    /// Once; any thread.
     func begin() {
         output.async { [self] in onReady() }
         guard let bytes = AgentProtocol.encode(.start(start)) else { return }

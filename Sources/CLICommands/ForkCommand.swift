@@ -179,7 +179,7 @@ struct CloneProcess {
         unsafe posix_spawnattr_setflags(&attributes, Int16(chost_SPAWN_SETSID))
         var words: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) }
         unsafe words.append(nil)
-        defer { for unsafe word in unsafe words { unsafe free(word) } }
+        defer { unsafe words.forEach { unsafe free($0) } }
         var process: pid_t = 0
         let result = unsafe posix_spawn(
             &process, "/proc/self/exe", &actions, &attributes, words, environ)

@@ -14,8 +14,10 @@ struct GuestRun {
         var saved: SavedRun
         /// Its memory is read when it is touched.
         var isLazy = false
-        /// It is another machine from now on, or has stood for a while: the guest is told who it is.
+        /// It is another machine from now on.
         var isAnother = false
+        /// Of the cache: it has booted, and has no program yet.
+        var isBoot = false
 
         init(
             _ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool = false,
@@ -30,8 +32,11 @@ struct GuestRun {
 
     var options: RunCommand
     /// What is other than the options say.
-    private var changes: RunChanges
-    private var resumption: Resumption?
+    var changes: RunChanges
+    var resumption: Resumption?
+    /// Where guests are kept that have booted, if they are.
+    var cache: BootCache?
+    private var hasStarted = false
 
     init(
         _ options: RunCommand, _ changes: RunChanges = RunChanges(),
@@ -46,7 +51,13 @@ struct GuestRun {
     func run() throws -> Int32 {
         var run = self
         while true {
-            if let status = try run.runOnce() { return status }
+            do {
+                if let status = try run.runOnce() { return status }
+            } catch {
+                // One of the cache that cannot go on here is booted.
+                guard run.resumption?.isBoot == true, !run.hasStarted else { throw error }
+                run.cache?.remove()
+            }
             run.resumption = nil
         }
     }
@@ -74,118 +85,6 @@ struct GuestRun {
 
     private static func sayWhatFails(_ close: () throws(XError) -> Void) {
         do { try close() } catch { StandardError.write("martlet: \(error.message)\n") }
-    }
-
-    // MARK: What is booted
-
-    private func configure(_ progress: Progress) throws -> MachineConfiguration {
-        var configuration = try options.baseConfiguration()
-        changes.apply(to: &configuration)
-        if let resumption {
-            try resumption.snapshot.apply(to: &configuration)
-            configuration.restoresLazily = resumption.isLazy
-            return configuration
-        }
-        let report: KernelStore.ProgressHandler = { progress.step($0) }
-        let kernelPath: String
-        var stock: KernelStore.Kernel?
-        switch options.kernel {
-        case .stock(let name):
-            let kernel = try KernelStore().kernel(name, progress: report)
-            stock = kernel
-            kernelPath = kernel.path
-        case .file(let path): kernelPath = path
-        }
-        configuration.kernel = try Self.read(
-            kernelPath, what: "kernel", option: "--kernel", atMost: Self.largestKernel)
-        if let store = try? KernelStore() {
-            configuration.kernel = UnpackedKernels(store).image(
-                of: configuration.kernel, digest: stock?.digest)
-        }
-        try options.settlePlatform(of: &configuration)
-        if let initrd = options.initrd {
-            configuration.initialRAMDisk = try Self.read(
-                initrd, what: "initramfs", option: "--initrd, or more --memory",
-                atMost: configuration.memoryByteCount)
-            progress.done()
-            return configuration
-        }
-        let busybox = try KernelStore().busybox(progress: report)
-        var tree = try GuestSystem.initramfs(
-            busybox: busybox, modules: try modules(of: stock, configuration, report),
-            nameServer: configuration.nameServer)
-        for file in options.file {
-            try tree.addHost(file.hostPath, as: GuestSystem.resolve(file.guestPath))
-        }
-        configuration.initialRAMDisk = try tree.bytes()
-        configuration.commandLine +=
-            " martlet.agent=\(configuration.commandTerminal)" + configuration.deviceSetUp
-        progress.done()
-        return configuration
-    }
-
-    /// The modules of `--module` in the order in which they are loaded.
-    private func modules(
-        of kernel: KernelStore.Kernel?, _ configuration: MachineConfiguration,
-        _ report: KernelStore.ProgressHandler
-    ) throws -> [KernelModules.Module] {
-        var names = options.module
-        if kernel != nil { names = configuration.frontendModules + names }
-        if names.isEmpty { return [] }
-        guard let kernel else {
-            throw XError(
-                .invalidArgument,
-                "--module takes modules of a stock kernel: give --kernel a stock kernel's name, or "
-                    + "bring the module with --file and load it with insmod")
-        }
-        let directory = try KernelStore().modulesDirectory(of: kernel, progress: report)
-        return try KernelModules(directory: directory).load(names)
-    }
-
-    /// No kernel is larger, with all of its debugging information.
-    private static let largestKernel: UInt64 = 2 << 30
-
-    private static func read(
-        _ path: String, what: String, option: String, atMost limit: UInt64
-    ) throws -> [UInt8] {
-        do {
-            // By descriptor, so that /dev/null and pipes can be given.
-            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            var count = UInt64(0)
-            if let size = try? file.seekToEnd() {
-                count = size
-                try file.seek(toOffset: 0)
-            }
-            var bytes: [UInt8] = []
-            while count <= limit, let piece = try file.read(upToCount: 16 << 20), !piece.isEmpty {
-                bytes += piece
-                count = max(count, UInt64(bytes.count))
-            }
-            if count <= limit { return bytes }
-        } catch {
-            throw XError(
-                .notFound,
-                "cannot read the \(what) '\(path)': \(Self.reason(error)); give another with \(option)",
-                cause: error)
-        }
-        throw XError(
-            .invalidFormat,
-            "the \(what) '\(path)' has more than \(limit >> 20) MiB: give another with \(option)")
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let cause, cause.domain == NSPOSIXErrorDomain else { return "it is not readable" }
-        return unsafe String(cString: strerror(Int32(truncatingIfNeeded: cause.code)))
-    }
-
-    /// A name that was written wrong is not seen otherwise: nothing of the host is behind the device.
-    private func sayWhatIsMade(_ devices: [String]) {
-        for device in devices where !options.quiet {
-            StandardError.write(
-                "martlet: made the TAP device '\(device)', which goes with the guest; give the host "
-                    + "an address there: sudo ip addr add ADDRESS/24 dev \(device)\n")
-        }
     }
 
     // MARK: With the agent
@@ -225,9 +124,11 @@ struct GuestRun {
         session.attach(machine)
         if let resumption, let saved = resumption.saved.session {
             session.restore(
-                saved, resumption.isAnother ? AgentProtocol.Identity(configuration) : nil)
+                saved, AgentProtocol.Identity(configuration, isAnother: resumption.isAnother))
         }
+        if let cache, resumption == nil { keepBoot(machine, session, cache) }
         let control = try makeControl(machine, session, log)
+        hasStarted = true
         // The kernel's log on the terminal is progress enough.
         if options.console != .stdio {
             progress.step(resumption == nil ? "booting" : "resuming")
@@ -257,6 +158,24 @@ struct GuestRun {
             if options.command.isEmpty, reason == .poweredOff { return 0 }
         }
         return try report(reason, machine, log)
+    }
+
+    /// The guest is kept when it has booted; its program begins after that, or when that fails.
+    private func keepBoot(_ machine: Machine, _ session: AgentSession, _ cache: BootCache) {
+        let isQuiet = options.quiet
+        session.holdStart {
+            let thread = try? HostThread.spawn(name: "keep-boot") {
+                do {
+                    try cache.keep(machine, session)
+                } catch {
+                    if !isQuiet {
+                        StandardError.write("martlet: the boot was not kept: \(error)\n")
+                    }
+                }
+                session.begin()
+            }
+            if thread == nil { session.begin() }
+        }
     }
 
     private func status(_ exit: AgentProtocol.Exit) throws -> Int32 {
@@ -323,7 +242,10 @@ struct GuestRun {
             )
         }
         // The guest's log knows nothing of that.
-        if case .memoryLost = reason { throw XError(.hostCall, "\(reason)") }
+        if case .memoryLost = reason {
+            if resumption?.isBoot == true { cache?.remove() }
+            throw XError(.hostCall, "\(reason)")
+        }
         if let end = machine.postMortem { StandardError.write("\(end)\n") }
         // A panic with its registers and calls has some forty.
         let tail = log.tail(lines: 50)
@@ -342,8 +264,10 @@ struct GuestRun {
         guard let name = options.name else { return nil }
         let started = HostThread.monotonicNow
         let command = options.command
+        let isBooted = resumption?.isBoot ?? true
         let arguments =
-            resumption?.saved.arguments ?? Array(ProcessInfo.processInfo.arguments.dropFirst())
+            (isBooted ? nil : resumption?.saved.arguments)
+            ?? Array(ProcessInfo.processInfo.arguments.dropFirst())
         return try ControlServer(name: name, machine: machine, log: log) {
             let configuration = machine.configuration
             return ControlMessage.Status(

@@ -51,17 +51,19 @@ struct RunChanges: Codable, Equatable {
 
 extension AgentProtocol.Identity {
     /// What a machine is told that goes on as another, or after a while.
-    init(_ configuration: MachineConfiguration) {
+    ///
+    /// - Parameter isAnother: it has another name and other addresses than it had.
+    init(_ configuration: MachineConfiguration, isAnother: Bool) {
         var random = SystemRandomNumberGenerator()
         self.init(
             seed: (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) },
             // Xen's kernels take the time of a new domain.
             wallClock: configuration.platform == .xen
                 ? 0 : UInt64(Date().timeIntervalSince1970 * 1e9),
-            hardwareAddresses: configuration.hardwareAddresses.map { address in
+            hardwareAddresses: (isAnother ? configuration.hardwareAddresses : []).map { address in
                 (0..<6).map {
                     UInt8(truncatingIfNeeded: address.rawValue >> UInt64(40 - 8 * $0))
                 }
-            }, name: configuration.name ?? "")
+            }, name: isAnother ? configuration.name ?? "" : "")
     }
 }

@@ -71,6 +71,12 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Ends the guest after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Goes on with a guest of the same kernel, files and devices that has booted before.",
+            discussion: "The first time it is kept when it has booted."))
+    var cached = false
+
     @OptionGroup(title: "Paging")
     var paging: PagingOptions
 
@@ -142,6 +148,11 @@ struct RunCommand: ParsableCommand {
                 "--initrd has its own programs: leave COMMAND, --file and --module out, or --initrd"
             )
         }
+        guard initrd == nil || !cached else {
+            throw XError(
+                .invalidArgument,
+                "--cached waits for Martlet's agent, which --initrd has not: leave one of them out")
+        }
         guard cpus >= 1 else {
             throw XError(.invalidArgument, "--cpus \(cpus): give 1 or more")
         }
@@ -180,6 +191,16 @@ struct RunCommand: ParsableCommand {
         MachineConfiguration.defaultCommandLine(of: platform) + (append.map { " " + $0 } ?? "")
     }
 
+    /// A guest that has booted before has found its platform.
+    func settlePlatform(
+        of configuration: inout MachineConfiguration, as platform: MachineConfiguration.Platform
+    ) {
+        guard platform != configuration.platform else { return }
+        configuration.platform = platform
+        configuration.networks = []
+        configuration.commandLine = commandLine(of: platform)
+    }
+
     /// With the kernel read: one that is no Xen guest has KVM's interface instead, unless somebody chose.
     func settlePlatform(of configuration: inout MachineConfiguration) throws {
         guard platform == .auto, MachineConfiguration.canRunOnXen(configuration.kernel) == false
@@ -190,9 +211,7 @@ struct RunCommand: ParsableCommand {
                 "the kernel has no drivers for disks, networks and store (CONFIG_XEN): leave --disk, "
                     + "--net, --publish and --xenstore-socket out, or give another --kernel")
         }
-        configuration.platform = .kvm
-        configuration.networks = []
-        configuration.commandLine = commandLine(of: .kvm)
+        settlePlatform(of: &configuration, as: .kvm)
     }
 
     func run() throws {

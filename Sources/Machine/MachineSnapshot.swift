@@ -94,6 +94,24 @@ public final class MachineSnapshot {
             parts: manifest.parts.entries.map(\.name))
     }
 
+    /// The paravirtual interface that the guest has found.
+    ///
+    /// - Throws: `XError`: it is not known here.
+    public var platform: MachineConfiguration.Platform {
+        get throws {
+            guard let platform = MachineConfiguration.Platform(rawValue: manifest.platform) else {
+                throw unknown
+            }
+            return platform
+        }
+    }
+
+    private var unknown: XError {
+        XError(
+            .invalidFormat,
+            "the snapshot '\(name)' is of a platform or processor that is not known here")
+    }
+
     /// What was kept with it.
     public func note(_ name: String) -> Data? { manifest.notes[name] }
 
@@ -101,16 +119,10 @@ public final class MachineSnapshot {
     public func apply(to configuration: inout MachineConfiguration) throws {
         configuration.processorCount = manifest.processorCount
         configuration.memoryByteCount = manifest.memoryByteCount
-        guard let platform = MachineConfiguration.Platform(rawValue: manifest.platform),
-            let processor = ProcessorChoice(rawValue: manifest.processor),
+        guard let processor = ProcessorChoice(rawValue: manifest.processor),
             let engine = MachineConfiguration.Engine(rawValue: manifest.engine)
-        else {
-            throw XError(
-                .invalidFormat,
-                "the snapshot '\(name)' is of a platform or processor that is not known here"
-            )
-        }
-        configuration.platform = platform
+        else { throw unknown }
+        configuration.platform = try platform
         configuration.processor = processor
         configuration.engine = engine
         guard try configuration.processorFeatures == manifest.features else {
