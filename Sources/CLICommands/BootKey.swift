@@ -36,7 +36,7 @@ struct BootKey: Codable, Equatable {
         unsafe chost_build_identity(&identity)
         build = identity.map { String($0, radix: 16) }.joined(separator: ".")
         if let kernel {
-            self.kernel = [kernel.digest, kernel.path]
+            self.kernel = [kernel.digest] + Self.identity(of: kernel.path)
         } else if case .file(let path) = options.kernel {
             self.kernel = Self.identity(of: path)
         } else {

@@ -14,6 +14,10 @@ extension GuestRun {
             return configuration
         }
         let report: KernelStore.ProgressHandler = { progress.step($0) }
+        // Images that were laid over disks are none that a key tells of.
+        let isCached = options.cached && changes.disks == nil
+        if isCached, try goesOnWithBoot(&configuration) { return configuration }
+        let plain = configuration
         let kernelPath: String
         var stock: KernelStore.Kernel?
         switch options.kernel {
@@ -22,21 +26,6 @@ extension GuestRun {
             stock = kernel
             kernelPath = kernel.path
         case .file(let path): kernelPath = path
-        }
-        if options.cached, changes.disks == nil {
-            let cache = try BootCache(
-                BootKey(
-                    options, configuration, kernel: stock,
-                    busybox: try KernelStore().busybox(progress: report)))
-            self.cache = cache
-            if let found = cache.find() {
-                resumption = found
-                options.settlePlatform(
-                    of: &configuration, as: try found.snapshot.platform)
-                try found.snapshot.apply(to: &configuration)
-                configuration.restoresLazily = true
-                return configuration
-            }
         }
         configuration.kernel = try Self.read(
             kernelPath, what: "kernel", option: "--kernel", atMost: Self.largestKernel)
@@ -63,7 +52,31 @@ extension GuestRun {
         configuration.commandLine +=
             " martlet.agent=\(configuration.commandTerminal)" + configuration.deviceSetUp
         progress.done()
+        if isCached {
+            cache = try BootCache(BootKey(options, plain, kernel: stock, busybox: busybox))
+        }
         return configuration
+    }
+
+    /// Whether a guest has booted just so before, and goes on.
+    private mutating func goesOnWithBoot(
+        _ configuration: inout MachineConfiguration
+    ) throws -> Bool {
+        let store = try KernelStore()
+        var stock: KernelStore.Kernel?
+        if case .stock(let name) = options.kernel {
+            stock = try store.fetched(name)
+            if stock == nil { return false }
+        }
+        let cache = try BootCache(
+            BootKey(options, configuration, kernel: stock, busybox: try store.busybox()))
+        guard let found = cache.find() else { return false }
+        self.cache = cache
+        resumption = found
+        options.settlePlatform(of: &configuration, as: try found.snapshot.platform)
+        try found.snapshot.apply(to: &configuration)
+        configuration.restoresLazily = true
+        return true
     }
 
     /// The modules of `--module` in the order in which they are loaded.

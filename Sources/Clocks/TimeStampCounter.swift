@@ -102,15 +102,17 @@ public struct FrequencyMeasurement: Sendable {
     private let start = CounterSample.now()
 
     /// The shortest time that gives better than 1 ppm, in nanoseconds.
-    static let shortest: UInt64 = 50_000_000
+    public static let exact: UInt64 = 50_000_000
+    /// The shortest that tells two processors apart: to some 50 ppm.
+    public static let rough: UInt64 = 2_000_000
 
     public init() {}
 
-    /// The frequency in hertz. Waits only if less than 50 ms have passed since `init`.
-    public func finish() -> UInt64 {
+    /// The frequency in hertz. Waits until `shortest` nanoseconds have passed since `init`, less than a second.
+    public func finish(after shortest: UInt64 = exact) -> UInt64 {
         let passed = HostClock().now.nanoseconds &- start.nanoseconds
-        if passed < Self.shortest {
-            var pause = timespec(tv_sec: 0, tv_nsec: Int(Self.shortest &- passed))
+        if passed < shortest {
+            var pause = timespec(tv_sec: 0, tv_nsec: Int(shortest &- passed))
             unsafe nanosleep(&pause, nil)
         }
         return start.frequency(to: .now())

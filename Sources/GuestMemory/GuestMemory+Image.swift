@@ -48,7 +48,8 @@ extension GuestMemory {
         let file = ImageFile(owning: copy)
         var runs: [MemoryImage.Run] = []
         var next: UInt64 = 0
-        while let data = Self.fileData(descriptor, from: next, byteCount) {
+        let extents = MemoryExtents(self)
+        while let data = extents.next(from: next) {
             runs.add(data)
             next = data.upperBound
         }
@@ -69,7 +70,7 @@ extension GuestMemory {
     private func changed(_ old: MemoryImage) throws(XError) -> MemoryImage {
         var changes: [MemoryImage.Run] = []
         var count: UInt64 = 0
-        var pages = PrivatePages()
+        let pages = PrivatePages()
         var start: UInt64 = 0
         while start < byteCount {
             let range = start..<min(start + Self.imagePiece, byteCount)
@@ -103,7 +104,8 @@ extension GuestMemory {
         let file = try ImageFile(byteCount: byteCount)
         var runs: [MemoryImage.Run] = []
         var next: UInt64 = 0
-        while let data = nextData(from: next) {
+        let extents = MemoryExtents(self)
+        while let data = extents.next(from: next) {
             try copy(data, to: file, at: data.lowerBound)
             runs.add(data)
             next = data.upperBound
@@ -187,26 +189,6 @@ extension GuestMemory {
 
     // MARK: Looking
 
-    /// The next bytes from a place of the memory file on that may not be zeros; nil: there are no more. Asks the
-    /// host. While nobody writes.
-    public func nextData(from place: UInt64) -> Range<UInt64>? {
-        guard let image else { return Self.fileData(descriptor, from: place, byteCount) }
-        var pages = PrivatePages()
-        var start = place & ~(Self.imagePiece - 1)
-        var found: Range<UInt64>?
-        while start < byteCount {
-            let range = start..<min(start + Self.imagePiece, byteCount)
-            let hasData = !image.runs(in: range).isEmpty || pages.mayHavePrivate(in: self, range)
-            if hasData {
-                found = (found?.lowerBound ?? max(range.lowerBound, place))..<range.upperBound
-            } else if found != nil {
-                break
-            }
-            start = range.upperBound
-        }
-        return found
-    }
-
     /// Copies bytes from a place of the memory file on, all of which it has. False: it has not.
     public func copy(fromFile place: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
         var done = 0
@@ -244,19 +226,6 @@ extension GuestMemory {
             rest -= region.byteCount
         }
         return nil
-    }
-
-    private static func fileData(
-        _ file: CInt, from place: UInt64, _ byteCount: UInt64
-    ) -> Range<UInt64>? {
-        guard place < byteCount else { return nil }
-        let start = chost_seek(file, Int64(clamping: place), 1)
-        if start < 0 {
-            // Behind all data; a file system without holes has data everywhere.
-            return start == -Int64(ENXIO) ? nil : place..<byteCount
-        }
-        let end = chost_seek(file, start, 0)
-        return UInt64(start)..<(end > start ? min(UInt64(end), byteCount) : byteCount)
     }
 }
 

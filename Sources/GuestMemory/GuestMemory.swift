@@ -36,7 +36,7 @@ public import Vocabulary
     /// The first address after the highest region.
     public let spanByteCount: UInt64
     /// The memory file, open as long as this object. Offsets are those of `fileOffset(of:)`. What it has is
-    /// this memory until it is shared; see `nextData`.
+    /// this memory until it is shared; see `MemoryExtents`.
     public let descriptor: CInt
     /// What it shares with others.
     let imageSlot = Mutex<MemoryImage?>(nil)
@@ -218,8 +218,7 @@ public import Vocabulary
             guard unsafe fstat(descriptor, &status) == 0 else { return 0 }
             bytes = UInt64(clamping: status.st_blocks) &* 512
         } else {
-            var pages = PrivatePages()
-            bytes = pages.byteCount(of: self)
+            bytes = PrivatePages().byteCount(of: self)
         }
         peakResident.max(bytes, ordering: .relaxed)
         return bytes

@@ -5,7 +5,7 @@ internal import Vocabulary
 /// Documentation/admin-guide/mm/pagemap.rst).
 ///
 /// Owner: who looks, one thread.
-struct PrivatePages: ~Copyable {
+final class PrivatePages {
     private let file = unsafe open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)
     /// What the host says of pages from `first` on, a word each.
     private var words: [UInt64] = []
@@ -16,7 +16,7 @@ struct PrivatePages: ~Copyable {
     deinit { if file >= 0 { close(file) } }
 
     /// Whether a range of the memory file has pages that were written; true if the host does not say.
-    mutating func mayHavePrivate(in memory: GuestMemory, _ range: Range<UInt64>) -> Bool {
+    func mayHavePrivate(in memory: GuestMemory, _ range: Range<UInt64>) -> Bool {
         var next = range.lowerBound
         while next < range.upperBound {
             guard let part = unsafe memory.part(ofFile: next, atMost: range.upperBound - next),
@@ -33,7 +33,7 @@ struct PrivatePages: ~Copyable {
     }
 
     /// Bytes of pages that were written; 0 if the host does not say.
-    mutating func byteCount(of memory: GuestMemory) -> UInt64 {
+    func byteCount(of memory: GuestMemory) -> UInt64 {
         var count: UInt64 = 0
         for region in memory.regions {
             let start = unsafe memory.hostBase + Int(region.start.rawValue)
@@ -46,12 +46,12 @@ struct PrivatePages: ~Copyable {
     }
 
     /// A page by its address divided by 4096. Nil: the host does not say.
-    private mutating func isPrivate(_ page: UInt64) -> Bool? {
+    private func isPrivate(_ page: UInt64) -> Bool? {
         // Bit 63: present, 62: swapped, 61: of a file.
         word(page).map { $0 >> 61 == 0b100 || $0 >> 62 & 1 != 0 }
     }
 
-    private mutating func word(_ page: UInt64) -> UInt64? {
+    private func word(_ page: UInt64) -> UInt64? {
         if page < first || page >= first + UInt64(words.count) {
             guard file >= 0 else { return nil }
             first = page

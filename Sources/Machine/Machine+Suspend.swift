@@ -148,7 +148,7 @@ extension Machine {
         paging?.pager.holdPages()
         defer { paging?.pager.letPagesGo() }
         return try SnapshotWriter.stage(
-            to: path, memory: SnapshotContents(memory: memory),
+            to: path, memory: SnapshotContents(memory),
             manifest: [UInt8](try JSONEncoder().encode(manifest)),
             compression: options.compresses ? .zstd : .none,
             absent: paging.map { PagedOutPages(memory: memory, pager: $0.pager) })

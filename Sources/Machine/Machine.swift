@@ -96,10 +96,11 @@ public final class Machine: Sendable {
             let load = { try Self.load(configuration, layout, into: memory) }
             start = try paging?.filling(load) ?? load()
         }
-        let counter = TimeStampCounter(frequency: measurement.finish(), startingAt: 0)
+        let counter = TimeStampCounter(
+            frequency: try snapshot?.frequency(near: measurement) ?? measurement.finish(),
+            startingAt: 0)
         self.counter = counter
         // Engines and clocks begin with it.
-        try snapshot?.check(frequency: counter.frequency)
         try snapshot?.manifest.parts.restore([counter])
         let clock = HostClock()
         let trace = configuration.trace

@@ -1,3 +1,4 @@
+internal import Clocks
 public import Foundation
 internal import GuestMemory
 internal import HostIO
@@ -134,15 +135,23 @@ public final class MachineSnapshot {
     }
 
     /// The guest has measured its counter, which is the host's: another rate would be a wrong clock.
-    func check(frequency: UInt64) throws(XError) {
-        let (known, now) = (Double(manifest.frequency), Double(frequency))
-        guard abs(now / known - 1) < 0.001 else {
+    func frequency(near measurement: FrequencyMeasurement) throws(XError) -> UInt64 {
+        func isNear(_ frequency: UInt64) -> Bool {
+            abs(Double(frequency) / Double(manifest.frequency) - 1) < 0.001
+        }
+        if isNear(measurement.finish(after: FrequencyMeasurement.rough)) {
+            return manifest.frequency
+        }
+        // Somebody may have been in the way.
+        let frequency = measurement.finish()
+        guard isNear(frequency) else {
             throw XError(
                 .unsupported,
                 "the snapshot '\(name)' is of a host whose counter has "
                     + "\(manifest.frequency / 1_000_000) MHz, this one's has \(frequency / 1_000_000): "
                     + "resume it on a host like the one it was made on")
         }
+        return manifest.frequency
     }
 
     /// The memory of a machine that goes on with it.

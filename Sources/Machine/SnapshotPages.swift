@@ -43,11 +43,17 @@ struct PagedOutPages: AbsentPages {
 
 /// A machine's memory, for a snapshot of it.
 struct SnapshotContents: MemoryContents {
-    let memory: GuestMemory
+    private let memory: GuestMemory
+    private let extents: MemoryExtents
+
+    init(_ memory: GuestMemory) {
+        self.memory = memory
+        extents = MemoryExtents(memory)
+    }
 
     var byteCount: UInt64 { memory.byteCount }
 
-    func nextData(from place: UInt64) -> Range<UInt64>? { memory.nextData(from: place) }
+    func nextData(from place: UInt64) -> Range<UInt64>? { extents.next(from: place) }
 
     func copy(fromFile place: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
         unsafe memory.copy(fromFile: place, into: buffer)

@@ -32,6 +32,16 @@ import Testing
         #expect(AgentProtocol.encode(.endOfInput) == [3, 0, 0])
         #expect(AgentProtocol.encode(.signal(15)) == [5, 1, 0, 15])
         #expect(AgentProtocol.encode(.credit(0x1_0000)) == [6, 4, 0, 0, 0, 1, 0])
+        let identity = AgentProtocol.Identity(
+            seed: [UInt8](1...32), wallClock: 0x0102_0304_0506_0708,
+            hardwareAddresses: [[0x0a, 2, 3, 4, 5, 6]], name: "ab")
+        #expect(
+            AgentProtocol.encode(.identity(identity))
+                == [8, 49, 0] + [UInt8](1...32) + [8, 7, 6, 5, 4, 3, 2, 1, 1, 0x0a, 2, 3, 4, 5, 6]
+                + Array("ab".utf8))
+        var odd = identity
+        odd.seed = []
+        #expect(AgentProtocol.encode(.identity(odd)) == nil)
         #expect(
             AgentProtocol.encode(.rejoined(received: 0x1_0000_0002, next: 3))
                 == [7, 16, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0])

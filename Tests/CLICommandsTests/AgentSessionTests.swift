@@ -43,6 +43,43 @@ import Testing
         close(ends[1])
     }
 
+    /// What is on its way over a terminal that does not hang up comes whole in the next process.
+    @Test func aFrameGoesOnInTheNextProcess() throws {
+        let bytes: [UInt8] = [0x81, 2, 0, 2, 0, 0x84, 2, 0, 0, 7]
+        for cut in 5...bytes.count {
+            let first = AgentSession(AgentProtocol.Start(arguments: ["true"]))
+            first.receive(Array(bytes[..<cut]))
+            let saved = first.capture(hangsUp: false)
+            first.thaw()
+            guard cut < bytes.count else {
+                #expect(saved == nil, "it has ended")
+                continue
+            }
+            let data = try JSONEncoder().encode(#require(saved))
+            let next = AgentSession(AgentProtocol.Start(arguments: ["true"]))
+            next.restore(try JSONDecoder().decode(AgentSession.Saved.self, from: data))
+            next.receive(Array(bytes[cut...]))
+            next.settle()
+            #expect(next.exit == .code(7))
+            first.settle()
+        }
+    }
+
+    /// The agent is there and the program has not begun: the program of the process that goes on is begun.
+    @Test func aProgramBeginsInTheNextProcess() throws {
+        let first = AgentSession(AgentProtocol.Start(arguments: ["old"]))
+        first.holdStart {}
+        #expect(first.capture(hangsUp: true) == nil)
+        first.thaw()
+        first.receive([0x81, 2, 0, 2, 0])
+        let saved = try #require(first.capture(hangsUp: true))
+        #expect(saved.waitsForProgram == true && saved.onItsWay == nil)
+        let next = AgentSession(AgentProtocol.Start(arguments: ["new"]))
+        next.restore(saved)
+        let start = try #require(AgentProtocol.encode(.start(.init(arguments: ["new"]))))
+        #expect(next.heldByteCount >= start.count)
+    }
+
     /// A guest that powers off at once after its last word.
     @Test func theExitIsKnownWhenTheGuestHasEnded() {
         for status in 0..<200 as Range<UInt8> {

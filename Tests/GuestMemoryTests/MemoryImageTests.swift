@@ -86,7 +86,8 @@ import Vocabulary
             // What a snapshot would have of it.
             var seen: [UInt64: UInt64] = [:]
             var next: UInt64 = 0
-            while let data = memory.nextData(from: next) {
+            let extents = MemoryExtents(memory)
+            while let data = extents.next(from: next) {
                 var bytes = [UInt8](repeating: 0, count: Int(data.upperBound - data.lowerBound))
                 let isThere = unsafe bytes.withUnsafeMutableBytes {
                     unsafe memory.copy(fromFile: data.lowerBound, into: $0)
