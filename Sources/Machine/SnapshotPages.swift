@@ -24,6 +24,8 @@ final class SnapshotPages: PageSource {
         defer { codecs.withLock { $0.append(codec) } }
         try unsafe reader.read(chunk: chunk, into: buffer, using: codec.codec)
     }
+
+    func stop() { reader.stop() }
 }
 
 /// Pages of a machine's memory that are not in its memory file, for a snapshot of it.
