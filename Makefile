@@ -7,7 +7,7 @@
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
 TEST_PACKAGES = libcapstone-dev gcc libc6-dev libc6-dev-i386 binutils bc sqlite3 xz-utils gzip \
-  openssl perl python3 stress-ng xenstore-utils $(shell command -v busybox >/dev/null || echo busybox)
+  openssl perl python3 stress-ng xenstore-utils qemu-utils $(shell command -v busybox >/dev/null || echo busybox)
 SOURCES = Sources Tests Tools/Sources Fuzz/Sources Fuzz/Tests Fuzz/Package.swift Package.swift \
   Benchmarks/Sources Benchmarks/Tests Benchmarks/Package.swift
 

@@ -91,7 +91,7 @@ let package = Package(
         room(
             "Boot",
             ["CLZMA", "CZlib", "CZstd", "CLZ4", "Vocabulary", "GuestMemory", "VirtualCPU", "X86"]),
-        room("Snapshot", ["CHost", "CLZMA", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
+        room("Snapshot", ["CHost", "CNBD", "CLZMA", "CZlib", "CZstd", "Vocabulary", "HostIO"]),
         room("Scheduler", ["CHost", "Vocabulary", "HostIO", "VirtualCPU"]),
         room(
             "XenBackends",
@@ -157,7 +157,8 @@ let package = Package(
             ]),
         tests("Paging", ["Vocabulary", "GuestMemory", "HostIO"]),
         .testTarget(
-            name: "SnapshotTests", dependencies: ["Snapshot", "TestSupport", "Vocabulary"],
+            name: "SnapshotTests",
+            dependencies: ["Snapshot", "TestSupport", "Vocabulary", "HostIO"],
             exclude: ["Fixtures"], swiftSettings: strict),
         tests("Scheduler", ["Vocabulary", "HostIO", "VirtualCPU"]),
         tests(

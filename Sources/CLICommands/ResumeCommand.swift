@@ -15,7 +15,7 @@ struct ResumeCommand: ParsableCommand {
             """,
         aliases: ["restore"])
 
-    @Argument(help: "The file.") var file: String
+    @Argument(help: "The file, or its address on an NBD server.") var file: String
 
     @Option(help: ArgumentHelp("Another name for the machine.", valueName: "name"))
     var name: String?

@@ -27,15 +27,16 @@ struct SnapshotInspectCommand: ParsableCommand {
         commandName: "inspect", abstract: "Says what a snapshot holds.",
         discussion: "Memory is not read: martlet snapshot verify does that.")
 
-    @Argument(help: "The file.")
+    @Argument(help: "The file, or its address on an NBD server.")
     var file: String
 
     @Flag(help: "Prints JSON.")
     var json = false
 
     func run() throws {
-        let description = SnapshotDescription(
-            try SnapshotReader(path: file), machine: try MachineSnapshot(path: file).summary)
+        // One after the other: a server may have no more than one client.
+        let machine = try MachineSnapshot(path: file).summary
+        let description = SnapshotDescription(try SnapshotReader(path: file), machine: machine)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -53,16 +54,21 @@ struct SnapshotVerifyCommand: ParsableCommand {
         abstract: "Reads all of a snapshot and compares it with its checksums.",
         discussion: "Exit status: 0 if all is well, 125 if not, with what is damaged.")
 
-    @Argument(help: "The file.")
+    @Argument(help: "The file, or its address on an NBD server.")
     var file: String
 
     func run() throws {
-        let reader = try SnapshotReader(path: file)
-        try reader.verify()
+        let line: String
+        do {
+            let reader = try SnapshotReader(path: file)
+            try reader.verify()
+            line =
+                "\(file): all is well, \(reader.presentPageCount) pages and "
+                + "\(ByteSize.text(UInt64(reader.manifest.count))) of other state"
+        }
+        // One after the other: a server may have no more than one client.
         _ = try MachineSnapshot(path: file)
-        print(
-            "\(file): all is well, \(reader.presentPageCount) pages and "
-                + "\(ByteSize.text(UInt64(reader.manifest.count))) of other state")
+        print(line)
     }
 }
 
@@ -76,7 +82,7 @@ struct SnapshotConvertCommand: ParsableCommand {
             Compressed as the snapshot is unless it is said.
             """)
 
-    @Argument(help: "The snapshot to copy.")
+    @Argument(help: "The snapshot to copy, or its address on an NBD server.")
     var source: String
 
     @Argument(help: "Where the copy goes; nothing may be there yet.")

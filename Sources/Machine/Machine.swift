@@ -87,7 +87,8 @@ public final class Machine: Sendable {
             try snapshot?.makeMemory(layout.regions, isPaged: configuration.isPaged)
             ?? GuestMemory(regions: layout.regions, isPaged: configuration.isPaged)
         self.memory = memory
-        let paging = try MachinePaging(configuration, memory, source: snapshot?.pages)
+        let pages = snapshot?.pages
+        let paging = try MachinePaging(configuration, memory, source: pages)
         self.paging = paging
         // Loading the kernel takes as long as a good measurement does.
         let measurement = FrequencyMeasurement()
@@ -114,7 +115,7 @@ public final class Machine: Sendable {
             recorder: trace.map {
                 SchedulerTrace($0, vcpus: tracks, workerCount: VCPUScheduler.shared.workerCount)
             })
-        let ensemble = VCPUEnsemble(pending: pending, group: group)
+        let ensemble = VCPUEnsemble(pending: pending, group: group) { pages?.stop() }
         self.ensemble = ensemble
         paging?.whenLost { [ensemble] in ensemble.stop(.memoryLost($0)) }
 

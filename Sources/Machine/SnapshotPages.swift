@@ -15,15 +15,34 @@ final class SnapshotPages: PageSource {
     /// Those that nobody has just now: there is one for each read that goes on.
     private let codecs = RankedLock([Codec](), owner: "snapshot-codecs", rank: .leaf)
 
+    /// Which chunk was read last, and its bytes if it was read twice in a row: who writes another snapshot
+    /// wants its pages one by one.
+    private struct Last {
+        var chunk: Int?
+        var bytes: [UInt8]?
+    }
+    private let last = RankedLock(Last(), owner: "snapshot-chunk", rank: .leaf)
+
     init(_ reader: SnapshotReader) { self.reader = reader }
 
     func presentPages(ofChunk chunk: Int) -> UInt64 { UInt64(reader.presentPages(inChunk: chunk)) }
 
     func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError) {
+        let (isAgain, kept) = last.withLock { last in
+            if last.chunk == chunk { return (true, last.bytes) }
+            last = Last(chunk: chunk)
+            return (false, nil)
+        }
+        if let kept, kept.count == buffer.count { return unsafe buffer.copyBytes(from: kept) }
         let codec = codecs.withLock { $0.popLast() } ?? Codec()
         defer { codecs.withLock { $0.append(codec) } }
         try unsafe reader.read(chunk: chunk, into: buffer, using: codec.codec)
+        guard isAgain else { return }
+        let bytes = unsafe [UInt8](buffer)
+        last.withLock { if $0.chunk == chunk { $0.bytes = bytes } }
     }
+
+    func stop() { reader.stop() }
 }
 
 /// Pages of a machine's memory that are not in its memory file, for a snapshot of it.

@@ -32,11 +32,18 @@ final class VCPUEnsemble: Sendable {
     private let parkedCount = Atomic<Int>(0)
     private let pending: [PendingEvents]
     private let group: VCPUGroup
+    private let asked: @Sendable () -> Void
 
-    /// One word for each vCPU of the group.
-    init(pending: [PendingEvents], group: VCPUGroup) {
+    /// - Parameters:
+    ///   - pending: one word for each vCPU of the group.
+    ///   - asked: the vCPUs are asked to leave, and must not wait for what is far away. Any thread, whatever
+    ///     locks it holds, each time.
+    init(
+        pending: [PendingEvents], group: VCPUGroup, asked: @escaping @Sendable () -> Void = {}
+    ) {
         self.pending = pending
         self.group = group
+        self.asked = asked
     }
 
     var lifecycle: Lifecycle { life.withLock { $0.lifecycle } }
@@ -76,6 +83,7 @@ final class VCPUEnsemble: Sendable {
             // Never started: nobody is there to end it.
             if life.lifecycle == .created { life.lifecycle = .stopped(reason) }
         }
+        asked()
         for (number, pending) in pending.enumerated() {
             pending.raise(.leave)
             group.wake(number)

@@ -13,4 +13,10 @@ public protocol PageSource: AnyObject, Sendable {
     ///
     /// - Throws: `XError`: it cannot be read, or is not what was stored.
     func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
+    /// Nobody wants pages any more: who waits for one from far away waits no longer, and gets an error.
+    func stop()
+}
+
+extension PageSource {
+    public func stop() {}
 }

@@ -132,6 +132,7 @@ public import Vocabulary
             defer { desk.awaited = [:] }
             return desk.awaited.values.flatMap { $0 }
         }
+        source?.stop()
         for waiter in waiters { waiter() }
         for _ in 0..<threadCount {
             wanted.signal()
@@ -142,6 +143,8 @@ public import Vocabulary
 
     /// A page cannot be had: the guest ends, with the reason.
     func fail(_ reason: String) {
+        // Reads that were given up.
+        if desk.withLock({ $0.isStopped }) { return }
         let isFirst = failureSlot.withLock { failure in
             guard failure == nil else { return false }
             failure = reason

@@ -14,6 +14,12 @@ public protocol SnapshotBytes: Sendable {
     ///
     /// - Throws: `XError` if not all of them are to be had.
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
+    /// Nobody wants anything any more: who waits for something far away waits no longer, and gets an error.
+    func stop()
+}
+
+extension SnapshotBytes {
+    public func stop() {}
 }
 
 /// A snapshot in a file of this host.

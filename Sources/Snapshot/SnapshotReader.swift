@@ -21,9 +21,14 @@ public final class SnapshotReader: Sendable {
     /// Ascending by chunk: what memory does not have costs nothing.
     let runs: [SnapshotRun]
 
+    /// - Parameter path: of a file, or the address of one on a server (`RemoteSnapshot.isAddress`).
     /// - Throws: `XError`: it cannot be read, is no snapshot, is of another version, or damaged.
     public convenience init(path: String) throws(XError) {
-        try self.init(SnapshotFile(path: path))
+        if RemoteSnapshot.isAddress(path) {
+            try self.init(RemoteSnapshot(path))
+        } else {
+            try self.init(SnapshotFile(path: path))
+        }
     }
 
     /// Reads what is not memory. Memory is read when it is asked for.
@@ -42,6 +47,10 @@ public final class SnapshotReader: Sendable {
         sections = content.sections
         runs = content.runs
     }
+
+    /// Nobody wants anything any more: who waits for bytes from far away waits no longer, and gets an error.
+    /// Any thread.
+    public func stop() { source.stop() }
 
     /// Chunks of 64 KiB of the memory; the last one may be shorter.
     public var chunkCount: Int { SnapshotFormat.chunkCount(of: memoryByteCount) }
