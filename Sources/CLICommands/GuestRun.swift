@@ -14,6 +14,8 @@ struct GuestRun {
         var saved: SavedRun
         /// Its memory is read when it is touched.
         var isLazy: Bool
+        /// What is read ahead, or recorded.
+        var workingSet: SnapshotWorkingSet?
 
         init(_ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool) {
             self.snapshot = snapshot
@@ -71,6 +73,7 @@ struct GuestRun {
         if let resumption {
             try resumption.snapshot.apply(to: &configuration)
             configuration.restoresLazily = resumption.isLazy
+            configuration.prefetches = resumption.workingSet?.prefetches ?? []
             return configuration
         }
         let report: KernelStore.ProgressHandler = { progress.step($0) }
@@ -222,6 +225,7 @@ struct GuestRun {
         let pump = inputPump(session, machine, terminal: terminal) {
             leaves.store(true, ordering: .releasing)
         }
+        defer { resumption?.workingSet?.record(machine) }
         try machine.start()
         pump.start()
         let reason = wait(machine, session, progress)
@@ -371,6 +375,7 @@ struct GuestRun {
             if leaves { machine.stop() }
             input.feed(typed)
         }
+        defer { resumption?.workingSet?.record(machine) }
         try machine.start()
         pump.start()
         let reason = machine.wait(seconds: options.timeout)
@@ -386,14 +391,6 @@ struct GuestRun {
         switch reason {
         case .poweredOff, .reset, .suspended, .requested: return 0
         default: return try report(reason, machine, log)
-        }
-    }
-
-    private func printStatistics(_ machine: Machine) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        if let data = try? encoder.encode(machine.statistics) {
-            StandardError.write(String(decoding: data, as: UTF8.self) + "\n")
         }
     }
 }

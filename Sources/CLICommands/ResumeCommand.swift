@@ -11,7 +11,8 @@ struct ResumeCommand: ParsableCommand {
         discussion: """
             Its disks and networks are those it had, and must be as it left them: a checkpoint goes with \
             a copy of its disks of that moment. With --lazy its memory is read when it is touched: the file \
-            must stay as it is.
+            must stay as it is. With --record what was touched is written to FILE.workingset, and later \
+            runs with --lazy read that ahead.
             """,
         aliases: ["restore"])
 
@@ -29,8 +30,15 @@ struct ResumeCommand: ParsableCommand {
     @Flag(help: "Goes on at once, and reads its memory as it is touched.")
     var lazy = false
 
+    @Flag(help: "With --lazy: keeps which memory was touched, for later runs to read ahead.")
+    var record = false
+
     @Flag(help: "Prints no progress.")
     var quiet = false
+
+    func validate() throws {
+        if record, !lazy { throw ValidationError("--record goes with --lazy") }
+    }
 
     func run() throws {
         let snapshot = try MachineSnapshot(path: file)
@@ -41,14 +49,17 @@ struct ResumeCommand: ParsableCommand {
                 .invalidFormat,
                 "the snapshot '\(file)' was not made by martlet suspend or checkpoint")
         }
+        var resumption = GuestRun.Resumption(snapshot, saved, isLazy: lazy)
+        // Before the folder becomes another.
+        if lazy {
+            resumption.workingSet = SnapshotWorkingSet(of: file, snapshot, records: record)
+        }
         var options = try saved.options()
         options.name = name ?? options.name
         options.timeout = timeout
         options.stats = stats
         options.quiet = quiet
-        let status = try GuestRun(
-            options, resuming: GuestRun.Resumption(snapshot, saved, isLazy: lazy)
-        ).run()
+        let status = try GuestRun(options, resuming: resumption).run()
         if status != 0 { throw ExitCode(status) }
     }
 }

@@ -24,6 +24,12 @@ final class SnapshotPages: PageSource {
         defer { codecs.withLock { $0.append(codec) } }
         try unsafe reader.read(chunk: chunk, into: buffer, using: codec.codec)
     }
+
+    func read(chunks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws(XError) {
+        let codec = codecs.withLock { $0.popLast() } ?? Codec()
+        defer { codecs.withLock { $0.append(codec) } }
+        try unsafe reader.read(chunks: chunks, into: buffer, using: codec.codec)
+    }
 }
 
 /// Pages of a machine's memory that are not in its memory file, for a snapshot of it.
