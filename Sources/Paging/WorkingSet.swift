@@ -1,4 +1,4 @@
-internal import CZlib
+internal import CLZMA
 internal import Glibc
 internal import HostIO
 public import Vocabulary
@@ -175,9 +175,9 @@ public struct WorkingSet: Equatable, Sendable {
     }
 
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        UInt32(
-            truncatingIfNeeded: unsafe bytes.withUnsafeBufferPointer {
-                unsafe crc32(0, $0.baseAddress, UInt32(clamping: $0.count))
-            })
+        unsafe bytes.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            return unsafe lzma_crc32(base, bytes.count, 0)
+        }
     }
 }
