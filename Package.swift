@@ -77,7 +77,7 @@ let package = Package(
         room(
             "KVMParavirt",
             ["Vocabulary", "HostIO", "GuestMemory", "VirtualCPU", "Clocks", "X86"]),
-        room("Paging", ["CHost", "CZlib", "Vocabulary", "HostIO", "GuestMemory"]),
+        room("Paging", ["CHost", "CLZMA", "Vocabulary", "HostIO", "GuestMemory"]),
         room("XenStore", ["Vocabulary"]),
         room(
             "Xen",

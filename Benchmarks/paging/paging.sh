@@ -23,7 +23,7 @@ read -ra options <<<"${OPTIONS:-}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if [ "$resident" != off ] && ! "$martlet" run --help | grep -q -- --page-faults; then
+if [ "$resident" != off ] && ! "$martlet" run --help | grep -- --page-faults >/dev/null; then
   echo "paging: $martlet has no --page-faults; RESIDENT=off runs without" >&2
   exit 1
 fi

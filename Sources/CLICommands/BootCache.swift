@@ -35,6 +35,7 @@ struct BootCache {
         unsafe utimensat(AT_FDCWD, path, nil, 0)
         var resumption = GuestRun.Resumption(snapshot, saved, isLazy: true, isAnother: true)
         resumption.isBoot = true
+        resumption.workingSet = SnapshotWorkingSet(ofBoot: path, snapshot)
         return resumption
     }
 
@@ -58,24 +59,31 @@ struct BootCache {
             return [SavedRun.note: run, Self.note: key]
         }
         observer.noted = { session.thaw() }
+        _ = unsafe unlink(path + SnapshotWorkingSet.suffix)
         try machine.suspend(to: path, options, observer)
         removeOldest()
     }
 
     /// It is damaged, or of no use.
-    func remove() { _ = unsafe unlink(path) }
+    func remove() { Self.remove(path) }
+
+    private static func remove(_ path: String) {
+        _ = unsafe unlink(path)
+        _ = unsafe unlink(path + SnapshotWorkingSet.suffix)
+    }
 
     private func removeOldest() {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         var files: [(path: String, used: Int)] = []
         // With what a process left behind that was killed while it wrote.
-        for name in names where name.contains(Self.suffix) {
+        for name in names
+        where name.contains(Self.suffix) && !name.hasSuffix(SnapshotWorkingSet.suffix) {
             var status = stat()
             let path = directory + "/" + name
             guard unsafe lstat(path, &status) == 0 else { continue }
             files.append((path, status.st_mtim.tv_sec))
         }
         files.sort { $0.used > $1.used }
-        for file in files.dropFirst(Self.count) { _ = unsafe unlink(file.path) }
+        for file in files.dropFirst(Self.count) { Self.remove(file.path) }
     }
 }

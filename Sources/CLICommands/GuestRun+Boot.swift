@@ -11,6 +11,7 @@ extension GuestRun {
         if let resumption {
             try resumption.snapshot.apply(to: &configuration)
             configuration.restoresLazily = resumption.isLazy
+            configuration.prefetches = resumption.workingSet?.prefetches ?? []
             return configuration
         }
         let report: KernelStore.ProgressHandler = { progress.step($0) }
@@ -76,6 +77,7 @@ extension GuestRun {
         options.settlePlatform(of: &configuration, as: try found.snapshot.platform)
         try found.snapshot.apply(to: &configuration)
         configuration.restoresLazily = true
+        configuration.prefetches = found.workingSet?.prefetches ?? []
         return true
     }
 

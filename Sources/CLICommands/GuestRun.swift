@@ -18,6 +18,8 @@ struct GuestRun {
         var isAnother = false
         /// Of the cache: it has booted, and has no program yet.
         var isBoot = false
+        /// What is read ahead, or recorded.
+        var workingSet: SnapshotWorkingSet?
 
         init(
             _ snapshot: MachineSnapshot, _ saved: SavedRun, isLazy: Bool = false,
@@ -139,6 +141,7 @@ struct GuestRun {
         let pump = inputPump(session, machine, terminal: terminal) {
             leaves.store(true, ordering: .releasing)
         }
+        defer { resumption?.workingSet?.record(machine) }
         try machine.start()
         pump.start()
         let reason = wait(machine, session, progress)
@@ -317,6 +320,7 @@ struct GuestRun {
             if leaves { machine.stop() }
             input.feed(typed)
         }
+        defer { resumption?.workingSet?.record(machine) }
         try machine.start()
         pump.start()
         let reason = machine.wait(seconds: options.timeout)
@@ -333,14 +337,6 @@ struct GuestRun {
         switch reason {
         case .poweredOff, .reset, .suspended, .requested: return 0
         default: return try report(reason, machine, log)
-        }
-    }
-
-    private func printStatistics(_ machine: Machine) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        if let data = try? encoder.encode(machine.statistics) {
-            StandardError.write(String(decoding: data, as: UTF8.self) + "\n")
         }
     }
 }

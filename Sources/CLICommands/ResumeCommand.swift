@@ -1,4 +1,5 @@
 import ArgumentParser
+import Disks
 import Foundation
 import Machine
 import Vocabulary
@@ -11,7 +12,8 @@ struct ResumeCommand: ParsableCommand {
         discussion: """
             Its disks and networks are those it had, and must be as it left them: a checkpoint goes with \
             a copy of its disks of that moment. With --lazy its memory is read when it is touched: the file \
-            must stay as it is.
+            must stay as it is. With --record what was touched is written to FILE.workingset, and later \
+            runs with --lazy read that ahead.
             """,
         aliases: ["restore"])
 
@@ -29,8 +31,18 @@ struct ResumeCommand: ParsableCommand {
     @Flag(help: "Goes on at once, and reads its memory as it is touched.")
     var lazy = false
 
+    @Flag(help: "With --lazy: keeps which memory was touched, for later runs to read ahead.")
+    var record = false
+
     @Flag(help: "Prints no progress.")
     var quiet = false
+
+    func validate() throws {
+        if record, !lazy { throw ValidationError("--record goes with --lazy") }
+        if record, DiskSpecification.isNetworkAddress(file) {
+            throw ValidationError("--record writes beside a file, and '\(file)' is on a server")
+        }
+    }
 
     func run() throws {
         let snapshot = try MachineSnapshot(path: file)
@@ -43,13 +55,16 @@ struct ResumeCommand: ParsableCommand {
         }
         var changes = saved.changes ?? RunChanges()
         changes.name = name ?? changes.name
+        var resumption = GuestRun.Resumption(snapshot, saved, isLazy: lazy)
+        // Before the folder becomes another.
+        if lazy, !DiskSpecification.isNetworkAddress(file) {
+            resumption.workingSet = SnapshotWorkingSet(of: file, snapshot, records: record)
+        }
         var options = try saved.options(changes)
         options.timeout = timeout
         options.stats = stats
         options.quiet = quiet
-        let status = try GuestRun(
-            options, changes, resuming: GuestRun.Resumption(snapshot, saved, isLazy: lazy)
-        ).run()
+        let status = try GuestRun(options, changes, resuming: resumption).run()
         if status != 0 { throw ExitCode(status) }
     }
 }

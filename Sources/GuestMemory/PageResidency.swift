@@ -25,6 +25,8 @@ public protocol PageSupplier: AnyObject, Sendable {
 
         public static let accessed = Use(rawValue: 1 << 0)
         public static let written = Use(rawValue: 1 << 1)
+        /// It came before anybody asked for it; for statistics.
+        public static let prefetched = Use(rawValue: 1 << 2)
     }
 
     /// How many users of each page there are who must not see it go. Valid as long as this object.

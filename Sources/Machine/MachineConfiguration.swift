@@ -42,6 +42,10 @@ public struct MachineConfiguration: Sendable {
     public var pageFaults = PageFaults.async
     /// Of a snapshot: its memory is read when the guest touches it, not before it runs.
     public var restoresLazily = false
+    /// Chunks of the snapshot, 64 KiB of the memory each, by number, that are read before the guest touches
+    /// them, in this order, while nobody waits for another and there is room (`residentByteCount`). Any
+    /// numbers are harmless. Only with `restoresLazily`; see `Machine.touchedChunks`.
+    public var prefetches: [UInt32] = []
     public var platform = Platform.kvm
     public var engine = Engine.interpreter
     public var processor = ProcessorChoice.auto

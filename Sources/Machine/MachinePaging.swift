@@ -47,6 +47,7 @@ final class MachinePaging: Sendable {
         var options = Pager.Options()
         options.residentByteCount = configuration.residentByteCount
         options.swapDirectory = configuration.swapDirectory
+        options.prefetches = configuration.prefetches
         let failure = Failure()
         self.failure = failure
         pager = try Pager(memory: memory, source: source, options) { failure.lose($0) }

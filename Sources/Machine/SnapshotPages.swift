@@ -42,6 +42,12 @@ final class SnapshotPages: PageSource {
         last.withLock { if $0.chunk == chunk { $0.bytes = bytes } }
     }
 
+    func read(chunks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws(XError) {
+        let codec = codecs.withLock { $0.popLast() } ?? Codec()
+        defer { codecs.withLock { $0.append(codec) } }
+        try unsafe reader.read(chunks: chunks, into: buffer, using: codec.codec)
+    }
+
     func stop() { reader.stop() }
 }
 

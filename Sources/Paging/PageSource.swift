@@ -13,10 +13,27 @@ public protocol PageSource: AnyObject, Sendable {
     ///
     /// - Throws: `XError`: it cannot be read, or is not what was stored.
     func read(chunk: Int, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
+    /// Reads chunks that are neighbours, one behind the other, each as `read(chunk:into:)` does.
+    ///
+    /// - Throws: `XError`: one of them cannot be read, or is not what was stored; `buffer` has anything then.
+    func read(chunks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws(XError)
     /// Nobody wants pages any more: who waits for one from far away waits no longer, and gets an error.
     func stop()
 }
 
 extension PageSource {
+    /// One after the other.
+    public func read(
+        chunks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(XError) {
+        let byteCount = pagesPerChunk * SwapFile.pageByteCount
+        for (number, chunk) in chunks.enumerated() {
+            let start = number * byteCount
+            try unsafe read(
+                chunk: chunk,
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start + byteCount]))
+        }
+    }
+
     public func stop() {}
 }

@@ -66,9 +66,15 @@ extension Pager {
             let page = clock.hand
             clock.hand = page &+ 1 < UInt64(pageCount) ? page &+ 1 : 0
             guard memory.isRAM(page: page), !memory.isAbsent(page << 12),
-                !residency.isPinned(page),
-                residency.take(.accessed, of: page).isEmpty
+                !residency.isPinned(page)
             else { continue }
+            if !residency.take(.accessed, of: page).isEmpty {
+                if residency.use(of: page).contains(.prefetched) {
+                    residency.take(.prefetched, of: page)
+                    counters.prefetchedPagesUsed.wrappingAdd(1, ordering: .relaxed)
+                }
+                continue
+            }
             let isTaken = desk.withLock { desk in
                 memory.insertFlags(.absent, ofPageAt: page << 12)
                 if residency.isPinned(page) {
@@ -177,7 +183,7 @@ extension Pager {
                     continue
                 }
                 gone += 1
-                residency.take([.written, .accessed], of: page)
+                residency.take([.written, .accessed, .prefetched], of: page)
                 if run.count > 0, page == run.first &+ UInt64(run.count) {
                     run.count += 1
                 } else {

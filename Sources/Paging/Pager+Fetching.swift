@@ -8,7 +8,8 @@ internal import Vocabulary
 extension Pager {
     func fetch() {
         do throws(XError) {
-            let pages = max(source?.pagesPerChunk ?? 1, SwapStreams.longest + 1)
+            let chunks = prefetches.withLock { $0.isEmpty } ? 1 : Prefetches.longestRun
+            let pages = max((source?.pagesPerChunk ?? 1) * chunks, SwapStreams.longest + 1)
             let chunkByteCount = pages * SwapFile.pageByteCount
             let buffer = try MemoryMapping(anonymous: chunkByteCount)
             let bytes = unsafe UnsafeMutableRawBufferPointer(
@@ -17,7 +18,11 @@ extension Pager {
                 wanted.wait()
                 let (page, isStopped) = desk.withLock { ($0.dequeue(), $0.isStopped) }
                 if isStopped { return }
-                if let page { unsafe bring(page, through: bytes) }
+                if let page {
+                    unsafe bring(page, through: bytes)
+                } else if unsafe prefetchSome(through: bytes) {
+                    wanted.signal()
+                }
             }
         } catch {
             fail(error.message)
@@ -51,7 +56,7 @@ extension Pager {
             let ahead = desk.streams.ahead(of: slot)
             for next in slot + 1..<min(slot + 1 + ahead, swap.slotCount) {
                 let other = unsafe UInt64(pageOfSlot[next])
-                guard unsafe slots[Int(other)] == UInt32(next) + 1, claim(other, &desk) else {
+                guard unsafe slots[Int(other)] == UInt32(next) + 1, claimIfRoom(other, &desk) else {
                     break
                 }
                 brought.append(other)
@@ -80,6 +85,7 @@ extension Pager {
         let index = Int(place >> 12)
         let perChunk = source.pagesPerChunk
         let chunk = index / perChunk
+        touched.withLock { $0.note(chunk) }
         let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<perChunk * 4096])
         try unsafe source.read(chunk: chunk, into: bytes)
         counters.fromSource.wrappingAdd(1, ordering: .relaxed)
@@ -92,7 +98,9 @@ extension Pager {
             let file = UInt64(chunk * perChunk + other) << 12
             guard memory.fileOffset(of: .init(neighbour << 12)) == file else { continue }
             // One look at both: one that goes meanwhile comes back with what was written to it.
-            let isClaimed = desk.withLock { wasNeverTakenAway(neighbour) && claim(neighbour, &$0) }
+            let isClaimed = desk.withLock {
+                wasNeverTakenAway(neighbour) && claimIfRoom(neighbour, &$0)
+            }
             if isClaimed { brought.append(neighbour) }
         }
         for each in brought {
@@ -105,19 +113,29 @@ extension Pager {
     }
 
     /// The lock is held.
-    private func wasNeverTakenAway(_ page: UInt64) -> Bool {
+    func wasNeverTakenAway(_ page: UInt64) -> Bool {
         unsafe swap == nil || slots[Int(page)] == 0
     }
 
     /// A page that nobody has asked for comes along, if it is still to come, and there is room. The lock is
     /// held.
-    private func claim(_ page: UInt64, _ desk: inout PagerDesk) -> Bool {
-        guard memory.isAbsent(page << 12), desk.awaited[page] == nil,
-            !desk.leaving.contains(page), limit == .max || desk.residentCount < limit - reserve / 2
+    private func claimIfRoom(_ page: UInt64, _ desk: inout PagerDesk) -> Bool {
+        guard isStillToCome(page, desk),
+            limit == .max || desk.residentCount < limit - reserve / 2
         else { return false }
+        claim(page, &desk)
+        return true
+    }
+
+    /// The page is absent, and neither on its way nor leaving. The lock is held.
+    func isStillToCome(_ page: UInt64, _ desk: borrowing PagerDesk) -> Bool {
+        memory.isAbsent(page << 12) && desk.awaited[page] == nil && !desk.leaving.contains(page)
+    }
+
+    /// The page is on its way, although nobody has asked for it. The lock is held.
+    func claim(_ page: UInt64, _ desk: inout PagerDesk) {
         desk.residentCount += 1
         desk.awaited[page] = []
-        return true
     }
 
     /// The pages have their bytes.

@@ -18,6 +18,9 @@ public import Vocabulary
         public var swapDirectory = "/var/tmp"
         /// Threads that bring pages.
         public var threadCount = 4
+        /// Chunks of the source, by number, that are brought before anybody asks for them, in this order;
+        /// those that the source has not are left out. Not with one thread.
+        public var prefetches: [UInt32] = []
 
         public init() {}
     }
@@ -38,6 +41,8 @@ public import Vocabulary
     let wanted = DispatchSemaphore(value: 0)
     let room = DispatchSemaphore(value: 0)
     let evictorBell = SleepWord()
+    let prefetches: RankedLock<Prefetches>
+    let touched = RankedLock(TouchedChunks(), owner: "pager-touched", rank: .leaf)
     /// Of each page of the span: 0, it was never taken away; `UInt32.max`, it was all zeros then; else its slot
     /// in the swap file and 1. Written by the evictor while the page is absent and leaving, read while it is absent. Allocated in init, freed in
     /// deinit.
@@ -70,6 +75,10 @@ public import Vocabulary
         self.source = source
         self.failed = failed
         threadCount = max(1, options.threadCount)
+        let isPrefetching = source != nil && Self.prefetchingCount(of: threadCount) > 0
+        prefetches = RankedLock(
+            Prefetches(isPrefetching ? options.prefetches : []), owner: "pager-prefetches",
+            rank: .leaf)
         pageCount = Int(memory.spanByteCount >> 12)
         if let bytes = options.residentByteCount, bytes < memory.byteCount {
             limit = Int(max(bytes, Self.smallestResidentByteCount) >> 12)
@@ -113,6 +122,7 @@ public import Vocabulary
         }
         let all = started
         threads.withLock { $0 = all }
+        for _ in 0..<Self.prefetchingCount(of: threadCount) { wanted.signal() }
     }
 
     /// Ends its threads; who waits for a page gets none. Once, after the vCPUs.
@@ -221,9 +231,9 @@ public import Vocabulary
     }
 
     /// The page has its bytes: it is present. The lock is held.
-    func arrive(_ page: UInt64) {
+    func arrive(_ page: UInt64, as use: PageResidency.Use = .accessed) {
         residency.take(.written, of: page)
-        residency.note(.accessed, page)
+        residency.note(use, page)
         memory.removeFlags([.absent, .onItsWay], ofPageAt: page << 12)
     }
 
@@ -246,6 +256,7 @@ public import Vocabulary
     /// Counts, for statistics.
     public var metrics: [String: UInt64] {
         var metrics = counters.metrics
+        metrics["prefetchedPagesUsed"] = prefetchedPagesUsed
         metrics["residentBytes"] = residentByteCount
         metrics["workerWaits"] = residency.waits.load(ordering: .relaxed)
         metrics["swapBytes"] = UInt64(swap?.usedCount.load(ordering: .relaxed) ?? 0) << 12

@@ -15,6 +15,10 @@ final class PagerCounters: Sendable {
     let shootdownNanoseconds = Atomic<UInt64>(0)
     let roomWaits = Atomic<UInt64>(0)
     let writeFailures = Atomic<UInt64>(0)
+    let prefetchedChunks = Atomic<UInt64>(0)
+    let prefetchedPages = Atomic<UInt64>(0)
+    /// Of those whose marks were taken since; see `Pager.prefetchedPagesUsed`.
+    let prefetchedPagesUsed = Atomic<UInt64>(0)
 
     var metrics: [String: UInt64] {
         func value(_ counter: borrowing Atomic<UInt64>) -> UInt64 {
@@ -27,6 +31,8 @@ final class PagerCounters: Sendable {
             "swappedOut": value(swappedOut), "rescued": value(rescued),
             "shootdowns": value(shootdowns), "shootdownNanoseconds": value(shootdownNanoseconds),
             "roomWaits": value(roomWaits), "writeFailures": value(writeFailures),
+            "prefetchedChunks": value(prefetchedChunks),
+            "prefetchedPages": value(prefetchedPages),
         ]
     }
 }

@@ -8,7 +8,7 @@ struct SwapStreams: Sendable {
         var ahead: Int
     }
 
-    static let longest = 31
+    static let longest = 127
     private static let count = 8
 
     private var streams = [Stream](repeating: Stream(next: -1, ahead: 0), count: Self.count)

@@ -13,6 +13,8 @@ internal import CZstd
     /// A run as it is stored, and its pages.
     var stored = [UInt8](repeating: 0, count: ZSTD_compressBound(SnapshotFormat.chunkByteCount))
     var pages = [UInt8](repeating: 0, count: SnapshotFormat.chunkByteCount)
+    /// Several runs that were read at once; empty until then.
+    var span: [UInt8] = []
 
     public init() {}
 

@@ -137,8 +137,29 @@ public final class SnapshotReader: Sendable {
             }
             guard isWhole else { throw damaged(run) }
         }
+        unsafe settle(run, buffer)
+    }
+
+    /// Fills a chunk's 64 KiB with what was read of it.
+    func expand(
+        _ run: SnapshotRun, _ stored: UnsafeRawBufferPointer,
+        into buffer: UnsafeMutableRawBufferPointer, _ codec: ChunkCodec
+    ) throws(XError) {
+        try unsafe check(run, stored)
+        let count = expandedByteCount(run)
+        if run.encoding != .zstd, stored.count == count {
+            unsafe buffer.copyMemory(from: stored)
+        } else {
+            let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            guard unsafe codec.expand(stored, into: room) else { throw damaged(run) }
+        }
+        unsafe settle(run, buffer)
+    }
+
+    /// What a chunk begins with goes to where it belongs.
+    private func settle(_ run: SnapshotRun, _ buffer: UnsafeMutableRawBufferPointer) {
         if run.encoding == .chunk {
-            unsafe buffer.zero(count..<buffer.count)
+            unsafe buffer.zero(expandedByteCount(run)..<buffer.count)
         } else {
             unsafe buffer.spread(run.pages)
         }

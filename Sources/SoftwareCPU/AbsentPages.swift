@@ -67,10 +67,17 @@ private func isInUse(
     !memory.isAbsent(address) && residency.use(of: address &>> 12).contains(.accessed)
 }
 
-/// Before the entry is made: a page that can be written to by it counts as written.
-func noteUse(_ residency: PageResidency, _ translation: Translation, _ access: Access) {
-    let canWrite = access == .write || translation.writable && translation.dirty
-    residency.note(canWrite ? [.accessed, .written] : .accessed, translation.physical &>> 12)
+/// Before the entry is made: whether it may be one to write to the page by, which counts as written then. One
+/// that is made for a read may be only if the page counts as that already: a kernel reads everything through a
+/// map that it can write to, and all of it would have to be written to the swap file again.
+///
+/// The mark stays while the page is present, so what is seen here holds until the entry is made: the vCPU is
+/// within an instruction, and whoever takes the page away waits for that.
+func noteUse(_ residency: PageResidency, _ translation: Translation, _ access: Access) -> Bool {
+    let page = translation.physical &>> 12
+    let mayWrite = access == .write || residency.use(of: page).contains(.written)
+    residency.note(access == .write ? [.accessed, .written] : .accessed, page)
+    return mayWrite
 }
 
 extension EngineContext {

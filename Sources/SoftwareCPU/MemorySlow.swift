@@ -118,8 +118,9 @@ private func fillEntry(
     _ cpu: CPU, _ engine: EngineContext, _ address: UInt64, _ access: Access,
     _ translation: Translation, mode: UInt64
 ) -> Bool {
+    var mayWrite = true
     if let residency = engine.memory.residency {
-        noteUse(residency, translation, access)
+        mayWrite = noteUse(residency, translation, access)
     }
     if engine.breakpoints.hasData, engine.breakpoints.watchesData(page: address) { return false }
     let upper = address &>> 63 != 0
@@ -135,7 +136,7 @@ private func fillEntry(
     unsafe makeWay(cpu, engine, entry, for: tag)
     unsafe entry.pointee.readTag = tag
     let isWritable =
-        translation.writable && translation.dirty
+        mayWrite && translation.writable && translation.dirty
         && !engine.memory.pageHoldsCode(translation.physical)
     unsafe entry.pointee.writeTag = isWritable ? tag : .max
     unsafe entry.pointee.addend =

@@ -92,6 +92,45 @@ struct PagingGuestTests {
         }
     }
 
+    private func restored(_ file: String, _ arguments: String...) throws -> (
+        text: String, errors: String, pager: [String: UInt64]
+    ) {
+        let guest = try BackgroundGuest(
+            ["restore", "--lazy", "--quiet", "--stats", "--timeout", "240"] + arguments + [file])
+        _ = guest.wait(for: "never")
+        let (status, errors) = guest.end()
+        #expect(status == 7, "\(errors)")
+        return (guest.text, errors, try statistics(Array(errors.utf8)).parts["pager"] ?? [:])
+    }
+
+    /// What a run touched is there before the next one touches it; a file that is not right is of no use, and
+    /// does no harm.
+    @Test func whatWasTouchedIsReadAhead() throws {
+        let (name, file) = (name(), file)
+        let list = file + ".workingset"
+        defer { for path in [file, list] { try? FileManager.default.removeItem(atPath: path) } }
+        let digest = try suspended(name, file)
+        let first = try restored(file, "--record")
+        #expect(first.text.contains(digest))
+        let touched = first.pager["fromSource", default: 0]
+        #expect(touched > 300 && first.pager["prefetchedChunks"] == 0)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: list))
+        let second = try restored(file)
+        #expect(second.text.contains(digest))
+        #expect(second.pager["prefetchedChunks", default: 0] > touched * 3 / 4)
+        #expect(second.pager["fromSource", default: 0] < touched / 4)
+        #expect(second.pager["prefetchedPagesUsed", default: 0] > 4000)
+        #expect(!second.errors.contains("working set"))
+        for damaged in [bytes.dropLast(9), bytes.dropFirst(4) + bytes.prefix(4), Data()] {
+            try damaged.write(to: URL(fileURLWithPath: list))
+            let third = try restored(file)
+            #expect(third.text.contains(digest))
+            #expect(third.pager["prefetchedChunks"] == 0)
+            let lines = third.errors.split(separator: "\n").filter { !$0.hasPrefix("{") }
+            #expect(lines.count == 1 && lines.first?.contains(list) == true, "\(lines)")
+        }
+    }
+
     /// Not one wrong byte reaches the guest: it ends, and why is said.
     @Test(arguments: [true, false])
     func aDamagedSnapshotEndsTheGuest(isCut: Bool) throws {

@@ -56,6 +56,45 @@ struct SnapshotFileTests {
     }
 
     @Test(arguments: SnapshotCompression.allCases)
+    func neighboursAreReadTogether(compression: SnapshotCompression) throws {
+        let files = try SnapshotFiles(compression)
+        let reader = try SnapshotReader(path: files.path)
+        let codec = ChunkCodec()
+        let whole = files.memory + [UInt8](repeating: 0, count: 1 << 20)
+        for first in 0...reader.chunkCount {
+            for count in 0...reader.chunkCount - first + 1 {
+                let bytes = try reader.chunks(first..<first + count, count, codec)
+                #expect(bytes == Array(whole[first << 16..<(first + count) << 16]))
+                #expect(throws: XError.self) {
+                    try reader.chunks(first..<first + count + 1, count, codec)
+                }
+            }
+        }
+        // Each is checked.
+        let stored = try files.bytes()
+        for _ in 0..<50 {
+            var bytes = stored
+            bytes[Int.random(in: 4096..<4096 + Int(reader.storedByteCount))] ^= 4
+            try files.replace(bytes)
+            let damaged = try SnapshotReader(path: files.path)
+            #expect(damaged.identity == reader.identity)
+            let memory = try? damaged.chunks(0..<reader.chunkCount, reader.chunkCount, codec)
+            #expect(memory == nil || memory == Array(whole[..<(reader.chunkCount << 16)]))
+        }
+    }
+
+    @Test func everySnapshotHasItsIdentity() throws {
+        let files = try SnapshotFiles()
+        let first = try SnapshotReader(path: files.path)
+        #expect(try SnapshotReader(path: files.path).identity == first.identity)
+        try files.write(.none)
+        let again = try SnapshotReader(path: files.path)
+        #expect(again.identity != first.identity)
+        try files.write(.zstd)
+        #expect(try SnapshotReader(path: files.path).identity != again.identity)
+    }
+
+    @Test(arguments: SnapshotCompression.allCases)
     func chunksAreReadAlone(compression: SnapshotCompression) throws {
         let files = try SnapshotFiles(compression)
         let reader = try SnapshotReader(path: files.path)

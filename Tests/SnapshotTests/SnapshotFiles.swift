@@ -93,4 +93,17 @@ extension SnapshotReader {
         if let failure { throw failure }
         return bytes
     }
+
+    /// Chunks that are read at once, with room for `count`.
+    func chunks(_ range: Range<Int>, _ count: Int, _ codec: ChunkCodec) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 1, count: count << 16)
+        let failure: XError? = unsafe bytes.withUnsafeMutableBytes { bytes in
+            do throws(XError) {
+                try unsafe read(chunks: range, into: bytes, using: codec)
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
 }

@@ -106,6 +106,35 @@ struct AbsentPageTests {
         #expect(machine.engine.state.generalPurposeRegisters[0] == 1)
     }
 
+    /// mov rax, [rsi]; hlt; mov [rsi + 8], rax; hlt: what can be written to is not therefore written.
+    @Test(arguments: [nil, 1] as [UInt8?])
+    func whatIsReadIsNotWritten(_ runs: UInt8?) throws {
+        let machine = try TranslationMachine(
+            [0x48, 0x8b, 0x06, 0xf4, 0x48, 0x89, 0x46, 0x08, 0xf4], at: 0x5000,
+            runs.map { .afterRuns($0) } ?? .off, isPaged: true)
+        let thief = PageThief(machine.memory)
+        let residency = try #require(machine.memory.residency)
+        machine.memory.write(GuestPhysicalAddress(0x8000), integer: 77 as UInt64)
+        thief.steal(8)
+        _ = thief.bring(page: 8)
+        for round in 0..<3 {
+            machine.setRegisters([0: 0, 6: 0x8000])
+            var state = machine.engine.state
+            state.rip = 0x5000
+            machine.engine.state = state
+            #expect(machine.engine.run(budget: 100) == .halt)
+            // From the second round on there is an entry to write by.
+            #expect(residency.use(of: 8) == (round == 0 ? .accessed : [.accessed, .written]))
+            #expect(machine.engine.run(budget: 100) == .halt)
+            #expect(residency.use(of: 8) == [.accessed, .written])
+            #expect(machine.memory.read(GuestPhysicalAddress(0x8008), as: UInt64.self) == 77)
+        }
+        thief.steal(8)
+        _ = thief.bring(page: 8)
+        #expect(machine.memory.read(GuestPhysicalAddress(0x8008), as: UInt64.self) == 77)
+        #expect(residency.use(of: 8) == .accessed)
+    }
+
     @Test(arguments: [0x10, 0x11, 0x12] as [UInt64])
     func aTableMayBeAbsent(_ page: UInt64) throws {
         let (machine, thief) = try paged([0xf4])
