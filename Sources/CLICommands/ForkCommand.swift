@@ -172,6 +172,11 @@ struct CloneProcess {
             unsafe posix_spawn_file_actions_adddup2(
                 &actions, file, Self.firstDescriptor + CInt(number))
         }
+        // Whoever waits for the end of a stream that this program was given does not wait for the clone's.
+        let own = Self.firstDescriptor..<Self.firstDescriptor + CInt(files.count)
+        for descriptor in 3..<Self.firstDescriptor + 128 where !own.contains(descriptor) {
+            unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }

@@ -10,7 +10,12 @@ extension Disk {
     /// - Returns: what the disk was.
     /// - Throws: `XError`: there can be no such image; the disk is as it was.
     public func layOver(_ path: String) throws(XError) -> DiskSpecification {
-        let old = specification
+        var old = specification
+        // The image over it may lie elsewhere.
+        if !old.path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) {
+            old.path = unsafe String(cString: folder) + "/" + old.path
+            unsafe free(folder)
+        }
         guard !old.isReadOnly, old.format != .nbd else {
             throw XError(
                 .unsupported,

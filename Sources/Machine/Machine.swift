@@ -326,6 +326,7 @@ public final class Machine: Sendable {
             .flatMap { ensemble.seconds(to: $0) }
         result.code = code.statistics
         result.exitsByForm = observation.mostFrequent(code.exitsByForm)
+        result.startNanoseconds = ensemble.started?.nanoseconds
         result.seconds = ensemble.seconds
         result.scheduling = ensemble.scheduling
         let spent = result.scheduling.reduce(0) { $0 &+ $1.runNanoseconds }

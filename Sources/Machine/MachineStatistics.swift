@@ -6,6 +6,8 @@ public import VirtualCPU
 /// What a machine counted, as `martlet run --stats` prints it.
 public struct MachineStatistics: Codable, Sendable, Equatable {
     public var instructionsRetired: UInt64 = 0
+    /// When the first vCPU was started, in nanoseconds of CLOCK_MONOTONIC; absent if none was.
+    public var startNanoseconds: UInt64?
     /// From the start of the first vCPU to now or to the end, in seconds.
     public var seconds: Double = 0
     /// CPU time of the vCPUs, in seconds.

@@ -49,6 +49,9 @@ final class VCPUEnsemble: Sendable {
     var lifecycle: Lifecycle { life.withLock { $0.lifecycle } }
     var postMortem: PostMortem? { life.withLock { $0.postMortem } }
 
+    /// When it was started; nil: it was not.
+    var started: Instant? { life.withLock { $0.started } }
+
     /// Seconds from the start to the end, or to now.
     var seconds: Double {
         life.withLock { life in

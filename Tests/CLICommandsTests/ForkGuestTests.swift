@@ -23,7 +23,7 @@ struct ForkGuestTests {
 
         /// What a clone has said, once it has said `word`.
         func output(_ clone: String, until word: String) -> String {
-            for _ in 0..<1200 {
+            for _ in 0..<300 {
                 let text = text("\(clone).out")
                 if text.contains(word) { return text }
                 Thread.sleep(forTimeInterval: 0.1)
@@ -82,7 +82,7 @@ struct ForkGuestTests {
             let text = place.output(clone, until: "turn 35 ")
             let lines = text.split(separator: "\n").filter { $0.hasPrefix("turn ") }
             let words = lines.last?.split(separator: " ") ?? []
-            #expect(words.count == (platform == "xen" ? 6 : 5), "\(text)")
+            #expect(words.count == (platform == "xen" ? 7 : 6), "\(text)")
             #expect(words.dropFirst(2).first.map(String.init) == clone, "\(text)")
             #expect(text.components(separatedBy: digest).count == lines.count + 1, "\(text)")
             // Its numbers are its own, from the first line on that has its name.
@@ -90,7 +90,7 @@ struct ForkGuestTests {
                 let own = line.split(separator: " ").dropFirst(platform == "xen" ? 4 : 3).first
                 #expect(own.map { identities.insert($0).inserted } == true, "\(line)")
             }
-            if platform == "xen", words.count == 6 { addresses.insert(words[3]) }
+            if platform == "xen", words.count == 7 { addresses.insert(words[3]) }
             let troubles = GuestLog.troubles(
                 GuestLog.withoutConsoleWarnings(place.text("\(clone).log")))
             #expect(troubles.isEmpty, "\(troubles)")
@@ -106,11 +106,15 @@ struct ForkGuestTests {
         #expect(FileManager.default.contents(atPath: disk) == base)
         for clone in clones + [place.name] {
             let names = try FileManager.default.contentsOfDirectory(atPath: place.folder)
-                .filter { $0.hasPrefix(clone + "-xvda") && $0.hasSuffix(".qcow2") }.sorted()
-            let image = try #require(names.last, "\(clone)")
+                .filter { $0.hasPrefix(clone + "-xvda") && $0.hasSuffix(".qcow2") }
+            // The last that was laid over the others.
+            let image = try #require(names.max { ($0.count, $0) < ($1.count, $1) }, "\(clone)")
             let raw = place.folder + "/" + clone + ".raw"
             #expect(
-                try martlet(["disk", "convert", place.folder + "/" + image, raw]).status == 0)
+                try martlet([
+                    "disk", "convert", "--from", "qcow2", "--to", "raw", "--quiet",
+                    place.folder + "/" + image, raw,
+                ]).status == 0)
             let begin = try #require(FileManager.default.contents(atPath: raw)).prefix(64)
             let word = String(decoding: begin.prefix { $0 != 10 }, as: UTF8.self)
             #expect(word == (clone == place.name ? "martlet" : clone))
