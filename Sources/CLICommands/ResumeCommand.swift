@@ -90,7 +90,9 @@ struct SavedRun: Codable {
                 "the folder '\(directory)' of the suspended run is not there: make it again, with its "
                     + "disks")
         }
-        guard var command = try MartletCommand.parseAsRoot(arguments) as? RunCommand else {
+        guard arguments.first == "run",
+            var command = try RunCommand.parseAsRoot(Array(arguments.dropFirst())) as? RunCommand
+        else {
             throw XError(.invalidFormat, "what was suspended was no martlet run")
         }
         changes.apply(to: &command)

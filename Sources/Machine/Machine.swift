@@ -98,7 +98,7 @@ public final class Machine: Sendable {
             start = try paging?.filling(load) ?? load()
         }
         let counter = TimeStampCounter(
-            frequency: try snapshot?.frequency(near: measurement) ?? measurement.finish(),
+            frequency: try snapshot?.frequency() ?? measurement.finish(),
             startingAt: 0)
         self.counter = counter
         // Engines and clocks begin with it.

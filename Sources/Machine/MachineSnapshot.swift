@@ -37,6 +37,8 @@ public final class MachineSnapshot {
 
     let manifest: Manifest
     let memory: Memory
+    /// Begun as soon as it is known that the host's clock matters.
+    private let measurement = FrequencyMeasurement()
     /// For a person.
     private let name: String
 
@@ -135,7 +137,7 @@ public final class MachineSnapshot {
     }
 
     /// The guest has measured its counter, which is the host's: another rate would be a wrong clock.
-    func frequency(near measurement: FrequencyMeasurement) throws(XError) -> UInt64 {
+    func frequency() throws(XError) -> UInt64 {
         func isNear(_ frequency: UInt64) -> Bool {
             abs(Double(frequency) / Double(manifest.frequency) - 1) < 0.001
         }

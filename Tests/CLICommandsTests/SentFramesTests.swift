@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import CLICommands
@@ -37,5 +38,22 @@ import Testing
         sent.append([UInt8](repeating: 2, count: SentFrames.byteCapacity * 2))
         #expect(sent.bytes(from: 1).count == SentFrames.byteCapacity * 2)
         #expect(sent.bytes(from: 0).count == SentFrames.byteCapacity * 2)
+    }
+
+    @Test func theyAreReadAsTheyWereWritten() throws {
+        var sent = SentFrames()
+        for count in [3, 0, 700, 1] {
+            sent.append([UInt8](repeating: UInt8(count & 0xff), count: count))
+        }
+        let data = try JSONEncoder().encode(sent)
+        let read = try JSONDecoder().decode(SentFrames.self, from: data)
+        #expect(read.byteCount == sent.byteCount && read.bytes(from: 1) == sent.bytes(from: 1))
+        #expect(read.next(from: 9) == sent.next(from: 9))
+        let old = Data(#"{"frames":[[1,2],[3]],"first":5,"byteCount":3}"#.utf8)
+        #expect(try JSONDecoder().decode(SentFrames.self, from: old).bytes(from: 6) == [3])
+        let odd = Data(#"{"first":0,"counts":[4],"bytes":"AQI="}"#.utf8)
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(SentFrames.self, from: odd)
+        }
     }
 }
