@@ -1,7 +1,7 @@
 # Martlet: `make run` boots a stock kernel to a shell, `make test` is what CI runs.
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
-  build-for-guests fuzz fuzz-cpu fuzz-frontends litmus soak soak-power soak-kill bench tsan bench-latency \
+  build-for-guests fuzz fuzz-cpu fuzz-frontends litmus soak soak-power soak-kill soak-lazy bench tsan bench-latency \
   bench-yield bench-devices bench-paging
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
@@ -153,6 +153,12 @@ litmus: build-for-guests
 MINUTES ?= 60
 soak: build-for-guests
 	MARTLET_SOAK_MINUTES=$(MINUTES) $(GUEST_TESTS) --filter kernelUnderLoadAndHotplug
+
+# ROUNDS of suspending a guest and going on with memory that is read as it is touched, which stress-ng checks.
+soak-lazy: install-dependencies
+	@Tools/install-missing.sh "a load that checks memory" stress-ng
+	$(PRODUCT)
+	@MARTLET=$(CURDIR)/.build/release/martlet ROUNDS=$(or $(ROUNDS),200) Tools/soak/lazy.sh
 
 # CHECKPOINTS in a row under load, and CYCLES of suspending and going on in a new process.
 CHECKPOINTS ?= 1000
