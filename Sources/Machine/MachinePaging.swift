@@ -59,6 +59,8 @@ final class MachinePaging: Sendable {
     /// Runs `body`, which puts something into the memory; if that is lost meanwhile, its reason is the error.
     func filling<Result>(_ body: () throws -> Result) throws -> Result {
         do {
+            // No vCPU waits yet: what is counted is theirs, and devices'.
+            defer { pager.forgetWaits() }
             return try body()
         } catch {
             guard let reason = failure.reason else { throw error }

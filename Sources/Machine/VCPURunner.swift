@@ -36,7 +36,7 @@ final class VCPURunner: VCPUBody, @unchecked Sendable {
     /// What ends a halt with interrupts on. Changed code can wait: the engine looks before it runs.
     private static let haltEnders: PendingEvents.Events = [
         .interrupt, .nonMaskableInterrupt, .systemManagementInterrupt, .initialize, .leave,
-        .flushTLB, .kick, .park,
+        .flushTLB, .kick, .park, .pageReady,
     ]
     /// Nanoseconds between two reports.
     private static let reportInterval: UInt64 = 1_000_000

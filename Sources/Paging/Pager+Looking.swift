@@ -1,5 +1,6 @@
 internal import GuestMemory
 internal import HostIO
+internal import Synchronization
 public import Vocabulary
 
 // For who looks at all of the memory while no vCPU runs.
@@ -17,6 +18,9 @@ extension Pager {
         desk.withLock { $0.holdsPages = false }
         evictorBell.ring()
     }
+
+    /// Counts waits of who pins anew.
+    public func forgetWaits() { residency.waits.store(0, ordering: .relaxed) }
 
     /// Waits until every page is present, where none goes. False: one cannot be had any more.
     public func bringAll() -> Bool {

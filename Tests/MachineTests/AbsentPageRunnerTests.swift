@@ -47,6 +47,19 @@ struct AbsentPageRunnerTests {
         #expect(bench.engine.pageFaults == [0x1003])
     }
 
+    /// The guest has put its task to sleep, and its processor with it: it hears of the page at once.
+    @Test func aHaltedGuestIsToldOfThePage() throws {
+        let bench = try VCPURunnerTests.Bench([.halt, .shutdown])
+        bench.surroundings.onReadyPages = {
+            [surroundings = bench.surroundings, pending = bench.pending] in
+            surroundings.interrupts = [0xec]
+            pending.raise(.interrupt)
+        }
+        bench.later(.pageReady)
+        #expect(try bench.run() == .tripleFault)
+        #expect(bench.engine.calls == ["run", "inject 236", "run"])
+    }
+
     @Test func whatIsThereIsNotWaitedFor() throws {
         let bench = try VCPURunnerTests.Bench([Self.absent, Self.absent, .shutdown])
         #expect(try bench.run() == .tripleFault)

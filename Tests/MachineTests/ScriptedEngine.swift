@@ -65,7 +65,12 @@ final class ScriptedSurroundings: VCPUSurroundings, @unchecked Sendable {
         writes.append("absent \(address.rawValue)")
         return absentPage
     }
-    func takeReadyPages() { readyPages += 1 }
+    /// Called when the vCPU looks for pages that are there.
+    var onReadyPages: () -> Void = {}
+    func takeReadyPages() {
+        readyPages += 1
+        onReadyPages()
+    }
     var startUps: [StartUpRequest] = []
     var taskPriority: UInt8 = 3
     let kick = Kick()

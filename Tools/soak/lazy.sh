@@ -53,7 +53,8 @@ wait_for_pass() {
 
 begin=$(date +%s)
 for platform in xen kvm; do
-  options=(--memory 256M)
+  # Without a network: at each resumption netfront loses a megabyte of the guest for each queue.
+  options=(--memory 256M --net none)
   [ $platform = xen ] || options+=(--resident 128M)
   : >"$work/log"
   "$martlet" run --quiet --platform $platform --cpus "$processors" --name "$name" "${options[@]}" --console "file:$work/log" \
