@@ -2,7 +2,7 @@
 
 .PHONY: run test build install-dependencies install-test-dependencies lint check-generated format clean \
   build-for-guests fuzz fuzz-cpu fuzz-frontends litmus soak soak-power soak-kill soak-lazy bench tsan bench-latency \
-  bench-yield bench-devices bench-paging bench-compile
+  bench-yield bench-devices bench-paging bench-compile bench-restore
 
 PACKAGES = liblzma-dev zlib1g-dev libzstd-dev liblz4-dev libslirp-dev liburing-dev libnbd-dev dpkg apt \
   debian-archive-keyring
@@ -143,6 +143,13 @@ bench-paging: install-dependencies
 	$(MAKE) -s -C Benchmarks/programs OUT=$(CURDIR)/Benchmarks/.build/programs
 	@MARTLET=$(CURDIR)/.build/release/martlet PROGRAMS=$(CURDIR)/Benchmarks/.build/programs \
 	  JSON="$${JSON:-.build/paging.json}" Benchmarks/paging/paging.sh
+
+# How long it takes until a restored, forked or kept machine goes on. SIZES, ROUNDS and CLONES as
+# Benchmarks/restore/restore.py has them.
+bench-restore: install-dependencies
+	@Tools/install-missing.sh "what measures" python3
+	$(PRODUCT)
+	@MARTLET=$(CURDIR)/.build/release/martlet Benchmarks/restore/restore.py
 
 # Compilations with half of their memory at hand. SIDES, ROUNDS and others as Benchmarks/paging/compile.sh has them.
 bench-compile: install-dependencies
