@@ -11,6 +11,8 @@ public struct MartletCommand: ParsableCommand {
         discussion: """
             martlet run                        a root shell in a stock Debian kernel
             martlet run -- COMMAND ARG...      one command in it; its exit status is martlet's own
+            martlet run --cached -- COMMAND    the same in a guest that has booted before
+            martlet fork NAME --count 10       running clones of a machine with that --name
             martlet disk create disk.img 10G   a disk for --disk; also info, check, resize, convert
             martlet snapshot inspect FILE      what a suspended machine is; also verify, convert
             martlet xenstore ls --socket PATH  the XenStore of a guest
