@@ -109,7 +109,7 @@ extension Pager {
         guard let swap else { return }
         var (dirty, zeros) = ([UInt64](), [UInt64]())
         for page in pages where residency.use(of: page).contains(.written) || !hasCopy(page) {
-            if unsafe Self.isAllZeros(memory.bytes(ofAbsentPage: page)) {
+            if unsafe memory.bytes(ofAbsentPage: page).isZero {
                 zeros.append(page)
             } else {
                 dirty.append(page)
@@ -198,20 +198,5 @@ extension Pager {
         counters.evicted.wrappingAdd(UInt64(gone), ordering: .relaxed)
         for _ in 0..<rings { room.signal() }
         for waiter in waiters { waiter() }
-    }
-
-    static func isAllZeros(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var offset = 0
-        // SAFETY: every load ends at or before the end.
-        while offset + 32 <= bytes.count {
-            let sum =
-                unsafe bytes.load(fromByteOffset: offset, as: UInt64.self)
-                | bytes.load(fromByteOffset: offset + 8, as: UInt64.self)
-                | bytes.load(fromByteOffset: offset + 16, as: UInt64.self)
-                | bytes.load(fromByteOffset: offset + 24, as: UInt64.self)
-            if sum != 0 { return false }
-            offset += 32
-        }
-        return true
     }
 }
