@@ -7,7 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 martlet=${MARTLET:-martlet} sides=${SIDES:-all async halt block} rounds=${ROUNDS:-3}
-processors=${CPUS:-4} memory=${MEMORY:-512M} resident=${RESIDENT:-256M} times=${TIMES:-4}
+processors=${CPUS:-4} memory=${MEMORY:-320M} resident=${RESIDENT:-160M} times=${TIMES:-4}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
