@@ -113,6 +113,7 @@ extension Disk {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
         defer { unsafe buffer.deallocate() }
         let done = DispatchSemaphore(value: 0)
+        // SAFETY: written before the signal, read after it.
         nonisolated(unsafe) var failure: String?
         unsafe submit(DiskRequest(.read, offset: offset, segments: [buffer])) { error in
             unsafe failure = error.map { "\($0)" }

@@ -4,7 +4,8 @@ public import Vocabulary
 
 extension Disk {
     /// Goes on in a new qcow2 image over what the disk has been so far, which stays as it is at this moment and
-    /// may be the base of others. Requests wait meanwhile. Blocks; not on the disk's thread.
+    /// may be the base of others. Requests wait meanwhile, and longer if the disk is paused. Blocks; not on the
+    /// disk's thread.
     ///
     /// - Parameter path: where nothing is yet.
     /// - Returns: what the disk was.
@@ -22,8 +23,9 @@ extension Disk {
                 "the disk '\(old.path)' cannot have an image laid over it: it is read-only or on a server"
             )
         }
-        try hold()
-        defer { release() }
+        let isPaused = state.withLock { $0.held != nil }
+        if !isPaused { try pause() }
+        defer { if !isPaused { goOn() } }
         let driver = state.withLock { $0.driver }
         // The file's lock is given back: whoever lies over it has one to read.
         try close(driver, old.path)
@@ -50,8 +52,11 @@ extension Disk {
         return old
     }
 
-    /// Waits until nothing is in flight; what comes from now on waits.
-    private func hold() throws(XError) {
+    /// Waits until nothing is in flight; what comes from now on waits until `goOn`. One thread at a time; not the
+    /// disk's.
+    ///
+    /// - Throws: `XError`: the disk is being closed, or is paused already.
+    public func pause() throws(XError) {
         let idle = Answer<HostErrno?>()
         let verdict = state.withLock { state -> Bool? in
             guard !state.isClosing, state.held == nil, state.closer == nil else { return nil }
@@ -66,7 +71,8 @@ extension Disk {
         if !isIdle { _ = idle.wait() }
     }
 
-    private func release() {
+    /// Requests that wait are begun. Whoever paused the disk.
+    public func goOn() {
         let held = state.withLock { state in
             defer { state.held = nil }
             return state.held ?? []

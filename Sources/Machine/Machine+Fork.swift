@@ -131,6 +131,14 @@ extension Machine {
             observer.step("the guest goes on")
         }
         let manifest = try manifest(caller, observer)
+        // The host may fill pages that it has found before the memory is mapped anew (O_DIRECT): the machine would
+        // not see what comes there after it has written to such a page.
+        var paused: [Disk] = []
+        defer { for disk in paused { disk.goOn() } }
+        for disk in disks where disk.format != .nbd {
+            try disk.pause()
+            paused.append(disk)
+        }
         var bases: [DiskSpecification] = []
         for disk in disks {
             bases.append(

@@ -83,6 +83,23 @@ import Vocabulary
         (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[$1]) << (8 * UInt64($1)) }
     }
 
+    @Test func aPausedDiskBeginsNothing() throws {
+        let folder = try Folder()
+        let disk = try Disk(folder.file("disk", [UInt8](repeating: 1, count: 1 << 20)))
+        try disk.pause()
+        #expect(throws: XError.self) { try disk.pause() }
+        let done = Atomic64()
+        disk.submit(.flush) { _ in done.value = 1 }
+        // The image is laid, and the pause goes on.
+        _ = try disk.layOver(folder("layer"))
+        Thread.sleep(forTimeInterval: 0.05)
+        #expect(done.value == 0)
+        disk.goOn()
+        try disk.flush()
+        while done.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
+        try disk.close()
+    }
+
     @Test func whereSomethingIsNothingIsLaidAndTheDiskGoesOn() throws {
         let folder = try Folder()
         let path = try folder.file("disk", [UInt8](repeating: 1, count: 1 << 20))

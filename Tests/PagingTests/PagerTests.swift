@@ -42,18 +42,6 @@ struct PagerTests {
         }
     }
 
-    private final class Failure: Sendable {
-        let reason = RankedLock(String?.none, owner: "reason", rank: .leaf)
-        func note(_ text: String) { reason.withLock { $0 = text } }
-        var text: String? { reason.withLock { $0 } }
-    }
-
-    private func memory(_ mebibytes: UInt64 = 48) throws -> GuestMemory {
-        try GuestMemory(
-            regions: [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: mebibytes << 20)],
-            isPaged: true)
-    }
-
     private func options(resident: UInt64? = 16 << 20) -> Pager.Options {
         var options = Pager.Options()
         options.residentByteCount = resident
@@ -62,7 +50,7 @@ struct PagerTests {
     }
 
     @Test func whatIsWrittenComesBack() throws {
-        let memory = try memory()
+        let memory = try pagedMemory()
         let failure = Failure()
         let pager = try Pager(memory: memory, source: nil, options()) { failure.note($0) }
         try pager.start()
@@ -92,7 +80,7 @@ struct PagerTests {
     }
 
     @Test func aSourceIsReadOnce() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         let pager = try Pager(memory: memory, source: source, options(resident: nil)) { _ in }
         try pager.start()
@@ -107,7 +95,7 @@ struct PagerTests {
 
     /// Clean pages are read again, written ones come from the swap file.
     @Test func aSourceWithASwapFile() throws {
-        let memory = try memory()
+        let memory = try pagedMemory()
         let source = Numbered()
         let pager = try Pager(memory: memory, source: source, options()) { _ in }
         try pager.start()
@@ -136,7 +124,7 @@ struct PagerTests {
     }
 
     @Test func aPageThatCannotBeReadEndsTheGuest() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         source.isBroken.store(true, ordering: .relaxed)
         let failure = Failure()
@@ -153,7 +141,7 @@ struct PagerTests {
 
     /// Who asks does not wait, however long the source takes; who asks for the same page gets it with that.
     @Test func aSlowSourceHoldsNobodyUp() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         let pager = try Pager(memory: memory, source: source, options(resident: nil)) { _ in }
         try pager.start()
@@ -175,7 +163,7 @@ struct PagerTests {
     private final class Arrivals: Sendable { let count = Atomic<Int>(0) }
 
     @Test func aPinnedPageStays() throws {
-        let memory = try memory()
+        let memory = try pagedMemory()
         let pager = try Pager(memory: memory, source: nil, options()) { _ in }
         try pager.start()
         defer { pager.stop() }

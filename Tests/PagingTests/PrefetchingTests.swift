@@ -45,18 +45,6 @@ struct PrefetchingTests {
         }
     }
 
-    private final class Failure: Sendable {
-        let reason = RankedLock(String?.none, owner: "reason", rank: .leaf)
-        func note(_ text: String) { reason.withLock { $0 = text } }
-        var text: String? { reason.withLock { $0 } }
-    }
-
-    private func memory(_ mebibytes: UInt64 = 48) throws -> GuestMemory {
-        try GuestMemory(
-            regions: [MemoryRegion(start: GuestPhysicalAddress(0), byteCount: mebibytes << 20)],
-            isPaged: true)
-    }
-
     private func options(_ prefetches: [UInt32], resident: UInt64? = nil) -> Pager.Options {
         var options = Pager.Options()
         options.residentByteCount = resident
@@ -80,7 +68,7 @@ struct PrefetchingTests {
     }
 
     @Test func nobodyHasToAsk() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         // Zeros, twice the same, and what the memory has not.
         let chunks: [UInt32] = [9, 10, 11, 300, 11, 512, .max, 4_000_000, 8]
@@ -104,7 +92,7 @@ struct PrefetchingTests {
 
     /// Two threads wait for what nobody has asked for: the third one serves who asks, as often as that is.
     @Test func whoAsksComesFirst() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         var options = options((401...405).map { $0 } + (411...415).map { $0 } + [421, 422])
         options.threadCount = 3
@@ -132,7 +120,7 @@ struct PrefetchingTests {
 
     /// One thread only: there is none to spare.
     @Test func oneThreadServesWhoAsks() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         var options = options([1, 2, 3])
         options.threadCount = 1
@@ -144,7 +132,7 @@ struct PrefetchingTests {
     }
 
     @Test func nothingHasToGoForIt() throws {
-        let memory = try memory()
+        let memory = try pagedMemory()
         let source = Numbered()
         let pager = try Pager(
             memory: memory, source: source, options(Array(0..<768), resident: 16 << 20)
@@ -167,7 +155,7 @@ struct PrefetchingTests {
 
     /// What cannot be read ahead may be of no use to anybody; who has asked for it meanwhile is served.
     @Test func aFailureIsNobodysYet() throws {
-        let memory = try memory(32)
+        let memory = try pagedMemory(32)
         let source = Numbered()
         let failure = Failure()
         source.failures.store(1, ordering: .relaxed)
@@ -196,7 +184,7 @@ struct PrefetchingTests {
     @Test(arguments: [nil, 16 << 20] as [UInt64?])
     func whatIsWrittenMeanwhileStays(resident: UInt64?) throws {
         for _ in 0..<4 {
-            let memory = try memory()
+            let memory = try pagedMemory()
             let source = Numbered()
             let failure = Failure()
             let pager = try Pager(
